@@ -1,0 +1,3 @@
+//! Every finding about a pack, at once.
+
+pub mod report;

@@ -1,0 +1,22 @@
+//! A valid pack: what the engine runs. Made only by parsing; unknown keys never get here.
+
+pub mod chain;
+pub mod pack;
+pub mod providers;
+pub mod settings;
+
+pub use chain::{PolicyKind, PolicyMode};
+pub use pack::{Pack, PackName, PackVersion};
+pub use providers::{Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef, TargetId};
+pub use settings::{
+    AuditLogger, DetectAction, MarkerFormat, PiiAction, PiiDetector, PolicySettings, PromptInjection,
+};
+
+/// One parsed policy file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyConfig {
+    pub pack: Pack,
+    pub providers: Providers,
+    /// The chain in order, each with its settings (defaults where the file has no block).
+    pub policies: Vec<PolicySettings>,
+}
