@@ -1,1 +1,31 @@
-//! policy-engine.
+//! What a pack does: compiled once at activation, run per request, with no clock, no I/O and no
+//! shared state. Secrets come in as values and leave only through [`Target::api_key_value`].
+//!
+//! Reading order: [`Engine`] is what a gateway holds; a body goes in, an [`Inspection`] comes out,
+//! and what is forwarded is byte for byte what was inspected.
+
+#![forbid(unsafe_code)]
+
+mod chain;
+mod compile;
+mod engine;
+mod json;
+mod policies;
+mod request;
+mod secrets;
+mod self_test;
+mod stream;
+mod target;
+mod text;
+mod verdict;
+
+pub use compile::CompileError;
+pub use engine::Engine;
+pub use json::JsonError;
+pub use policies::prompt_injection::PATTERN_SET_VERSION;
+pub use request::RequestError;
+pub use secrets::{Secret, Secrets};
+pub use self_test::SelfTestError;
+pub use stream::StreamInspector;
+pub use target::{KeyState, Target};
+pub use verdict::{BlockReason, Inspection, PolicyRecord, Verdict};

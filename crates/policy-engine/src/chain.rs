@@ -1,0 +1,176 @@
+//! Runs the policies of one phase in chain order over one body: shadow, fail closed or open, and the
+//! rule that each policy sees what the one before it left.
+
+use policy_config::schema::{PolicyKind, PolicyMode};
+
+use crate::json::Document;
+use crate::policies::{CannotJudge, Decision, Policy};
+use crate::text::{Phase, Texts};
+use crate::verdict::{BlockReason, Inspection, PolicyRecord, Verdict};
+
+/// The compiled policies in chain order.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    policies: Vec<Box<dyn Policy>>,
+}
+
+/// What a policy could not read is recorded under this code.
+pub(crate) const UNREADABLE: &str = "response.unreadable";
+
+// === impl Chain ===
+
+impl Chain {
+    pub(crate) fn new(policies: Vec<Box<dyn Policy>>) -> Self {
+        Self { policies }
+    }
+
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &dyn Policy> {
+        self.policies.iter().map(Box::as_ref)
+    }
+
+    pub(crate) fn reads_output(&self) -> bool {
+        self.running(Phase::Output).any(Policy::reads_text)
+    }
+
+    pub(crate) fn inspect_input(&self, document: Document<'_>) -> Inspection {
+        self.inspect(Phase::Input, document)
+    }
+
+    pub(crate) fn inspect_output(&self, body: &[u8]) -> Inspection {
+        match Document::parse(body) {
+            Ok(document) => self.inspect(Phase::Output, document),
+            Err(error) => self.unreadable(&format!("the provider's answer could not be inspected: {error}")),
+        }
+    }
+
+    pub(crate) fn pass_output(&self) -> Inspection {
+        let mut inspection = Inspection::default();
+        for policy in self.running(Phase::Output).filter(|policy| !policy.reads_text()) {
+            let decision = policy.judge(Phase::Output, &Texts::default()).unwrap_or_default();
+            inspection.record(policy, &decision);
+        }
+        inspection
+    }
+
+    /// The output phase over something that is no JSON: a policy that fails closed blocks it.
+    pub(crate) fn unreadable(&self, message: &str) -> Inspection {
+        let mut inspection = Inspection::default();
+        for policy in self.running(Phase::Output) {
+            let decision = match policy.reads_text() {
+                true => {
+                    on_fault(policy, CannotJudge { reason_code: UNREADABLE, message: message.to_owned() })
+                }
+                false => policy.judge(Phase::Output, &Texts::default()).unwrap_or_default(),
+            };
+            if inspection.enforce(policy, Phase::Output, decision) {
+                break;
+            }
+        }
+        inspection
+    }
+
+    fn inspect(&self, phase: Phase, document: Document<'_>) -> Inspection {
+        let mut inspection = Inspection::default();
+        let mut policies = self.running(phase);
+        let mut document = document;
+        let mut changed = false;
+        while let Some(body) = self.run_until_change(phase, &document, &mut policies, &mut inspection) {
+            match Document::parse_owned(body) {
+                Ok(next) => document = next,
+                // a splice of escaped text into strings leaves JSON; were it ever not so, nothing goes out
+                Err(error) => {
+                    inspection.refuse_own_work(phase, &error.to_string());
+                    break;
+                }
+            }
+            changed = true;
+        }
+        if changed && inspection.block.is_none() {
+            inspection.body = Some(document.into_source());
+        }
+        inspection
+    }
+
+    /// Runs on until the texts are no longer what was read, and gives the body that replaces it.
+    fn run_until_change<'c>(
+        &self,
+        phase: Phase,
+        document: &Document<'_>,
+        policies: &mut impl Iterator<Item = &'c dyn Policy>,
+        inspection: &mut Inspection,
+    ) -> Option<Vec<u8>> {
+        let texts = Texts::of(phase, document);
+        for policy in policies {
+            let decision = policy.judge(phase, &texts).unwrap_or_else(|fault| on_fault(policy, fault));
+            let applies = policy.mode() == PolicyMode::Enforce && decision.verdict == Verdict::Redact;
+            let body = applies.then(|| texts.splice(document, &decision.edits));
+            if inspection.enforce(policy, phase, decision) {
+                return None;
+            }
+            if body.is_some() {
+                return body;
+            }
+        }
+        None
+    }
+
+    fn running(&self, phase: Phase) -> impl Iterator<Item = &dyn Policy> {
+        self.policies().filter(move |policy| policy.runs_in(phase))
+    }
+}
+
+// === impl Inspection ===
+
+impl Inspection {
+    /// Records a decision and, unless it is shadowed, makes it count. True: the chain ends here.
+    fn enforce(&mut self, policy: &dyn Policy, phase: Phase, decision: Decision) -> bool {
+        self.record(policy, &decision);
+        if policy.mode() == PolicyMode::Shadow {
+            return false;
+        }
+        self.verdict = self.verdict.max(decision.verdict);
+        if !decision.verdict.stops() {
+            return false;
+        }
+        self.block = Some(BlockReason {
+            policy: policy.kind(),
+            message: decision.message,
+            code: block_code(phase),
+            reason_code: decision.reason_codes.first().copied().unwrap_or("policy.blocked"),
+        });
+        true
+    }
+
+    fn record(&mut self, policy: &dyn Policy, decision: &Decision) {
+        self.policies.push(PolicyRecord {
+            kind: policy.kind(),
+            mode: policy.mode(),
+            verdict: decision.verdict,
+            reason_codes: decision.reason_codes.clone(),
+            redactions: u32::try_from(decision.edits.len()).unwrap_or(u32::MAX),
+        });
+    }
+
+    fn refuse_own_work(&mut self, phase: Phase, error: &str) {
+        let policy = self.policies.last().map_or(PolicyKind::PiiDetector, |record| record.kind);
+        self.verdict = Verdict::Block;
+        self.block = Some(BlockReason {
+            policy,
+            message: format!("the redacted body could not be read back: {error}"),
+            code: block_code(phase),
+            reason_code: "redaction.failed",
+        });
+    }
+}
+
+const fn block_code(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Input => "input_blocked",
+        Phase::Output => "output_blocked",
+    }
+}
+
+fn on_fault(policy: &dyn Policy, fault: CannotJudge) -> Decision {
+    let verdict = if policy.fails_closed() { Verdict::Block } else { Verdict::Allow };
+    Decision { verdict, reason_codes: vec![fault.reason_code], message: fault.message, ..Decision::default() }
+}

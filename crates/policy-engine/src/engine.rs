@@ -1,0 +1,111 @@
+//! [`Engine`]: what one compiled pack offers to a gateway.
+
+use std::sync::Arc;
+
+use policy_config::PolicyConfig;
+use policy_config::schema::{AuditLogger, PackVersion};
+
+use crate::chain::Chain;
+use crate::compile::{self, CompileError};
+use crate::request::{self, RequestError};
+use crate::secrets::Secrets;
+use crate::self_test::{self, SelfTestError};
+use crate::stream::StreamInspector;
+use crate::target::Target;
+use crate::verdict::Inspection;
+
+/// A compiled pack. Immutable; a request takes it once and keeps it to its last byte.
+#[derive(Debug)]
+pub struct Engine {
+    enabled: bool,
+    version: PackVersion,
+    targets: Vec<Target>,
+    audit: Option<AuditLogger>,
+    chain: Arc<Chain>,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Builds every pattern and every target. A missing secret is no error here: its target is down.
+    pub fn compile(config: &PolicyConfig, secrets: Secrets) -> Result<Self, CompileError> {
+        let chain = compile::chain(&config.policies)?;
+        Ok(Self {
+            enabled: config.pack.enabled,
+            version: config.pack.version.clone(),
+            targets: config
+                .providers
+                .targets
+                .iter()
+                .map(|target| Target::compile(target, &secrets))
+                .collect(),
+            audit: compile::audit(&config.policies),
+            chain: Arc::new(chain),
+        })
+    }
+
+    /// Runs the compiled chain on built-in requests: a harmless one must pass unchanged, and each
+    /// policy must catch what it is there for. The error names the policy.
+    pub fn self_test(&self) -> Result<(), SelfTestError> {
+        self_test::run(&self.chain)
+    }
+
+    /// `pack.enabled`; when false the gateway answers 503 and calls nobody.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub fn pack_version(&self) -> &PackVersion {
+        &self.version
+    }
+
+    /// The models of all targets in file order, each once; globs as written.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        let names = self.targets.iter().map(|target| target.model.as_str()).enumerate();
+        names
+            .filter(|(at, name)| self.targets.iter().take(*at).all(|earlier| earlier.model != *name))
+            .map(|(_, name)| name)
+    }
+
+    /// All targets in file order.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The first target, in file order, that serves this model.
+    pub fn route(&self, model: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.serves(model))
+    }
+
+    /// The settings of `audit-logger`, when the chain names it.
+    pub fn audit(&self) -> Option<&AuditLogger> {
+        self.audit.as_ref()
+    }
+
+    /// The input phase over a `chat.completions` request body.
+    pub fn inspect_request(&self, body: &[u8]) -> Result<Inspection, RequestError> {
+        let head = request::read(body)?;
+        let inspection = self.chain.inspect_input(head.document);
+        Ok(Inspection { model: head.model, stream: head.stream, ..inspection })
+    }
+
+    /// False: no policy reads what comes back, so bodies and streams pass straight through.
+    pub fn inspects_responses(&self) -> bool {
+        self.chain.reads_output()
+    }
+
+    /// The output phase over a whole response body. One that cannot be read is blocked.
+    pub fn inspect_response(&self, body: &[u8]) -> Inspection {
+        self.chain.inspect_output(body)
+    }
+
+    /// The output phase of a response that nobody reads: the records of the loggers alone.
+    pub fn pass_response(&self) -> Inspection {
+        self.chain.pass_output()
+    }
+
+    /// The output phase over a server-sent event stream.
+    pub fn stream_inspector(&self) -> StreamInspector {
+        StreamInspector::new(Arc::clone(&self.chain))
+    }
+}

@@ -1,0 +1,79 @@
+//! The word for a policy's decision, and the record of what was decided about one body.
+
+use std::fmt;
+
+use policy_config::schema::{PolicyKind, PolicyMode};
+
+/// What a policy decided, weakest first; the verdict of a chain is its strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Verdict {
+    #[default]
+    Allow,
+    Redact,
+    /// Blocked, and to be looked at by a person.
+    Escalate,
+    Block,
+}
+
+/// What the chain decided about one request or response body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inspection {
+    /// The strongest verdict of the policies that are enforced.
+    pub verdict: Verdict,
+    /// `Some`: send this instead of the inspected body. Text is spliced; every other byte is kept.
+    pub body: Option<Vec<u8>>,
+    /// Of a request; empty for a response.
+    pub model: String,
+    /// Of a request: `"stream": true`.
+    pub stream: bool,
+    /// `Some` exactly when the verdict is `Block` or `Escalate`: nothing may be sent on.
+    pub block: Option<BlockReason>,
+    /// One record for each policy that ran, in order; shadowed ones included.
+    pub policies: Vec<PolicyRecord>,
+}
+
+/// Why a body was blocked, as a client may read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockReason {
+    pub policy: PolicyKind,
+    pub message: String,
+    /// `input_blocked` or `output_blocked`.
+    pub code: &'static str,
+    /// Dotted, such as `prompt_injection.detected`.
+    pub reason_code: &'static str,
+}
+
+/// What one policy found. Of a shadowed policy: what it would have decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRecord {
+    pub kind: PolicyKind,
+    pub mode: PolicyMode,
+    pub verdict: Verdict,
+    pub reason_codes: Vec<&'static str>,
+    /// Spans of text replaced (of a shadowed policy: that would have been).
+    pub redactions: u32,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Redact => "redact",
+            Self::Escalate => "escalate",
+            Self::Block => "block",
+        }
+    }
+
+    /// True for the verdicts after which nothing may be sent on.
+    pub const fn stops(self) -> bool {
+        matches!(self, Self::Escalate | Self::Block)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
