@@ -1,1 +1,20 @@
-//! proto.
+//! The wire: messages and services made from `kt/fleet/v1/*.proto`, and the conversions of what is decided on.
+//!
+//! A type is valid after `TryFrom`, or it does not exist. Reads are not converted twice: the control plane makes
+//! wire messages from rows, `kt` makes JSON and tables from wire messages.
+
+#![forbid(unsafe_code)]
+
+pub mod convert;
+pub mod wire_error;
+
+pub use wire_error::WireError;
+
+/// Generated from `kt/fleet/v1`.
+pub mod v1 {
+    #![expect(clippy::pedantic, clippy::doc_markdown, unreachable_pub, reason = "generated code")]
+    tonic::include_proto!("kt.fleet.v1");
+}
+
+/// All messages and services, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

@@ -1,0 +1,85 @@
+//! Which revision a new, wiped or returning gateway gets: stable is not head.
+
+use crate::rollout::RolloutState;
+use crate::version::Revision;
+
+/// What a gateway was last told to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment {
+    pub revision: Revision,
+    /// Of the rollout it was part of; `None`: it was assigned as the stable revision.
+    pub rollout: Option<RolloutState>,
+    /// It ran through the bake of that rollout, on this gateway.
+    pub proven: bool,
+}
+
+/// What to do about the desired version of a gateway that enrols or attaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    Keep,
+    /// Assign this revision with a new generation.
+    Assign(Revision),
+    /// The fleet has no revision yet.
+    Wait,
+}
+
+/// `assignment` is what it was told last; `stable` is the fleet's stable revision.
+pub fn place(assignment: Option<Assignment>, stable: Option<Revision>) -> Placement {
+    match (assignment, stable) {
+        (None, None) => Placement::Wait,
+        (None, Some(stable)) => Placement::Assign(stable),
+        (Some(_), None) => Placement::Keep,
+        (Some(assignment), Some(stable)) => {
+            let open_or_won = match assignment.rollout {
+                None => assignment.revision == stable,
+                Some(state) => !state.is_end() || state == RolloutState::Succeeded,
+            };
+            // A succeeded rollout may be history: then stable has moved on and the gateway with it.
+            let overtaken =
+                assignment.rollout == Some(RolloutState::Succeeded) && assignment.revision != stable;
+            if assignment.revision == stable || assignment.proven || (open_or_won && !overtaken) {
+                Placement::Keep
+            } else {
+                Placement::Assign(stable)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STABLE: Option<Revision> = Some(Revision(3));
+
+    fn told(revision: u64, rollout: Option<RolloutState>, proven: bool) -> Option<Assignment> {
+        Some(Assignment { revision: Revision(revision), rollout, proven })
+    }
+
+    #[test]
+    fn new_gateways_get_stable_and_never_the_head() {
+        assert_eq!(place(None, STABLE), Placement::Assign(Revision(3)));
+        assert_eq!(place(None, None), Placement::Wait);
+    }
+
+    #[test]
+    fn returning_gateways() {
+        use RolloutState as S;
+        let stable = Placement::Assign(Revision(3));
+        let cases = [
+            (told(4, Some(S::Advancing), false), Placement::Keep),
+            (told(4, Some(S::Reverting), false), Placement::Keep),
+            (told(3, Some(S::Succeeded), true), Placement::Keep),
+            (told(4, Some(S::Halted), false), stable),
+            (told(4, Some(S::Reverted), false), stable),
+            (told(4, Some(S::Aborted), false), stable),
+            (told(4, Some(S::Aborted), true), Placement::Keep),
+            (told(2, Some(S::Succeeded), false), stable),
+            (told(2, None, false), stable),
+            (told(3, None, false), Placement::Keep),
+        ];
+        for (assignment, expected) in cases {
+            assert_eq!(place(assignment, STABLE), expected, "{assignment:?}");
+        }
+    }
+}

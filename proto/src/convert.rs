@@ -1,0 +1,1 @@
+//! Wire → core and core → wire, for what is decided on.
