@@ -2,12 +2,17 @@
 //! one canonical form for `kt`, the control plane and the gateway.
 //!
 //! Pure: no files, no clocks, no network, no randomness.
+#![forbid(unsafe_code)]
 
+pub mod canonical;
+pub mod diff;
 pub mod digest;
+pub mod document;
+pub mod lint;
 pub mod location;
 pub mod schema;
-pub mod lint;
 
 pub use digest::ConfigDigest;
+pub use document::PolicyDocument;
 pub use lint::report::{Finding, LintReport, Severity};
 pub use schema::PolicyConfig;

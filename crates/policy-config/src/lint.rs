@@ -1,3 +1,14 @@
 //! Every finding about a pack, at once.
 
+pub mod change;
 pub mod report;
+
+pub use change::{lint_change, lint_growth};
+
+use crate::document::PolicyDocument;
+use report::LintReport;
+
+/// Every finding about these bytes, in the order of the file.
+pub fn lint(source: &[u8]) -> LintReport {
+    PolicyDocument::new(source).parse().1
+}
