@@ -11,8 +11,8 @@ pub mod wire_error;
 pub use wire_error::WireError;
 
 /// Generated from `kt/fleet/v1`.
+#[expect(clippy::allow_attributes_without_reason, reason = "generated code says no reasons")]
 pub mod v1 {
-    #![expect(clippy::pedantic, clippy::doc_markdown, unreachable_pub, reason = "generated code")]
     tonic::include_proto!("kt.fleet.v1");
 }
 

@@ -126,16 +126,14 @@ impl RolloutStrategy {
 impl Counts {
     pub const fn total(&self) -> u32 {
         self.pending
-            + self.active
-            + self.rejected
-            + self.timed_out
-            + self.offline
-            + self.superseded
-            + self.incompatible
+            .saturating_add(self.active)
+            .saturating_add(self.failed())
+            .saturating_add(self.offline)
+            .saturating_add(self.superseded)
     }
 
     /// Gateways that cannot become active in this rollout any more.
     pub const fn failed(&self) -> u32 {
-        self.rejected + self.timed_out + self.incompatible
+        self.rejected.saturating_add(self.timed_out).saturating_add(self.incompatible)
     }
 }

@@ -33,15 +33,19 @@ pub struct InvalidGoal;
 impl WaitGoal {
     /// Judges a rollout; gateways that are offline are not targeted (`--offline ignore`).
     pub fn judge(self, state: RolloutState, counts: &Counts) -> WaitVerdict {
-        let targeted = counts.total() - counts.offline;
+        let targeted = counts.total().saturating_sub(counts.offline);
         let (met, possible) = match self {
             Self::Active { percent } => {
                 let needed = share(targeted, percent);
-                (counts.active >= needed && counts.total() > 0, counts.active + counts.pending >= needed)
+                (
+                    counts.active >= needed && counts.total() > 0,
+                    counts.active.saturating_add(counts.pending) >= needed,
+                )
             }
-            Self::Proven => {
-                (counts.proven == targeted && counts.total() > 0, counts.active + counts.pending == targeted)
-            }
+            Self::Proven => (
+                counts.proven == targeted && counts.total() > 0,
+                counts.active.saturating_add(counts.pending) == targeted,
+            ),
             Self::Succeeded => (state == RolloutState::Succeeded, true),
         };
         let nobody_reachable = targeted == 0 && counts.offline > 0;
