@@ -1,0 +1,3 @@
+//! The one place where the pack changes.
+
+pub mod live;
