@@ -10,6 +10,7 @@ pub mod admission;
 pub mod api;
 pub mod app;
 pub mod args;
+pub mod credential;
 pub mod delivery;
 pub mod metrics;
 pub mod operations;
