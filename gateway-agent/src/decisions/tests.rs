@@ -1,0 +1,70 @@
+//! The decision log: order, rotation, torn lines, and the end of its writer.
+
+use std::time::Duration;
+
+use service_kit::drain;
+
+use super::{Decision, DecisionLog};
+
+fn event(id: &str) -> Decision {
+    Decision { id: id.to_owned(), status: 200, ..Decision::default() }
+}
+
+fn ids(path: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    lines.map(|value| value["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn everything_recorded_before_the_last_sink_is_gone_is_on_disk_after_the_drain() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("decisions.jsonl");
+    let (trigger, watcher) = drain::channel();
+    let log = DecisionLog::open(&path, &watcher).unwrap();
+    let sink = log.sink();
+    drop(watcher);
+    trigger.start();
+    // A request that was in flight when the drain began ends after it.
+    for number in 0..100 {
+        sink.record(event(&number.to_string()));
+    }
+    drop(sink);
+    trigger.drained(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(ids(&path), (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
+    assert_eq!(log.dropped(), 0);
+    log.sink().record(event("late"));
+    assert_eq!(log.dropped(), 1);
+}
+
+#[tokio::test]
+async fn a_torn_line_is_closed_and_the_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("decisions.jsonl");
+    std::fs::write(&path, "{\"id\":\"old\"}\n{\"id\":\"to").unwrap();
+    let fresh = directory.path().join("fresh.jsonl");
+    let (trigger, watcher) = drain::channel();
+    for target in [&path, &fresh] {
+        DecisionLog::open(target, &watcher).unwrap().sink().record(event("new"));
+    }
+    drop(watcher);
+    trigger.start();
+    trigger.drained(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(ids(&path), ["old", "new"]);
+    assert_eq!(std::fs::metadata(&fresh).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_full_file_is_set_aside_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("decisions.jsonl");
+    std::fs::write(&path, "{\"id\":\"older\"}\n").unwrap();
+    let (trigger, watcher) = drain::channel();
+    DecisionLog::open_with_limit(&path, &watcher, 8).unwrap().sink().record(event("newer"));
+    drop(watcher);
+    trigger.start();
+    trigger.drained(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(ids(&directory.path().join("decisions.jsonl.1")), ["older"]);
+    assert_eq!(ids(&path), ["newer"]);
+}

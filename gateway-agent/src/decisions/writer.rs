@@ -1,0 +1,156 @@
+//! The one task that owns the decision file: batches, rotates by size, survives a full disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use service_kit::drain::DrainWatcher;
+use tokio::sync::mpsc;
+
+use super::{Decision, DecisionLog};
+
+/// Rotate once the file holds this much; one older file is kept beside it.
+pub(super) const ROTATE_AT: u64 = 64 * 1024 * 1024;
+
+/// Events written with one call.
+const BATCH: usize = 512;
+
+/// The open file and how much is in it.
+pub(super) struct EventFile {
+    path: PathBuf,
+    rotate_at: u64,
+    open: Option<(File, u64)>,
+}
+
+/// Writes until drain was signalled and nobody can send any more.
+pub(super) async fn run(
+    mut file: EventFile,
+    queue: mpsc::Sender<Decision>,
+    mut events: mpsc::Receiver<Decision>,
+    log: DecisionLog,
+    drain: DrainWatcher,
+) {
+    // This sender keeps the queue open between connections; without it the queue closes with the
+    // last connection.
+    let mut keep_open = Some(queue);
+    let mut failing = false;
+    let mut reported = 0;
+    loop {
+        let mut batch = Vec::new();
+        let received = tokio::select! {
+            received = events.recv_many(&mut batch, BATCH) => received,
+            () = drain.signaled(), if keep_open.is_some() => {
+                keep_open = None;
+                continue;
+            }
+        };
+        if received == 0 {
+            return;
+        }
+        let lines = encode(&batch);
+        // File writes block: they belong on the blocking pool, one at a time, in order.
+        let written = tokio::task::spawn_blocking(move || {
+            let result = file.append(&lines);
+            (file, result)
+        });
+        let Ok((returned, result)) = written.await else {
+            tracing::error!("the decision log writer failed; no further events are written");
+            return;
+        };
+        file = returned;
+        match result {
+            Ok(()) => {
+                log.count_written(received as u64);
+                if failing {
+                    tracing::info!(path = %file.path.display(), "decision events are written again");
+                }
+                failing = false;
+            }
+            Err(error) => {
+                log.count_dropped(received as u64);
+                if !failing {
+                    tracing::warn!(
+                        path = %file.path.display(), %error,
+                        "decision events are being dropped: the file cannot be written"
+                    );
+                }
+                failing = true;
+            }
+        }
+        let dropped = log.dropped();
+        if dropped > reported && !failing {
+            tracing::warn!(dropped = dropped - reported, "decision events were dropped: the queue was full");
+        }
+        reported = dropped;
+    }
+}
+
+// === impl EventFile ===
+
+impl EventFile {
+    pub(super) fn open(path: &Path, rotate_at: u64) -> io::Result<Self> {
+        let opened = open_for_append(path)?;
+        Ok(Self { path: path.to_owned(), rotate_at, open: Some(opened) })
+    }
+
+    /// Appends whole lines. After an error the file is opened anew at the next call.
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let (mut file, size) = match self.open.take() {
+            Some((_, size)) if size >= self.rotate_at => {
+                fs::rename(&self.path, self.rotated())?;
+                open_for_append(&self.path)?
+            }
+            Some(opened) => opened,
+            None => open_for_append(&self.path)?,
+        };
+        file.write_all(lines)?;
+        self.open = Some((file, size + lines.len() as u64));
+        Ok(())
+    }
+
+    fn rotated(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".1");
+        PathBuf::from(name)
+    }
+}
+
+/// A line that a crash or a full disk tore is closed first, so that the next one stands alone.
+fn open_for_append(path: &Path) -> io::Result<(File, u64)> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        // A device or pipe has neither size nor last line.
+        return Ok((file, 0));
+    }
+    let mut size = file.seek(SeekFrom::End(0))?;
+    if size > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0u8];
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+            size += 1;
+        }
+    }
+    Ok((file, size))
+}
+
+fn encode(batch: &[Decision]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(batch.len() * 512);
+    for decision in batch {
+        let start = lines.len();
+        match serde_json::to_writer(&mut lines, decision) {
+            Ok(()) => lines.push(b'\n'),
+            Err(_) => lines.truncate(start),
+        }
+    }
+    lines
+}

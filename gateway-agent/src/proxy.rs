@@ -1,0 +1,182 @@
+//! The data plane: what a gateway's clients talk to.
+//!
+//! A request takes its policy once ([`LivePolicy::snapshot`]) and keeps it to its last byte; the
+//! input phase runs before the provider is called, the output phase after. This module owns the
+//! listener and the connections; it never changes the live policy and knows nothing of the control plane.
+//!
+//! Reading order: `accept` (connections), `request` (one request from head to reply), `relay` (one
+//! streamed response), `upstream` (the call to a provider), `reply` (every status a client can meet).
+
+mod accept;
+mod body;
+mod headers;
+mod patience;
+mod provider_answer;
+mod record;
+mod relay;
+mod reply;
+mod request;
+mod resolver;
+mod route;
+mod upstream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use service_kit::clock::Clock;
+use service_kit::drain::DrainWatcher;
+use service_kit::readiness::Readiness;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::activation::live::LivePolicy;
+use crate::decisions::DecisionLog;
+use crate::metrics::ProxyMetrics;
+
+/// What the operator of one gateway decides about its data plane.
+#[derive(Debug, Clone)]
+pub struct ProxySettings {
+    /// Name of the instance, as `x-kt-instance` says it.
+    pub instance: String,
+    /// Largest request body, bytes (`--max-body`).
+    pub max_body: usize,
+    /// Largest whole (not streamed) provider response, bytes.
+    pub max_response: usize,
+    /// Requests served at once; beyond it they are answered 503 `overloaded`.
+    pub max_in_flight: usize,
+    /// Open client connections; beyond it new ones are closed.
+    pub max_connections: usize,
+    pub timeouts: ProxyTimeouts,
+    /// Trusted beside the host's own certificate store, for providers behind a private CA.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+/// How long the data plane waits for whom.
+#[derive(Debug, Clone)]
+pub struct ProxyTimeouts {
+    /// First byte of a request head to its last.
+    pub header_read: Duration,
+    /// A connection without a request.
+    pub idle: Duration,
+    /// A whole request body.
+    pub body_read: Duration,
+    /// A client that takes no byte of its response.
+    pub write_stall: Duration,
+    /// TCP and TLS to a provider.
+    pub connect: Duration,
+    /// A streamed response as a whole; the target's own `timeout` bounds each silence in it.
+    pub stream_total: Duration,
+    /// After drain began: how long an idle connection may still bring a request, which is answered
+    /// with `connection: close`, before it is closed.
+    pub drain_idle: Duration,
+}
+
+/// The data plane of one gateway, shared by all its connections.
+pub struct Proxy {
+    settings: ProxySettings,
+    live: LivePolicy,
+    readiness: Readiness,
+    decisions: DecisionLog,
+    clock: Clock,
+    metrics: ProxyMetrics,
+    upstream: upstream::Upstream,
+    in_flight: Arc<Semaphore>,
+}
+
+/// A listener that is bound and does not serve yet.
+pub struct BoundProxy {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Why a data plane cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    #[error("the instance name `{0}` cannot be sent as the header `x-kt-instance`")]
+    Instance(String),
+    #[error("TLS for providers cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+// === impl ProxySettings ===
+
+impl Default for ProxySettings {
+    fn default() -> Self {
+        Self {
+            instance: "default".to_owned(),
+            max_body: 16 * 1024 * 1024,
+            max_response: 32 * 1024 * 1024,
+            max_in_flight: 4096,
+            max_connections: 16_384,
+            timeouts: ProxyTimeouts::default(),
+            extra_roots: Vec::new(),
+        }
+    }
+}
+
+impl Default for ProxyTimeouts {
+    fn default() -> Self {
+        Self {
+            header_read: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            body_read: Duration::from_secs(30),
+            write_stall: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            stream_total: Duration::from_secs(3600),
+            drain_idle: Duration::from_secs(1),
+        }
+    }
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Builds the provider client. Install the metrics recorder first.
+    pub fn new(
+        settings: ProxySettings,
+        live: LivePolicy,
+        readiness: Readiness,
+        decisions: DecisionLog,
+        clock: Clock,
+    ) -> Result<Self, ProxyError> {
+        if http::HeaderValue::from_str(&settings.instance).is_err() {
+            return Err(ProxyError::Instance(settings.instance.escape_default().to_string()));
+        }
+        let upstream = upstream::Upstream::new(&settings.extra_roots, settings.timeouts.connect)?;
+        let in_flight = Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS)));
+        Ok(Self {
+            settings,
+            live,
+            readiness,
+            decisions,
+            clock,
+            metrics: ProxyMetrics::new(),
+            upstream,
+            in_flight,
+        })
+    }
+}
+
+// === impl BoundProxy ===
+
+impl BoundProxy {
+    /// Binds; port 0 picks a free one.
+    pub async fn bind(listen: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until the drain begins. Connections go on as tasks that `drain` counts until their
+    /// last request has its last byte; how long that may take is the caller's deadline.
+    pub async fn serve(self, proxy: Arc<Proxy>, drain: DrainWatcher) {
+        accept::run(self.listener, proxy, drain).await;
+    }
+}

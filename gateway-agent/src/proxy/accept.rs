@@ -1,0 +1,159 @@
+//! Connections: accepted until the drain begins, each its own counted task, none able to stop the rest.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use service_kit::drain::DrainWatcher;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Proxy;
+use super::patience::{Activity, Patience};
+use crate::decisions::DecisionSink;
+
+/// Pause after a failed accept: the cause (no more descriptors) ends when a connection does.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Room above our own limits, so that our own answer (with its ids) is what a client meets first.
+const HYPER_HEADERS: usize = 128;
+const HYPER_HEAD_BYTES: usize = 64 * 1024;
+
+/// One client connection, as its requests see it.
+pub(super) struct Connection {
+    pub(super) activity: Activity,
+    pub(super) decisions: DecisionSink,
+    pub(super) drain: DrainWatcher,
+}
+
+/// Accepts until the drain begins.
+pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, drain: DrainWatcher) {
+    let seats = Arc::new(Semaphore::new(proxy.settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    // Held while connections may still come, so that each of them finds the writer alive.
+    let decisions = proxy.decisions.sink();
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = drain.signaled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                failing = false;
+                admit(stream, &proxy, &decisions, &seats, &drain);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(%error, "connections cannot be accepted at the moment; trying on");
+                }
+                failing = true;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    // Whoever is already in the backlog was told "connected": closing the listener would reset them.
+    while let Some(stream) = waiting(&listener).await {
+        admit(stream, &proxy, &decisions, &seats, &drain);
+    }
+}
+
+fn admit(
+    stream: TcpStream,
+    proxy: &Arc<Proxy>,
+    decisions: &DecisionSink,
+    seats: &Arc<Semaphore>,
+    drain: &DrainWatcher,
+) {
+    let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
+        proxy.metrics.connection_refused();
+        return;
+    };
+    let connection =
+        Connection { activity: Activity::default(), decisions: decisions.clone(), drain: drain.clone() };
+    drain.spawn("client connection", serve(stream, Arc::clone(proxy), connection, seat));
+}
+
+async fn serve(stream: TcpStream, proxy: Arc<Proxy>, connection: Connection, _seat: OwnedSemaphorePermit) {
+    let _counted = proxy.metrics.hold_connection();
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was refused");
+    }
+    let timeouts = proxy.settings.timeouts.clone();
+    let stream = Patience::new(stream, connection.activity.clone(), &timeouts);
+    let drain = connection.drain.clone();
+    let connection = Arc::new(connection);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let proxy = Arc::clone(&proxy);
+        let connection = Arc::clone(&connection);
+        async move { Ok::<_, Infallible>(proxy.answer(request, &connection).await) }
+    });
+    let builder = protocol();
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let result = tokio::select! {
+        result = served.as_mut() => result,
+        () = idle_after_drain(&drain, timeouts.drain_idle) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(error = %error, "a client connection ended badly");
+    }
+}
+
+/// Until the drain has begun and idle connections have had their last chance. Requests of that time
+/// are answered with `connection: close`.
+async fn idle_after_drain(drain: &DrainWatcher, grace: Duration) {
+    drain.signaled().await;
+    tokio::time::sleep(grace).await;
+}
+
+/// HTTP/1.1, or HTTP/2 by prior knowledge; limits against the known ways to wear a server down.
+fn protocol() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(HYPER_HEADERS)
+        .max_buf_size(HYPER_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(Some(256))
+        .max_header_list_size(HYPER_HEAD_BYTES as u32)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
+
+/// The next connection of the backlog, if there is one now.
+async fn waiting(listener: &TcpListener) -> Option<TcpStream> {
+    std::future::poll_fn(|context| {
+        let mut accept = pin!(listener.accept());
+        std::task::Poll::Ready(match Pin::as_mut(&mut accept).poll(context) {
+            std::task::Poll::Ready(Ok((stream, _))) => Some(stream),
+            _ => None,
+        })
+    })
+    .await
+}
+
+/// The peer was gone before it was accepted; nothing is wrong here.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,208 @@
+//! How long a client connection may keep the gateway waiting, kept at the socket.
+//!
+//! hyper has one timeout for "no request yet" and "half a request head". They are different things
+//! here: a kept-alive connection may rest, a head that has begun must end. A client that takes no
+//! byte of its response is given up as well. HTTP/2 has its own pings for all of this.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::ProxyTimeouts;
+
+/// First bytes of the HTTP/2 preface, which no HTTP/1 method shares.
+const PREFACE: [u8; 3] = *b"PRI";
+
+/// A stream that fails with `TimedOut` when its peer keeps us waiting.
+pub(super) struct Patience<S> {
+    stream: S,
+    activity: Activity,
+    header_read: Duration,
+    idle: Duration,
+    write_stall: Duration,
+    opening: Opening,
+    reading: Option<Deadline>,
+    writing: Option<Deadline>,
+}
+
+/// How many requests of one connection are being served; shared with their responses.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Activity(Arc<AtomicUsize>);
+
+/// Counts one request until its response has its last byte.
+#[derive(Debug)]
+pub(super) struct ActiveRequest(Activity);
+
+/// What the first bytes say about the protocol.
+enum Opening {
+    Unknown { seen: usize },
+    Http1,
+    Http2,
+}
+
+struct Deadline {
+    sleep: Pin<Box<Sleep>>,
+    awaits: Awaits,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    Request,
+    RestOfHead,
+    ReadyToTake,
+}
+
+// === impl Activity ===
+
+impl Activity {
+    pub(super) fn begin(&self) -> ActiveRequest {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        ActiveRequest(self.clone())
+    }
+
+    fn is_serving(&self) -> bool {
+        self.0.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Drop for ActiveRequest {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+// === impl Patience ===
+
+impl<S> Patience<S> {
+    pub(super) fn new(stream: S, activity: Activity, timeouts: &ProxyTimeouts) -> Self {
+        Self {
+            stream,
+            activity,
+            header_read: timeouts.header_read,
+            idle: timeouts.idle,
+            write_stall: timeouts.write_stall,
+            opening: Opening::Unknown { seen: 0 },
+            reading: None,
+            writing: None,
+        }
+    }
+
+    fn saw(&mut self, bytes: &[u8]) {
+        if let Opening::Unknown { seen } = self.opening {
+            let same = PREFACE.iter().skip(seen).zip(bytes).all(|(wanted, byte)| wanted == byte);
+            self.opening = match seen + bytes.len() {
+                _ if !same => Opening::Http1,
+                seen if seen >= PREFACE.len() => Opening::Http2,
+                seen => Opening::Unknown { seen },
+            };
+        }
+    }
+
+    /// Called when there is nothing to read: is that still fine?
+    fn poll_read_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        if matches!(self.opening, Opening::Http2) || self.activity.is_serving() {
+            self.reading = None;
+            return Poll::Pending;
+        }
+        let idle = self.idle;
+        let deadline = self.reading.get_or_insert_with(|| Deadline::new(idle, Awaits::Request));
+        deadline.poll(context)
+    }
+
+    fn poll_write_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let stall = self.write_stall;
+        self.writing.get_or_insert_with(|| Deadline::new(stall, Awaits::ReadyToTake)).poll(context)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
+            let bytes = buffer.filled().get(before..).unwrap_or_default();
+            if result.is_ok() && !bytes.is_empty() {
+                this.saw(bytes);
+                let head_has_begun =
+                    this.reading.as_ref().is_some_and(|deadline| deadline.awaits == Awaits::RestOfHead);
+                if this.activity.is_serving() {
+                    this.reading = None;
+                } else if !head_has_begun {
+                    this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead));
+                }
+            }
+            return Poll::Ready(result);
+        }
+        let error = ready!(this.poll_read_patience(context));
+        Poll::Ready(Err(error))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_write(context, bytes) {
+            this.writing = None;
+            return Poll::Ready(result);
+        }
+        let error = ready!(this.poll_write_patience(context));
+        Poll::Ready(Err(error))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_write_vectored(context, bytes) {
+            this.writing = None;
+            return Poll::Ready(result);
+        }
+        let error = ready!(this.poll_write_patience(context));
+        Poll::Ready(Err(error))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+// === impl Deadline ===
+
+impl Deadline {
+    fn new(after: Duration, awaits: Awaits) -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep_until(Instant::now() + after)), awaits }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        ready!(self.sleep.as_mut().poll(context));
+        Poll::Ready(io::Error::new(
+            io::ErrorKind::TimedOut,
+            match self.awaits {
+                Awaits::Request => "no request came",
+                Awaits::RestOfHead => "the request head did not end",
+                Awaits::ReadyToTake => "the client takes nothing",
+            },
+        ))
+    }
+}

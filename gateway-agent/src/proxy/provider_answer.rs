@@ -1,0 +1,155 @@
+//! What a provider's response means to a client.
+//!
+//! A 2xx is the answer. A 4xx about the request itself goes to the client as the provider said it,
+//! because SDKs act on it. What is about the gateway's own key, account or target is the gateway's
+//! failure: 502, so that no client takes it for a fault of its own.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use policy_engine::{KeyState, Target};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::time::Instant;
+
+use super::headers;
+use super::reply::Reply;
+use super::upstream::UpstreamFailure;
+
+/// Largest provider error that is passed on.
+const ERROR_LIMIT: usize = 64 * 1024;
+/// A key shorter than this is not looked for in errors: it would match by chance.
+const KEY_MIN: usize = 8;
+
+/// A provider's response, sorted.
+pub(super) enum ProviderAnswer {
+    Whole(Reply),
+    Stream(Reply<Incoming>),
+    /// The provider refused the request itself.
+    Rejected(Reply),
+}
+
+/// How a response is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// Some policy reads it.
+    pub(super) inspected: bool,
+    /// Largest whole response, bytes.
+    pub(super) limit: usize,
+    /// When a whole response must be here.
+    pub(super) deadline: Instant,
+}
+
+#[derive(Deserialize)]
+struct ProviderError {
+    #[serde(rename = "error")]
+    _error: IgnoredAny,
+}
+
+/// Sorts the response by its head; reads it unless it is a stream.
+pub(super) async fn read(
+    response: Response<Incoming>,
+    target: &Target,
+    reading: Reading,
+) -> Result<ProviderAnswer, UpstreamFailure> {
+    let (head, body) = response.into_parts();
+    let name = || target.id.to_string();
+    let encoded = is_encoded(&head.headers);
+    let is_stream = is_event_stream(&head.headers);
+    match head.status {
+        status if status.is_success() => {
+            if reading.inspected && encoded {
+                let why = "it is compressed although it was asked not to be";
+                return Err(UpstreamFailure::Uninspectable { target: name(), why });
+            }
+            let headers = headers::for_client(head.headers);
+            if is_stream {
+                return Ok(ProviderAnswer::Stream(Reply { status, headers, body }));
+            }
+            let body = collect(body, target, reading).await?;
+            Ok(ProviderAnswer::Whole(Reply { status, headers, body }))
+        }
+        status @ (StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::PROXY_AUTHENTICATION_REQUIRED) => Err(UpstreamFailure::Key { target: name(), status }),
+        status if is_about_the_request(status) => {
+            let reading = Reading { limit: ERROR_LIMIT, ..reading };
+            let text = collect(body, target, reading).await.ok().filter(|_| !encoded);
+            let headers = headers::for_client(head.headers);
+            Ok(ProviderAnswer::Rejected(rejection(status, headers, text, target)))
+        }
+        status => {
+            let retry_after = head.headers.get(RETRY_AFTER).cloned();
+            Err(UpstreamFailure::Status { target: name(), status, retry_after })
+        }
+    }
+}
+
+/// 402 and 408 speak of our account and our connection, 409 would read as a policy block.
+fn is_about_the_request(status: StatusCode) -> bool {
+    status.is_client_error()
+        && !matches!(
+            status,
+            StatusCode::PAYMENT_REQUIRED | StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT
+        )
+}
+
+/// The provider's own words where they are an error object and hold no key of ours.
+fn rejection(status: StatusCode, mut headers: HeaderMap, text: Option<Bytes>, target: &Target) -> Reply {
+    let fit =
+        |text: &Bytes| serde_json::from_slice::<ProviderError>(text).is_ok() && !holds_key(text, target);
+    if let Some(body) = text.filter(fit) {
+        return Reply { status, headers, body };
+    }
+    let (kind, code) = match status {
+        StatusCode::TOO_MANY_REQUESTS => ("rate_limit", "upstream_rate_limit"),
+        _ => ("upstream_error", "upstream_rejected"),
+    };
+    let message = format!("the target `{}` refused the request with status {status}", target.id);
+    let body = serde_json::json!({"error": {"type": kind, "message": message, "code": code}});
+    headers.remove(CONTENT_ENCODING);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Reply { status, headers, body: Bytes::from(body.to_string()) }
+}
+
+/// Some endpoints repeat the credentials they refuse.
+fn holds_key(text: &[u8], target: &Target) -> bool {
+    let KeyState::Ready(secret) = target.api_key_value() else { return false };
+    let key = secret.expose().split_ascii_whitespace().next_back().unwrap_or_default().as_bytes();
+    key.len() >= KEY_MIN && text.windows(key.len()).any(|window| window == key)
+}
+
+async fn collect(mut body: Incoming, target: &Target, reading: Reading) -> Result<Bytes, UpstreamFailure> {
+    let name = || target.id.to_string();
+    let gathering = async {
+        let mut gathered = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                tracing::warn!(target = %target.id, %error, "a provider response broke off");
+                UpstreamFailure::Broken { target: name() }
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            if gathered.len() + data.len() > reading.limit {
+                let why = "it is larger than this gateway reads";
+                return Err(UpstreamFailure::Uninspectable { target: name(), why });
+            }
+            gathered.extend_from_slice(&data);
+        }
+        Ok(gathered.freeze())
+    };
+    let late = |_| UpstreamFailure::TimedOut { target: name(), what: "finish its response" };
+    tokio::time::timeout_at(reading.deadline, gathering).await.map_err(late)?
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    !headers.get_all(CONTENT_ENCODING).iter().all(identity)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let name = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    name.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}

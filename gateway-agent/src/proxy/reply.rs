@@ -1,0 +1,245 @@
+//! Every refusal a client can meet: its status, type, code and text, in one table.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use policy_engine::BlockReason;
+use serde::Serialize;
+
+use super::upstream::UpstreamFailure;
+
+/// A response before it is stamped.
+#[derive(Debug)]
+pub(super) struct Reply<B = Bytes> {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: B,
+}
+
+/// Why a request is answered by the gateway itself and not by a provider.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    UnknownPath,
+    Method { allow: &'static str },
+    HeadersTooLarge,
+    Head { message: &'static str },
+    Expectation,
+    Encoding,
+    BodyTooLarge { limit: usize },
+    BodyTimeout,
+    BodyBroken,
+    Invalid { message: String },
+    UnknownModel { model: String },
+    Blocked(BlockReason),
+    NoPolicy,
+    PackDisabled,
+    Overloaded,
+    TargetDown { target: String },
+    PolicyFailed,
+    Upstream(UpstreamFailure),
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorDetail<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorDetail<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
+    code: &'a str,
+}
+
+/// What clients read when they ask for something that is not there; the same for every spelling.
+const UNKNOWN_PATH: &str = "no such path; this gateway answers POST /v1/chat/completions and GET /v1/models";
+
+/// Longest piece of client text that an error repeats.
+const ECHO: usize = 200;
+
+// === impl Reply ===
+
+impl Reply {
+    pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // These bodies are structs of strings and numbers: there is nothing in them that serde_json refuses.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Self { status, headers, body: Bytes::from(body) }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(super) fn into_reply(self) -> Reply {
+        let message = self.message();
+        let policy = match &self {
+            Self::Blocked(reason) => Some(reason.policy.as_str()),
+            _ => None,
+        };
+        let error = ErrorDetail { kind: self.kind(), message: &message, policy, code: self.code() };
+        let mut reply = Reply::json(self.status(), &ErrorBody { error });
+        match &self {
+            Self::Method { allow } => {
+                reply.headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::NoPolicy | Self::Overloaded => {
+                reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Upstream(failure) => {
+                if let Some(after) = failure.retry_after() {
+                    reply.headers.insert(RETRY_AFTER, after.clone());
+                }
+            }
+            _ => {}
+        }
+        if !self.is_worth_a_retry() {
+            // The official SDKs retry 408, 409 and every 5xx unless this says otherwise.
+            reply.headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        reply
+    }
+
+    pub(super) const fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownPath | Self::UnknownModel { .. } => StatusCode::NOT_FOUND,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Head { .. } | Self::BodyBroken | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Blocked(_) => StatusCode::CONFLICT,
+            Self::NoPolicy
+            | Self::PackDisabled
+            | Self::Overloaded
+            | Self::TargetDown { .. }
+            | Self::PolicyFailed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream(failure) => failure.status(),
+        }
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::UnknownPath
+            | Self::Method { .. }
+            | Self::HeadersTooLarge
+            | Self::Head { .. }
+            | Self::Expectation
+            | Self::Encoding
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTimeout
+            | Self::BodyBroken
+            | Self::Invalid { .. }
+            | Self::UnknownModel { .. } => "validation_error",
+            Self::Blocked(_) => "policy_violation",
+            Self::NoPolicy
+            | Self::PackDisabled
+            | Self::Overloaded
+            | Self::TargetDown { .. }
+            | Self::PolicyFailed => "unavailable",
+            Self::Upstream(_) => "upstream_error",
+        }
+    }
+
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownPath => "not_found",
+            Self::Method { .. } => "method_not_allowed",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::Head { .. } => "invalid_head",
+            Self::Expectation => "expectation_failed",
+            Self::Encoding => "unsupported_encoding",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
+            Self::BodyBroken => "body_incomplete",
+            Self::Invalid { .. } => "invalid_request",
+            Self::UnknownModel { .. } => "model_not_found",
+            Self::Blocked(reason) => reason.code,
+            Self::NoPolicy => "no_policy_loaded",
+            Self::PackDisabled => "pack_disabled",
+            Self::Overloaded => "overloaded",
+            Self::TargetDown { .. } => "target_down",
+            Self::PolicyFailed => "policy_failed",
+            Self::Upstream(failure) => failure.code(),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::UnknownPath => UNKNOWN_PATH.to_owned(),
+            Self::Method { allow } => format!("this path answers {allow} only"),
+            Self::HeadersTooLarge => {
+                "the request head is over 32 KiB or has more than 100 headers".to_owned()
+            }
+            Self::Head { message } => (*message).to_owned(),
+            Self::Expectation => "the only expectation this gateway meets is 100-continue".to_owned(),
+            Self::Encoding => {
+                "encoded bodies are not inspected and so not passed on; send the body without content-encoding"
+                    .to_owned()
+            }
+            Self::BodyTooLarge { limit } => format!("the request body is over the limit of {limit} bytes"),
+            Self::BodyTimeout => "the request body did not arrive in time".to_owned(),
+            Self::BodyBroken => "the request body ended early or is not well-formed".to_owned(),
+            Self::Invalid { message } => message.clone(),
+            Self::UnknownModel { model } => {
+                format!("no target of the active pack serves the model `{}`", shown(model))
+            }
+            Self::Blocked(reason) => reason.message.clone(),
+            Self::NoPolicy => "this gateway has no policy pack yet; it serves as soon as one is active".to_owned(),
+            Self::PackDisabled => "the active policy pack is disabled (`pack.enabled: false`)".to_owned(),
+            Self::Overloaded => "this gateway serves as many requests as it may; try again".to_owned(),
+            Self::TargetDown { target } => {
+                format!("the target `{target}` is down: its key is not available on this gateway's host")
+            }
+            Self::PolicyFailed => {
+                "a policy failed on this request, so the request was not passed on".to_owned()
+            }
+            Self::Upstream(failure) => failure.to_string(),
+        }
+    }
+
+    /// False where the same request would meet the same answer.
+    const fn is_worth_a_retry(&self) -> bool {
+        match self {
+            Self::Blocked(_) | Self::PackDisabled | Self::TargetDown { .. } | Self::PolicyFailed => false,
+            Self::Upstream(failure) => failure.is_worth_a_retry(),
+            _ => true,
+        }
+    }
+}
+
+impl From<UpstreamFailure> for Refusal {
+    fn from(failure: UpstreamFailure) -> Self {
+        Self::Upstream(failure)
+    }
+}
+
+/// A server-sent event that tells a client of a stream that has begun what went wrong. The blank
+/// line in front ends an event that was cut.
+pub(super) fn error_event(refusal: Refusal) -> Bytes {
+    let body = refusal.into_reply().body;
+    let mut event = Vec::with_capacity(body.len() + 12);
+    event.extend_from_slice(b"\n\ndata: ");
+    event.extend_from_slice(&body);
+    event.extend_from_slice(b"\n\n");
+    Bytes::from(event)
+}
+
+/// Client text as an error may repeat it: bounded, control characters escaped.
+fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(ECHO).flat_map(escaped).collect();
+    if text.chars().nth(ECHO).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn escaped(character: char) -> Vec<char> {
+    if character.is_control() { character.escape_default().collect() } else { vec![character] }
+}
