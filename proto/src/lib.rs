@@ -11,7 +11,7 @@ pub mod wire_error;
 pub use wire_error::WireError;
 
 /// Generated from `kt/fleet/v1`.
-#[expect(clippy::allow_attributes_without_reason, reason = "generated code says no reasons")]
+#[expect(clippy::allow_attributes_without_reason, clippy::large_enum_variant, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("kt.fleet.v1");
 }

@@ -146,9 +146,11 @@ mod tests {
         assert_eq!(HelloMessage::try_from(v1::Hello::from(first.clone())), Ok(first));
     }
 
+    type Spoil = fn(&mut v1::Hello);
+
     #[test]
     fn each_bad_field_is_named() {
-        let cases: [(&str, fn(&mut v1::Hello)); 6] = [
+        let cases: [(&str, Spoil); 6] = [
             ("hello.boot_id", |hello| hello.boot_id.clear()),
             ("hello.agent_version", |hello| hello.agent_version.clear()),
             ("hello.labels", |hello| drop(hello.labels.insert("Bad Key".into(), String::new()))),

@@ -93,11 +93,13 @@ mod tests {
         }
     }
 
+    type Spoil = fn(&mut v1::Offer);
+
     #[test]
     fn each_bad_field_is_named() {
         let activate = Intent::Activate { lineage: Lineage(Uuid::from_u128(3)), generation: Generation(7) };
         let good = v1::Offer::from(message(activate));
-        let cases: [(&str, fn(&mut v1::Offer)); 7] = [
+        let cases: [(&str, Spoil); 7] = [
             ("offer.session_id", |offer| offer.session_id.clear()),
             ("offer.offer_id", |offer| offer.offer_id = "x".into()),
             ("offer.digest", |offer| offer.digest = "sha256:00".into()),

@@ -169,10 +169,12 @@ pub(crate) mod tests {
         }
     }
 
+    type Spoil = fn(&mut v1::Report);
+
     #[test]
     fn each_bad_field_is_named() {
         let good = v1::Report::from(message(Acknowledgement::Ack { warnings: Vec::new() }));
-        let cases: [(&str, fn(&mut v1::Report)); 7] = [
+        let cases: [(&str, Spoil); 7] = [
             ("report.outcome", |report| report.outcome = None),
             ("report.session_id", |report| report.session_id = "x".into()),
             ("report.offer_id", |report| report.offer_id.clear()),
