@@ -3,7 +3,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod http;
-pub mod checks;
-pub mod eventually;
 pub mod postgres;
+pub mod eventually;
+pub mod http;
