@@ -6,3 +6,6 @@
 pub mod postgres;
 pub mod eventually;
 pub mod http;
+
+pub mod eventually;
+pub mod postgres;
