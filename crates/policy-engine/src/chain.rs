@@ -32,6 +32,11 @@ impl Chain {
         self.running(Phase::Output).any(Policy::reads_text)
     }
 
+    /// A policy that reads answers may change them or hold them back.
+    pub(crate) fn guards_output(&self) -> bool {
+        self.running(Phase::Output).any(|policy| policy.reads_text() && policy.mode() == PolicyMode::Enforce)
+    }
+
     pub(crate) fn inspect_input(&self, document: Document<'_>) -> Inspection {
         self.inspect(Phase::Input, document)
     }

@@ -1,22 +1,79 @@
-//! `prompt_injection`.
+//! `prompt-injection`: looks for attempts to override, extract or impersonate instructions, in the
+//! words as a model would read them and not as they are spelled.
+
+mod encoded;
+mod homoglyphs;
+mod normalize;
+mod pattern_set;
+mod patterns;
 
 use policy_config::Finding;
-use policy_config::schema::{PolicyKind, PolicyMode, PromptInjection};
+use policy_config::schema::{DetectAction, PolicyKind, PolicyMode, PromptInjection};
+use regex::Regex;
 
+pub use self::patterns::PATTERN_SET_VERSION;
+
+use self::pattern_set::PatternSet;
 use super::{CannotJudge, Decision, Policy};
-use crate::text::{Phase, Texts};
+use crate::compile;
+use crate::text::{Author, Phase, Texts};
+use crate::verdict::Verdict;
+
+const DETECTED: &str = "prompt_injection.detected";
 
 #[derive(Debug)]
 pub(crate) struct PromptInjectionPolicy {
     mode: PolicyMode,
+    action: DetectAction,
+    message: String,
+    curated: &'static PatternSet,
+    own: Vec<Regex>,
 }
 
-/// x
-pub const PATTERN_SET_VERSION: &str = "2026.11";
+// === impl PromptInjectionPolicy ===
 
 impl PromptInjectionPolicy {
     pub(crate) fn compile(settings: &PromptInjection) -> Result<Self, Vec<Finding>> {
-        Ok(Self { mode: settings.mode })
+        let mut findings = Vec::new();
+        let mut own = Vec::new();
+        for (at, source) in settings.attack_patterns.iter().enumerate() {
+            let path = format!("policy.prompt-injection.detection.attack_patterns[{at}]");
+            match compile::pattern(source, &path) {
+                Ok(regex) => own.push(regex),
+                Err(finding) => findings.push(finding),
+            }
+        }
+        let curated = pattern_set::curated().map_err(|error| {
+            vec![compile::finding("C001", "policy.prompt-injection", error.to_owned(), String::new())]
+        })?;
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let PromptInjection { mode, action, ref message, .. } = *settings;
+        Ok(Self { mode, action, message: message.clone(), curated, own })
+    }
+
+    /// The words of everyone who is not the application are read as one text per author, in order, so
+    /// that an attack split over messages is whole again: once with gaps between the messages and once
+    /// without, for words that were cut.
+    fn detects(&self, texts: &Texts<'_>) -> bool {
+        [Author::User, Author::Model].into_iter().any(|author| {
+            let words: Vec<&str> = by(author, texts).collect();
+            let cut = words.len() > 1;
+            self.matches(&words.join("\n"), false) || (cut && self.matches(&words.concat(), false))
+        }) || by(Author::Application, texts).any(|text| self.matches(text, true))
+    }
+
+    /// `trusted`: the application's own words, which may warn of an attack by quoting it.
+    fn matches(&self, text: &str, trusted: bool) -> bool {
+        let plain = normalize::plain(text);
+        if self.own.iter().any(|own| own.is_match(text) || own.is_match(&plain)) {
+            return true;
+        }
+        self.curated.matches(&plain, trusted)
+            || encoded::hidden_texts(text)
+                .iter()
+                .any(|hidden| self.curated.matches(&normalize::plain(hidden), trusted))
     }
 }
 
@@ -24,19 +81,41 @@ impl Policy for PromptInjectionPolicy {
     fn kind(&self) -> PolicyKind {
         PolicyKind::PromptInjection
     }
+
     fn mode(&self) -> PolicyMode {
         self.mode
     }
+
     fn runs_in(&self, phase: Phase) -> bool {
         phase == Phase::Input
     }
+
     fn reads_text(&self) -> bool {
         true
     }
+
     fn fails_closed(&self) -> bool {
         true
     }
-    fn judge(&self, _: Phase, _: &Texts<'_>) -> Result<Decision, CannotJudge> {
-        Ok(Decision::default())
+
+    fn judge(&self, _: Phase, texts: &Texts<'_>) -> Result<Decision, CannotJudge> {
+        if !self.detects(texts) {
+            return Ok(Decision::default());
+        }
+        let verdict = match self.action {
+            DetectAction::Block => Verdict::Block,
+            DetectAction::Escalate => Verdict::Escalate,
+            DetectAction::Log => Verdict::Allow,
+        };
+        Ok(Decision {
+            verdict,
+            reason_codes: vec![DETECTED],
+            edits: Vec::new(),
+            message: self.message.clone(),
+        })
     }
+}
+
+fn by<'t>(author: Author, texts: &'t Texts<'_>) -> impl Iterator<Item = &'t str> {
+    texts.pieces().iter().filter(move |piece| piece.author == author).map(|piece| piece.text())
 }

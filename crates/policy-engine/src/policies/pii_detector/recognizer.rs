@@ -1,0 +1,83 @@
+//! A kind of personal data: a cheap pattern that proposes candidates, and a check that decides.
+
+use std::ops::Range;
+
+use policy_config::schema::PiiDetector;
+
+use super::{banking, contact, health, network};
+
+/// One kind of personal data that is known here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recognizer {
+    /// What stands in its place, as `[EMAIL]`.
+    pub(super) label: &'static str,
+    /// Proposes; in a text where it matches nowhere, `confirm` is not asked. ASCII classes only.
+    pub(super) candidate: &'static str,
+    /// Decides about one candidate and says which parts of the text are the data.
+    pub(super) confirm: fn(text: &str, candidate: Range<usize>) -> Vec<Range<usize>>,
+    /// `confirm` looks at every part of a candidate; else one that is refused is searched again from
+    /// its second character on.
+    pub(super) covers_candidate: bool,
+}
+
+/// The kinds that these settings ask for; the earlier gives its label where two overlap.
+pub(super) fn built_in(settings: &PiiDetector) -> Vec<Recognizer> {
+    let mut recognizers = vec![contact::EMAIL, banking::IBAN];
+    if settings.pci_mode {
+        recognizers.push(banking::CARD);
+    }
+    if settings.healthcare_mode {
+        recognizers.extend([health::MRN, health::NPI]);
+    }
+    recognizers.extend([contact::SSN, network::IPV4, network::IPV6, contact::PHONE]);
+    recognizers
+}
+
+/// The character before an offset.
+pub(super) fn before(text: &str, offset: usize) -> Option<char> {
+    text.get(..offset)?.chars().next_back()
+}
+
+/// The character at an offset.
+pub(super) fn after(text: &str, offset: usize) -> Option<char> {
+    text.get(offset..)?.chars().next()
+}
+
+/// Up to `bytes` of text before an offset, lower-cased, cut on a character boundary.
+pub(super) fn context_before(text: &str, offset: usize, bytes: usize) -> String {
+    let mut start = offset.saturating_sub(bytes);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.get(start..offset).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// True when neither neighbour continues a word or number.
+pub(super) fn stands_alone(text: &str, range: &Range<usize>) -> bool {
+    let continues =
+        |neighbour: Option<char>| neighbour.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    !continues(before(text, range.start)) && !continues(after(text, range.end))
+}
+
+/// The digits of a text, in order.
+pub(super) fn digits(text: &str) -> Vec<u8> {
+    text.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect()
+}
+
+/// The check digit rule of cards and of NPIs.
+pub(super) fn luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, &digit)| {
+            let doubled = u32::from(digit) * 2;
+            match at % 2 {
+                0 => u32::from(digit),
+                _ if doubled > 9 => doubled - 9,
+                _ => doubled,
+            }
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}

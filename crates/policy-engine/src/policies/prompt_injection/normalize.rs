@@ -1,0 +1,137 @@
+//! Spellings of one text that read the same become the same: compatibility forms, invisible and tag
+//! characters, case, accents, look-alike letters, digits for letters, letters set apart.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::homoglyphs;
+
+/// The text with its punctuation: lower case, one form for each letter. Delimiters are looked for here.
+pub(super) fn plain(text: &str) -> String {
+    let visible = unescape(text);
+    let mut plain = String::with_capacity(visible.len());
+    let folded = visible
+        .chars()
+        .filter_map(revealed)
+        .nfkd()
+        .filter(|&c| !('\u{300}'..='\u{36f}').contains(&c))
+        .nfc()
+        .flat_map(char::to_lowercase);
+    plain.extend(folded);
+    plain
+}
+
+/// The bare words of a plain text: one blank between words, `.` where a sentence ends.
+pub(super) fn words(plain: &str) -> String {
+    let mut words = String::with_capacity(plain.len());
+    let mut apart = String::new();
+    let in_word = |c: char| c.is_alphanumeric() || is_letter_sign(c);
+    let mut rest = plain;
+    while !rest.is_empty() {
+        let (part, after) = split_where(rest, |c| !in_word(c));
+        let (between, next) = split_where(after, in_word);
+        rest = next;
+        let word = fold_digits(&homoglyphs::fold(part.trim_matches(is_letter_sign)));
+        if word.chars().count() == 1 {
+            apart.push_str(&word);
+        } else {
+            flush_letters(&mut words, &mut apart);
+            push_word(&mut words, &word);
+        }
+        // a dot between single letters sets them apart as a blank would
+        let ends_sentence =
+            between.contains(['!', '?', ';', '。', '！', '？']) || between.contains('.') && apart.is_empty();
+        if ends_sentence {
+            flush_letters(&mut words, &mut apart);
+            words.push('.');
+        }
+    }
+    flush_letters(&mut words, &mut apart);
+    words
+}
+
+fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
+    text.find(ends).and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""))
+}
+
+/// Letters set apart (`i g n o r e`) are one word from four on.
+fn flush_letters(words: &mut String, apart: &mut String) {
+    if apart.chars().count() >= 4 {
+        push_word(words, apart);
+    } else {
+        for letter in apart.chars() {
+            push_word(words, letter.encode_utf8(&mut [0; 4]));
+        }
+    }
+    apart.clear();
+}
+
+fn push_word(words: &mut String, word: &str) {
+    if word.is_empty() {
+        return;
+    }
+    if !words.is_empty() {
+        words.push(' ');
+    }
+    words.push_str(word);
+}
+
+/// Stand for letters in the middle of a word.
+fn is_letter_sign(c: char) -> bool {
+    matches!(c, '@' | '$' | '\'' | '’')
+}
+
+/// `1gn0r3` → `ignore`, in words that hold a letter as well.
+fn fold_digits(word: &str) -> String {
+    let has_letter = word.bytes().any(|byte| byte.is_ascii_lowercase());
+    word.chars()
+        .filter(|c| !matches!(c, '\'' | '’'))
+        .map(|c| match c {
+            '0' if has_letter => 'o',
+            '1' if has_letter => 'i',
+            '3' if has_letter => 'e',
+            '4' | '@' if has_letter => 'a',
+            '5' | '$' if has_letter => 's',
+            '7' if has_letter => 't',
+            c => c,
+        })
+        .collect()
+}
+
+/// What a reader sees of a character: nothing of an invisible one, the letter of a tag.
+fn revealed(c: char) -> Option<char> {
+    match c {
+        '\u{e0020}'..='\u{e007e}' => char::from_u32(u32::from(c) - 0xe0000),
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => None,
+        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' => None,
+        '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' => None,
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}' | '\u{1d173}'..='\u{1d17a}' => None,
+        c => Some(c),
+    }
+}
+
+/// Undoes `\u0069` and turns `\n` into a gap: text that is JSON in itself, as tool arguments are.
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escaped)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let unicode = escaped.strip_prefix('u').and_then(|hex| hex.get(..4));
+        let scalar = unicode.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+        rest = match (scalar, escaped.chars().next()) {
+            (Some(character), _) => {
+                plain.push(character);
+                escaped.get(5..).unwrap_or_default()
+            }
+            (None, Some('n' | 'r' | 't')) => {
+                plain.push('\n');
+                escaped.get(1..).unwrap_or_default()
+            }
+            _ => {
+                plain.push('\\');
+                escaped
+            }
+        };
+    }
+    plain.push_str(rest);
+    plain
+}
