@@ -15,8 +15,7 @@ const FLOORS: [Floor; 12] = [
     Floor(
         "control-plane",
         &["policy-config", "policy-engine", "fleet-core", "proto", "service-kit", "pg-private"],
-        // The harness, for the databases of the store's tests.
-        &["tests"],
+        &[],
     ),
     Floor(
         "gateway-agent",
@@ -68,9 +67,12 @@ const IMPURE_CRATES: [&str; 16] = [
 ];
 /// `fleet-core` is no promise to anyone, so nothing of it is serialised.
 const NO_SERDE: &str = "fleet-core";
-const IMPURE_PATHS: [&str; 10] = [
+const IMPURE_PATHS: [&str; 13] = [
     "std::fs",
-    "std::net",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
     "std::env",
     "std::process",
     "std::thread",

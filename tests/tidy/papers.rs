@@ -7,16 +7,16 @@ pub fn machine_traces(path: &str, text: &str) -> Vec<String> {
         concat!("/wo", "rk/"),
         concat!("/ro", "ot/"),
         concat!("/tmp/tar", "get"),
-        concat!("replace-", "with"),
-        concat!("[sour", "ce."),
         concat!("sparse", "+http"),
-        concat!("regis", "try = \""),
     ];
+    let settings = ["replace-with", "[source.", "[registries", "registry = "];
+    let settings = settings.iter().filter(|_| path.ends_with(".toml"));
     text.lines()
         .enumerate()
         .flat_map(|(index, line)| {
-            let found = traces.iter().find(|trace| line.contains(**trace));
-            found.map(|trace| format!("{path}:{}: `{trace}` is of one machine", index + 1))
+            let trace = traces.iter().find(|trace| line.contains(**trace));
+            let found = trace.or_else(|| settings.clone().find(|setting| line.starts_with(**setting)));
+            found.map(|found| format!("{path}:{}: `{found}` is of one machine", index + 1))
         })
         .collect()
 }
@@ -71,7 +71,8 @@ fn command(line: &str) -> &str {
 #[test]
 fn traces_of_a_machine_are_found() {
     assert_eq!(machine_traces("a", concat!("x = \"/wo", "rk/main\"\n")).len(), 1);
-    assert_eq!(machine_traces("a", concat!("[sour", "ce.crates-io]\n")).len(), 1);
+    assert_eq!(machine_traces(".cargo/config.toml", "[source.crates-io]\n").len(), 1);
+    assert!(machine_traces("a.rs", "[source.len()]\n").is_empty());
     assert!(machine_traces("a", "a network of roots, below /root\n").is_empty());
 }
 
