@@ -9,7 +9,8 @@ use tests::eventually::eventually;
 use tests::postgres::{database, empty_database};
 
 async fn migrator(directory: &std::path::Path) -> Migrator {
-    std::fs::write(directory.join("0001_things.sql"), "create table things (name text primary key);").unwrap();
+    std::fs::write(directory.join("0001_things.sql"), "create table things (name text primary key);")
+        .unwrap();
     Migrator::new(directory).await.unwrap()
 }
 

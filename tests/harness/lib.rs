@@ -6,6 +6,3 @@
 pub mod postgres;
 pub mod eventually;
 pub mod http;
-
-pub mod eventually;
-pub mod postgres;

@@ -137,7 +137,8 @@ async fn make_template(
     let mut inside = server.clone().database(template).connect().await?;
     migrator.run(&mut inside).await?;
     inside.close().await?;
-    execute(connection, format!("alter database {template} with is_template true allow_connections false")).await
+    execute(connection, format!("alter database {template} with is_template true allow_connections false"))
+        .await
 }
 
 async fn try_copy(template: &str) -> Result<TestDatabase> {
@@ -187,7 +188,8 @@ fn find_or_start() -> Result<Server> {
     // Let go at the end of this function; the shared one is kept.
     let starting = open_lock(&base.with_extension("start"))?;
     starting.lock()?;
-    let options = Options { dir: base.clone(), unsafe_fast: true, max_connections: MAX_CONNECTIONS, bin: None };
+    let options =
+        Options { dir: base.clone(), unsafe_fast: true, max_connections: MAX_CONNECTIONS, bin: None };
     let socket_dir = base.join("run");
     if !answers(&socket_dir) {
         // What a run that was cut off left behind was never synced to disk.
@@ -221,7 +223,10 @@ fn start_watched(prepared: &Prepared, base: &Path) -> Result<()> {
             bail!("the test server ended at once ({status}):\n{log}");
         }
         if began.elapsed() > START_LIMIT {
-            bail!("the test server was not ready within {START_LIMIT:?}; see {}", prepared.log_path().display());
+            bail!(
+                "the test server was not ready within {START_LIMIT:?}; see {}",
+                prepared.log_path().display()
+            );
         }
         std::thread::park_timeout(Duration::from_millis(10));
     }

@@ -70,7 +70,14 @@ pub const RULES: [Rule; 6] = [
     },
     Rule {
         what: "tasks",
-        words: &["tokio::spawn(", "task::spawn(", "spawn_local(", "JoinSet", "TaskTracker", "Handle::current()"],
+        words: &[
+            "tokio::spawn(",
+            "task::spawn(",
+            "spawn_local(",
+            "JoinSet",
+            "TaskTracker",
+            "Handle::current()",
+        ],
         places: &["crates/service-kit/src/drain"],
         within: &[],
     },
