@@ -11,6 +11,7 @@ pub mod document;
 pub mod lint;
 pub mod location;
 pub mod schema;
+mod tree;
 
 pub use digest::ConfigDigest;
 pub use document::PolicyDocument;

@@ -1,7 +1,11 @@
 //! Every finding about a pack, at once.
 
 pub mod change;
+pub(crate) mod collector;
+pub mod excerpt;
 pub mod report;
+pub mod rules;
+pub(crate) mod secrets;
 
 pub use change::{lint_change, lint_growth};
 

@@ -1,8 +1,10 @@
 //! A valid pack: what the engine runs. Made only by parsing; unknown keys never get here.
 
+pub mod address;
 pub mod chain;
 pub mod pack;
 pub mod providers;
+pub(crate) mod read;
 pub mod settings;
 
 pub use chain::{PolicyKind, PolicyMode};

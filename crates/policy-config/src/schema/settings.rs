@@ -82,6 +82,14 @@ pub struct AuditLogger {
 /// What a client reads when no message is configured.
 pub const DEFAULT_BLOCK_MESSAGE: &str = "Request blocked: potential prompt injection detected";
 
+/// Most expressions in one list of patterns.
+pub const MAX_PATTERNS: usize = 500;
+/// Longest expression, in bytes.
+pub const MAX_PATTERN_LENGTH: usize = 4096;
+/// Memory that all expressions of one list may take when compiled; whoever compiles one of them alone
+/// may allow at least this much.
+pub const PATTERN_SIZE_LIMIT: usize = 1 << 20;
+
 // === impl PolicySettings ===
 
 impl PolicySettings {

@@ -1,0 +1,179 @@
+//! Reads the blocks of `policy`: the settings of each kind, defaults filled in.
+
+use std::collections::BTreeMap;
+
+use super::fields::{Field, Fields, join};
+use super::patterns;
+use super::policies::report_unknown_kind;
+use crate::lint::collector::{Collector, echo, path_key};
+use crate::location::Location;
+use crate::schema::chain::{PolicyKind, PolicyMode};
+use crate::schema::settings::{
+    AuditLogger, DEFAULT_BLOCK_MESSAGE, DetectAction, MarkerFormat, PiiAction, PiiDetector, PolicySettings,
+    PromptInjection,
+};
+use crate::tree::Meaning;
+
+const MAX_MARKERS: usize = 200;
+const MODES: &[(&str, PolicyMode)] = &[("enforce", PolicyMode::Enforce), ("shadow", PolicyMode::Shadow)];
+
+/// One block of `policy` under a known kind; `settings` is `None` when it had errors.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) kind: PolicyKind,
+    pub(super) path: String,
+    pub(super) at: Location,
+    pub(super) settings: Option<PolicySettings>,
+}
+
+pub(super) fn read_blocks(field: &Field<'_>, findings: &mut Collector) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for entry in field.entries("a mapping from policy kind to its settings", findings).unwrap_or_default() {
+        let path = join(&field.path, &path_key(&entry.key));
+        let Some(kind) = PolicyKind::ALL.iter().copied().find(|kind| kind.as_str() == entry.key) else {
+            report_unknown_kind(&entry.key, &path, entry.key_at, findings);
+            continue;
+        };
+        let block = Field { path: path.clone(), node: &entry.value };
+        let settings = read_block(kind, &block, findings);
+        blocks.push(Block { kind, path, at: entry.key_at, settings });
+    }
+    blocks
+}
+
+pub(super) fn defaults(kind: PolicyKind) -> PolicySettings {
+    match kind {
+        PolicyKind::PromptInjection => PolicySettings::PromptInjection(PromptInjection {
+            mode: PolicyMode::default(),
+            action: DetectAction::default(),
+            message: DEFAULT_BLOCK_MESSAGE.to_owned(),
+            attack_patterns: Vec::new(),
+        }),
+        PolicyKind::PiiDetector => PolicySettings::PiiDetector(PiiDetector {
+            mode: PolicyMode::default(),
+            action: PiiAction::default(),
+            pci_mode: true,
+            healthcare_mode: false,
+            detect_patterns: BTreeMap::new(),
+            marker_format: MarkerFormat::default(),
+            custom_markers: BTreeMap::new(),
+        }),
+        PolicyKind::AuditLogger => {
+            PolicySettings::AuditLogger(AuditLogger { mode: PolicyMode::default(), include_content: false })
+        }
+    }
+}
+
+fn read_block(kind: PolicyKind, field: &Field<'_>, findings: &mut Collector) -> Option<PolicySettings> {
+    if field.node.as_scalar().is_some_and(|scalar| scalar.meaning() == Meaning::Null) {
+        return field.wrong_type("a mapping; `{}` for the defaults", findings);
+    }
+    match kind {
+        PolicyKind::PromptInjection => {
+            read_prompt_injection(field, findings).map(PolicySettings::PromptInjection)
+        }
+        PolicyKind::PiiDetector => read_pii_detector(field, findings).map(PolicySettings::PiiDetector),
+        PolicyKind::AuditLogger => read_audit_logger(field, findings).map(PolicySettings::AuditLogger),
+    }
+}
+
+fn read_prompt_injection(field: &Field<'_>, findings: &mut Collector) -> Option<PromptInjection> {
+    const ACTIONS: &[(&str, DetectAction)] =
+        &[("block", DetectAction::Block), ("log", DetectAction::Log), ("escalate", DetectAction::Escalate)];
+    let fields = Fields::of(field, &["mode", "response", "detection"], findings)?;
+    let mode = read_mode(&fields, findings);
+    let (mut action, mut message) = (Some(DetectAction::default()), Some(DEFAULT_BLOCK_MESSAGE.to_owned()));
+    if let Some(response) = fields.get("response") {
+        let response = Fields::of(&response, &["action", "message"], findings);
+        let get = |key: &str| response.as_ref().and_then(|fields| fields.get(key));
+        action = get("action").map_or(action, |field| field.choice(ACTIONS, findings));
+        message = get("message").map_or(message, |field| field.bounded_text(2000, findings));
+    }
+    let mut attack_patterns = Some(Vec::new());
+    if let Some(detection) = fields.get("detection") {
+        let detection = Fields::of(&detection, &["attack_patterns"], findings);
+        if let Some(field) = detection.and_then(|fields| fields.get("attack_patterns")) {
+            attack_patterns = patterns::read_list(&field, findings);
+        }
+    }
+    Some(PromptInjection {
+        mode: mode?,
+        action: action?,
+        message: message?,
+        attack_patterns: attack_patterns?,
+    })
+}
+
+fn read_pii_detector(field: &Field<'_>, findings: &mut Collector) -> Option<PiiDetector> {
+    const ACTIONS: &[(&str, PiiAction)] = &[("redact", PiiAction::Redact), ("block", PiiAction::Block)];
+    const FORMATS: &[(&str, MarkerFormat)] =
+        &[("label", MarkerFormat::Label), ("mask", MarkerFormat::Mask), ("partial", MarkerFormat::Partial)];
+    let known = ["mode", "action", "pci_mode", "healthcare_mode", "detect_patterns", "redaction"];
+    let fields = Fields::of(field, &known, findings)?;
+    let mode = read_mode(&fields, findings);
+    let action =
+        fields.get("action").map_or(Some(PiiAction::default()), |field| field.choice(ACTIONS, findings));
+    let pci_mode = fields.get("pci_mode").map_or(Some(true), |field| field.boolean(findings));
+    let healthcare_mode = fields.get("healthcare_mode").map_or(Some(false), |field| field.boolean(findings));
+    let detect_patterns = fields
+        .get("detect_patterns")
+        .map_or(Some(BTreeMap::new()), |field| patterns::read_map(&field, findings));
+    let (mut marker_format, mut custom_markers) = (Some(MarkerFormat::default()), Some(BTreeMap::new()));
+    if let Some(redaction) = fields.get("redaction") {
+        let redaction = Fields::of(&redaction, &["marker_format", "custom_markers"], findings);
+        let get = |key: &str| redaction.as_ref().and_then(|fields| fields.get(key));
+        marker_format = get("marker_format").map_or(marker_format, |field| field.choice(FORMATS, findings));
+        custom_markers = get("custom_markers").map_or(custom_markers, |field| read_markers(&field, findings));
+    }
+    Some(PiiDetector {
+        mode: mode?,
+        action: action?,
+        pci_mode: pci_mode?,
+        healthcare_mode: healthcare_mode?,
+        detect_patterns: detect_patterns?,
+        marker_format: marker_format?,
+        custom_markers: custom_markers?,
+    })
+}
+
+fn read_audit_logger(field: &Field<'_>, findings: &mut Collector) -> Option<AuditLogger> {
+    let fields = Fields::of(field, &["mode", "include_content"], findings)?;
+    let mode = read_mode(&fields, findings);
+    let include_content = fields.get("include_content").map_or(Some(false), |field| field.boolean(findings));
+    Some(AuditLogger { mode: mode?, include_content: include_content? })
+}
+
+fn read_mode(fields: &Fields<'_>, findings: &mut Collector) -> Option<PolicyMode> {
+    fields.get("mode").map_or(Some(PolicyMode::default()), |field| field.choice(MODES, findings))
+}
+
+fn read_markers(field: &Field<'_>, findings: &mut Collector) -> Option<BTreeMap<String, String>> {
+    let entries = field.entries("a mapping from label to replacement text", findings)?;
+    if entries.len() > MAX_MARKERS {
+        let message = format!("`{}` has {} markers; the limit is {MAX_MARKERS}", field.path, entries.len());
+        return field.bad_value(message, "shorten it", findings);
+    }
+    let mut markers = BTreeMap::new();
+    for entry in entries {
+        let value = Field { path: join(&field.path, &path_key(&entry.key)), node: &entry.value };
+        if !is_label(&entry.key) {
+            report_label(&entry.key, &value.path, entry.key_at, findings);
+        } else if let Some(text) = value.bounded_text(200, findings) {
+            markers.insert(entry.key.clone(), text);
+        }
+    }
+    (markers.len() == entries.len()).then_some(markers)
+}
+
+/// `[A-Z][A-Z0-9_]{0,31}`
+pub(super) fn is_label(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.len() <= 32
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+pub(super) fn report_label(label: &str, path: &str, at: Location, findings: &mut Collector) {
+    let message = format!("{} is no label: [A-Z][A-Z0-9_]{{0,31}}", echo(label));
+    let suggestion = "write a label such as EMAIL or EMPLOYEE_ID";
+    findings.add(crate::lint::rules::BAD_VALUE, path, at, message, suggestion);
+}
