@@ -1,1 +1,17 @@
-//! fake-provider.
+//! A provider to try things against: a real HTTP server that speaks OpenAI chat completions and
+//! models, whole and streamed, at a pace and with faults that the request asks for (see [`Script`]),
+//! and that can be asked what it received (`GET /__received`).
+//!
+//! It knows nothing of packs, gateways or fleets.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod received;
+mod routes;
+mod script;
+mod server;
+
+pub use received::{Received, ReceivedRequest};
+pub use script::Script;
+pub use server::{Bound, FakeProvider};
