@@ -87,6 +87,11 @@ fn only_the_clock_reads_time() {
     in_their_place("wall time");
 }
 
+#[test]
+fn no_secret_can_be_displayed() {
+    in_their_place("shown secrets");
+}
+
 fn in_their_place(what: &str) {
     let rule = places::RULES.iter().find(|rule| rule.what == what).expect("a rule of this name");
     none(Tree::read().rust().flat_map(|file| rule.problems(&file.path, &file.text)).collect());

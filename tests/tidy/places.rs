@@ -12,7 +12,7 @@ pub struct Rule {
     within: &'static [&'static str],
 }
 
-pub const RULES: [Rule; 6] = [
+pub const RULES: [Rule; 7] = [
     Rule {
         what: "SQL",
         words: &[
@@ -87,6 +87,12 @@ pub const RULES: [Rule; 6] = [
         places: &["crates/service-kit/src/clock.rs"],
         within: &[],
     },
+    Rule {
+        what: "shown secrets",
+        words: &["Display for Secret ", "Serialize for Secret ", "ToString for Secret "],
+        places: &[],
+        within: &[],
+    },
 ];
 
 // === impl Rule ===
@@ -101,7 +107,8 @@ impl Rule {
             .flat_map(|(number, line)| {
                 let found = self.words.iter().find(|word| has_word(line, word));
                 found.map(|word| {
-                    format!("{path}:{number}: `{word}` belongs to {} alone", self.places.join(", "))
+                    let places = if self.places.is_empty() { "nowhere".into() } else { self.places.join(", ") };
+                    format!("{path}:{number}: `{word}` ({}) belongs in {places} only", self.what)
                 })
             })
             .collect()
