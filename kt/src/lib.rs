@@ -1,1 +1,64 @@
-//! kt.
+//! `kt`: the command a platform team types.
+//!
+//! What was typed ([`cli`]) becomes what it means ([`settings`]); one file per command ([`commands`]) reads,
+//! asks the control plane ([`client`]) and hands wire messages to pure [`views`] and [`diagnostics`]; the
+//! [`printer`] alone writes; [`failure`] holds the one table of exit codes. `kt` links no other program: it
+//! runs them ([`programs`]).
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod commands;
+mod diagnostics;
+mod failure;
+mod input;
+mod printer;
+mod programs;
+mod settings;
+mod tables;
+mod views;
+mod wait;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::failure::{Exit, Failure};
+use crate::printer::Printer;
+
+/// Reads the command line, runs it, and answers with the exit code of the one table.
+pub fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let exit = match Cli::try_parse_from(&words) {
+        Ok(cli) => {
+            let printer = Printer::new(cli.json);
+            commands::run(cli.command, &printer).unwrap_or_else(|failure| fail(&printer, &failure))
+        }
+        Err(problem) => unparsed(&Printer::new(words.iter().any(|word| word == "--json")), &problem),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn unparsed(printer: &Printer, problem: &clap::Error) -> Exit {
+    if !problem.use_stderr() {
+        // `--help` and `--version` were asked for, so they are data.
+        return match printer.styled_text(&problem.render()) {
+            Ok(()) => Exit::Done,
+            Err(failure) => fail(printer, &failure),
+        };
+    }
+    if printer.is_json() {
+        return fail(printer, &Failure::of_command_line(problem));
+    }
+    printer.styled_talk(&problem.render());
+    Exit::Usage
+}
+
+fn fail(printer: &Printer, failure: &Failure) -> Exit {
+    printer.failure(failure);
+    failure.exit()
+}

@@ -1,0 +1,124 @@
+//! The commands that act on this machine: `policy`, `gateway`, `dev`, `completions`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Endpoint;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say everything that is wrong with a policy file
+    Lint(LintArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LintArgs {
+    /// The policy file; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GatewayCommand {
+    /// Run a gateway in the foreground, from a policy file or managed by a control plane
+    Run(Box<GatewayRunArgs>),
+    /// The gateways of a fleet: desired, observed, liveness, last outcome
+    List(GatewayListArgs),
+    /// One gateway, with what became of its last generations
+    Inspect(GatewayInspectArgs),
+}
+
+/// Handed to `kt-gateway` as they are; it says what is valid.
+#[derive(Debug, Args)]
+pub(crate) struct GatewayRunArgs {
+    /// The gateway's name, and that of its directory below $KT_HOME/gateways
+    #[arg(long, default_value = "default")]
+    pub(crate) name: String,
+    /// Where traffic is served [default: 127.0.0.1:41002]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// Run this policy file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["control_plane", "fleet"])]
+    pub(crate) policy_config: Option<PathBuf>,
+    /// Be managed by this control plane [env: KT_CONTROL_PLANE] [default: http://127.0.0.1:7443]
+    #[arg(long, value_name = "URL", requires = "fleet")]
+    pub(crate) control_plane: Option<String>,
+    /// The fleet to be part of
+    #[arg(long)]
+    pub(crate) fleet: Option<String>,
+    /// A label the control plane knows this gateway by; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Read secrets from this file (mode 0600) before the environment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Names of variables a pack may ask for; repeatable [default: *_API_KEY]
+    #[arg(long = "secret-env", value_name = "GLOB")]
+    pub(crate) secret_env: Vec<String>,
+    /// Append decision events to this file instead of logs/decisions.jsonl
+    #[arg(long, value_name = "PATH")]
+    pub(crate) decision_log: Option<PathBuf>,
+    /// Serve Prometheus metrics here; loopback only
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
+    /// The largest request body, in bytes
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_body: Option<String>,
+    /// Where relative paths start [default: here]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) working_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GatewayListArgs {
+    /// The fleet
+    #[arg(long)]
+    pub(crate) fleet: String,
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GatewayInspectArgs {
+    /// The gateway
+    #[arg(value_name = "FLEET/NAME")]
+    pub(crate) gateway: String,
+    #[command(flatten)]
+    pub(crate) endpoint: Endpoint,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where everything is kept [default: dev below $KT_HOME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How many gateways
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub(crate) gateways: u16,
+    /// The name of their fleet
+    #[arg(long, default_value = "dev")]
+    pub(crate) fleet: String,
+    /// Where the control plane serves gRPC
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    pub(crate) listen: SocketAddr,
+    /// Where the control plane serves health and metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7490")]
+    pub(crate) metrics_listen: SocketAddr,
+    /// The first gateway's port on 127.0.0.1; the others follow
+    #[arg(long, value_name = "PORT", default_value_t = 41101, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) gateway_port: u16,
+    /// Where the fake provider serves
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:41199")]
+    pub(crate) provider_listen: SocketAddr,
+    /// The key the fake provider asks for and the gateways hold as OPENAI_API_KEY
+    #[arg(long, value_name = "KEY", default_value = "dev-only-key")]
+    pub(crate) provider_key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}

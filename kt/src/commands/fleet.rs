@@ -1,0 +1,5 @@
+//! `kt fleet …`
+
+pub(crate) mod create;
+pub(crate) mod list;
+pub(crate) mod show;

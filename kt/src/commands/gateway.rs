@@ -1,0 +1,5 @@
+//! `kt gateway …`
+
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod run;

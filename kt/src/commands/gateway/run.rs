@@ -1,0 +1,59 @@
+//! `kt gateway run`: becomes `kt-gateway`, with the same terminal, signals and exit code.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::cli::local::GatewayRunArgs;
+use crate::failure::{Exit, Failure};
+use crate::programs;
+use crate::settings::control_plane_url;
+
+pub(crate) fn run(args: &GatewayRunArgs) -> Result<Exit, Failure> {
+    let words = words(args)?;
+    let program = programs::find("kt-gateway")?;
+    // Returns only when the program could not take over.
+    let error = Command::new(&program).args(words).exec();
+    Err(Failure::new(Exit::Failed, "program_broken", format!("cannot run `{}`: {error}", program.display())))
+}
+
+/// The command line of `kt-gateway`; of a managed gateway with its control plane spelled out.
+fn words(args: &GatewayRunArgs) -> Result<Vec<OsString>, Failure> {
+    let mut words: Vec<OsString> = Vec::new();
+    let mut flag = |name: &str, value: OsString| words.extend([OsString::from(name), value]);
+    flag("--name", args.name.clone().into());
+    if let Some(listen) = &args.listen {
+        flag("--listen", listen.into());
+    }
+    if let Some(path) = &args.policy_config {
+        flag("--policy-config", path.into());
+    }
+    if let Some(fleet) = &args.fleet {
+        let from_environment = std::env::var("KT_CONTROL_PLANE").ok().filter(|url| !url.is_empty());
+        let (url, _) = control_plane_url(args.control_plane.as_deref().or(from_environment.as_deref()))?;
+        flag("--control-plane", url.into());
+        flag("--fleet", fleet.into());
+    }
+    for label in &args.labels {
+        flag("--label", label.into());
+    }
+    if let Some(path) = &args.env_file {
+        flag("--env-file", path.into());
+    }
+    for glob in &args.secret_env {
+        flag("--secret-env", glob.into());
+    }
+    if let Some(path) = &args.decision_log {
+        flag("--decision-log", path.into());
+    }
+    if let Some(listen) = &args.metrics_listen {
+        flag("--metrics-listen", listen.into());
+    }
+    if let Some(bytes) = &args.max_body {
+        flag("--max-body", bytes.into());
+    }
+    if let Some(path) = &args.working_dir {
+        flag("--working-dir", path.into());
+    }
+    Ok(words)
+}

@@ -1,0 +1,3 @@
+//! `kt policy …`
+
+pub(crate) mod lint;
