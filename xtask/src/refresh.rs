@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::cargo::{cargo, command, programs, root, succeed};
+use crate::cargo::{cargo, command, programs, root, succeed, target};
 use crate::{Outcome, postgres, say};
 
 /// This program, called again by `with_postgres` with `DATABASE_URL` set.
@@ -26,7 +26,7 @@ pub(crate) fn with_database(check: bool) -> Outcome {
 pub(crate) fn inside(check: bool) -> Outcome {
     let url = std::env::var("DATABASE_URL").map_err(|_| "DATABASE_URL is not set".to_owned())?;
     migrate(&url)?;
-    let fresh = root().join("target").join("sqlx-fresh");
+    let fresh = target().join("sqlx-fresh");
     remake(&fresh)?;
     describe_queries(&url, &fresh)?;
     let committed = root().join(".sqlx");
