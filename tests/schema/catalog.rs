@@ -37,7 +37,7 @@ select 'type ' || typname || ' ' || coalesce((select string_agg(enumlabel, ', ' 
 from pg_type where typnamespace = 'public'::regnamespace and typtype in ('e', 'd')
 "#;
 
-pub async fn describe(pool: &PgPool) -> sqlx::Result<String> {
+pub(crate) async fn describe(pool: &PgPool) -> sqlx::Result<String> {
     let mut facts: Vec<String> = sqlx::query_scalar(FACTS).fetch_all(pool).await?;
     // Not by the server: its order depends on the locale.
     facts.sort();

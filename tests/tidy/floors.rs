@@ -84,7 +84,7 @@ const IMPURE_PATHS: [&str; 13] = [
 ];
 
 /// Workspace edges that are not in the table.
-pub fn edges(manifest: &str) -> Vec<String> {
+pub(crate) fn edges(manifest: &str) -> Vec<String> {
     let name = package(manifest);
     let Some(Floor(_, always, in_tests)) = FLOORS.iter().find(|floor| floor.0 == name) else {
         return vec![format!("{name}: a crate without a floor; give it one in tests/tidy/floors.rs")];
@@ -100,7 +100,7 @@ pub fn edges(manifest: &str) -> Vec<String> {
 }
 
 /// Crates that would bring I/O, time or chance into a pure crate. Its tests may use them.
-pub fn impurities(manifest: &str) -> Vec<String> {
+pub(crate) fn impurities(manifest: &str) -> Vec<String> {
     let name = package(manifest);
     if !PURE.contains(&name) {
         return Vec::new();
@@ -115,7 +115,7 @@ pub fn impurities(manifest: &str) -> Vec<String> {
 }
 
 /// The standard library's own doors to the world.
-pub fn reaches(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn reaches(path: &str, text: &str) -> Vec<String> {
     if !PURE.iter().any(|name| path.starts_with(&format!("crates/{name}/src/"))) {
         return Vec::new();
     }

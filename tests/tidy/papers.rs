@@ -1,7 +1,7 @@
 //! The written side: what the documents promise is there, and nothing of a private machine is.
 
 /// Places of one machine, and settings that replace the public registry.
-pub fn machine_traces(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn machine_traces(path: &str, text: &str) -> Vec<String> {
     // Put together here, or this file would find itself.
     let traces = [
         concat!("/wo", "rk/"),
@@ -22,7 +22,7 @@ pub fn machine_traces(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Every bullet below `## Invariants` names `file.rs` and, after it, the test function in it.
-pub fn unheld_invariants<'a>(document: &str, find: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
+pub(crate) fn unheld_invariants<'a>(document: &str, find: impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
     let section = document.split_once("\n## Invariants\n").map_or("", |(_, after)| after);
     let section = section.split("\n## ").next().unwrap_or_default();
     let bullets: Vec<&str> = section.split("\n- ").skip(1).collect();
@@ -45,7 +45,7 @@ pub fn unheld_invariants<'a>(document: &str, find: impl Fn(&str) -> Option<&'a s
 
 /// The `cargo xtask` commands of the README, word for word, are lines of the CI script; of the demo, which
 /// would stay up, the script adds `--once`.
-pub fn commands_not_run(readme: &str, script: &str) -> Vec<String> {
+pub(crate) fn commands_not_run(readme: &str, script: &str) -> Vec<String> {
     let mut commands: Vec<&str> =
         readme.lines().map(command).filter(|line| line.starts_with("cargo xtask ")).collect();
     commands.dedup();

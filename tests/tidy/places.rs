@@ -3,8 +3,8 @@
 
 use super::shape::is_test;
 
-pub struct Rule {
-    pub what: &'static str,
+pub(crate) struct Rule {
+    pub(crate) what: &'static str,
     words: &'static [&'static str],
     /// Beginnings of the paths that may use the words.
     places: &'static [&'static str],
@@ -12,7 +12,7 @@ pub struct Rule {
     within: &'static [&'static str],
 }
 
-pub const RULES: [Rule; 7] = [
+pub(crate) const RULES: [Rule; 7] = [
     Rule {
         what: "SQL",
         words: &[
@@ -98,7 +98,7 @@ pub const RULES: [Rule; 7] = [
 // === impl Rule ===
 
 impl Rule {
-    pub fn problems(&self, path: &str, text: &str) -> Vec<String> {
+    pub(crate) fn problems(&self, path: &str, text: &str) -> Vec<String> {
         let spoken_of = self.within.is_empty() || starts_with_any(path, self.within);
         if !spoken_of || starts_with_any(path, self.places) {
             return Vec::new();
@@ -107,7 +107,8 @@ impl Rule {
             .flat_map(|(number, line)| {
                 let found = self.words.iter().find(|word| has_word(line, word));
                 found.map(|word| {
-                    let places = if self.places.is_empty() { "nowhere".into() } else { self.places.join(", ") };
+                    let places =
+                        if self.places.is_empty() { "nowhere".into() } else { self.places.join(", ") };
                     format!("{path}:{number}: `{word}` ({}) belongs in {places} only", self.what)
                 })
             })
@@ -116,7 +117,7 @@ impl Rule {
 }
 
 /// The numbered lines of product code: no comments, no tests, no build tool.
-pub fn code_lines<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+pub(crate) fn code_lines<'a>(path: &str, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
     let product = !is_test(path) && !path.starts_with("xtask/");
     let mut in_tests = !product;
     text.lines().enumerate().filter_map(move |(index, line)| {

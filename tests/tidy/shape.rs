@@ -3,7 +3,7 @@
 const LONGEST: usize = 400;
 const LONGEST_TEST: usize = 600;
 
-pub fn too_long(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn too_long(path: &str, text: &str) -> Vec<String> {
     let limit = if is_test(path) { LONGEST_TEST } else { LONGEST };
     let lines = text.lines().count();
     let generated = text.lines().next().is_some_and(|line| line.contains("@generated"));
@@ -13,7 +13,7 @@ pub fn too_long(path: &str, text: &str) -> Vec<String> {
     vec![format!("{path}: {lines} lines, and at most {limit} are held; cut it by reason")]
 }
 
-pub fn no_head(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn no_head(path: &str, text: &str) -> Vec<String> {
     let said = text.lines().next().and_then(|line| line.strip_prefix("//! "));
     if said.is_some_and(|reason| reason.trim().len() > 3) {
         return Vec::new();
@@ -21,7 +21,7 @@ pub fn no_head(path: &str, text: &str) -> Vec<String> {
     vec![format!("{path}:1: begins with no `//!` that says its one reason to exist")]
 }
 
-pub fn mod_file(path: &str) -> Vec<String> {
+pub(crate) fn mod_file(path: &str) -> Vec<String> {
     if path.ends_with("/mod.rs") {
         vec![format!("{path}: name it after its module, beside the directory")]
     } else {
@@ -29,7 +29,7 @@ pub fn mod_file(path: &str) -> Vec<String> {
     }
 }
 
-pub fn silenced(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn silenced(path: &str, text: &str) -> Vec<String> {
     // Put together here, or this file would find itself.
     let words = [concat!("#[al", "low("), concat!("#![al", "low("), concat!("#[ig", "nore")];
     text.lines()
@@ -40,7 +40,7 @@ pub fn silenced(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Tests live in `tests/` directories and in files called `tests.rs` beside what they test.
-pub fn is_test(path: &str) -> bool {
+pub(crate) fn is_test(path: &str) -> bool {
     path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs")
 }
 

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 /// Directories that hold no source of ours, wherever they are.
 const NOT_OURS: [&str; 4] = ["target", ".git", "node_modules", "dist"];
 
-pub struct File {
+pub(crate) struct File {
     /// From the root of the checkout, with `/`.
-    pub path: String,
-    pub text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
-pub struct Tree {
+pub(crate) struct Tree {
     files: Vec<File>,
 }
 
 // === impl Tree ===
 
 impl Tree {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut files = Vec::new();
         let mut waiting = vec![root.to_path_buf()];
@@ -39,23 +39,23 @@ impl Tree {
         Self { files }
     }
 
-    pub fn files(&self) -> impl Iterator<Item = &File> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
         self.files.iter()
     }
 
-    pub fn rust(&self) -> impl Iterator<Item = &File> {
+    pub(crate) fn rust(&self) -> impl Iterator<Item = &File> {
         self.files().filter(|file| file.path.ends_with(".rs"))
     }
 
-    pub fn manifests(&self) -> impl Iterator<Item = &File> {
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &File> {
         self.files().filter(|file| file.path.ends_with("/Cargo.toml"))
     }
 
-    pub fn find(&self, path: &str) -> Option<&str> {
+    pub(crate) fn find(&self, path: &str) -> Option<&str> {
         self.files().find(|file| file.path == path).map(|file| file.text.as_str())
     }
 
-    pub fn text(&self, path: &str) -> &str {
+    pub(crate) fn text(&self, path: &str) -> &str {
         self.find(path).unwrap_or_else(|| panic!("{path} is missing"))
     }
 }
