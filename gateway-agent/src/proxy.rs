@@ -43,6 +43,8 @@ pub struct ProxySettings {
     pub instance: String,
     /// Largest request body, bytes (`--max-body`).
     pub max_body: usize,
+    /// Memory for request bodies over 64 KiB, bytes, all requests together; beyond it: 503 `overloaded`.
+    pub body_budget: usize,
     /// Largest whole (not streamed) provider response, bytes.
     pub max_response: usize,
     /// Requests served at once; beyond it they are answered 503 `overloaded`.
@@ -84,6 +86,7 @@ pub struct Proxy {
     metrics: ProxyMetrics,
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
+    body_budget: body::BodyBudget,
 }
 
 /// A listener that is bound and does not serve yet.
@@ -108,6 +111,7 @@ impl Default for ProxySettings {
         Self {
             instance: "default".to_owned(),
             max_body: 16 * 1024 * 1024,
+            body_budget: 512 * 1024 * 1024,
             max_response: 32 * 1024 * 1024,
             max_in_flight: 4096,
             max_connections: 16_384,
@@ -147,6 +151,7 @@ impl Proxy {
         }
         let upstream = upstream::Upstream::new(&settings.extra_roots, settings.timeouts.connect)?;
         let in_flight = Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS)));
+        let body_budget = body::BodyBudget::new(settings.body_budget);
         Ok(Self {
             settings,
             live,
@@ -156,6 +161,7 @@ impl Proxy {
             metrics: ProxyMetrics::new(),
             upstream,
             in_flight,
+            body_budget,
         })
     }
 }
@@ -180,3 +186,6 @@ impl BoundProxy {
         accept::run(self.listener, proxy, drain).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,8 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, drain: DrainWa
         }
     }
     // Whoever is already in the backlog was told "connected": closing the listener would reset them.
+    // The yield lets the runtime hear of those that arrived with the signal.
+    tokio::task::yield_now().await;
     while let Some(stream) = waiting(&listener).await {
         admit(stream, &proxy, &decisions, &seats, &drain);
     }

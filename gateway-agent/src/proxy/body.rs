@@ -1,5 +1,6 @@
 //! Request bodies: read whole within a limit and a deadline, and nothing of them passed on before that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -7,6 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reply::Refusal;
 
@@ -15,29 +17,58 @@ use super::reply::Refusal;
 const DISCARD: usize = 64 * 1024 * 1024;
 const DISCARD_FOR: Duration = Duration::from_secs(1);
 
-/// Reads the whole body. `waits`: the client sends nothing before it is told to (`expect: 100-continue`).
+/// Memory that large bodies may take together; each takes its share as it arrives.
+#[derive(Clone)]
+pub(super) struct BodyBudget(Arc<Semaphore>);
+
+/// A request body and the memory it was granted, given back with the request.
+pub(super) struct RequestBody {
+    pub(super) bytes: Bytes,
+    pub(super) _share: Option<OwnedSemaphorePermit>,
+}
+
+/// What one body may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BodyLimits {
+    pub(super) size: usize,
+    pub(super) within: Duration,
+    /// The client sends nothing before it is told to (`expect: 100-continue`).
+    pub(super) waits: bool,
+}
+
+/// Memory is granted in pieces of this many bytes; the first of them is free.
+const SHARE: usize = 64 * 1024;
+
+// === impl BodyBudget ===
+
+impl BodyBudget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new((bytes / SHARE).min(Semaphore::MAX_PERMITS))))
+    }
+
+    fn take(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.0).try_acquire_owned().map_err(|_| Refusal::Overloaded)
+    }
+}
+
+/// Reads the whole body.
 pub(super) async fn read(
     mut body: Incoming,
-    limit: usize,
-    within: Duration,
-    waits: bool,
-) -> Result<Bytes, Refusal> {
-    if body.size_hint().lower() > limit as u64 {
-        if !waits {
+    limits: BodyLimits,
+    budget: &BodyBudget,
+) -> Result<RequestBody, Refusal> {
+    if body.size_hint().lower() > limits.size as u64 {
+        if !limits.waits {
             discard(body).await;
         }
-        return Err(Refusal::BodyTooLarge { limit });
+        return Err(Refusal::BodyTooLarge { limit: limits.size });
     }
-    match tokio::time::timeout(within, collect(&mut body, limit)).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
+    match tokio::time::timeout(limits.within, collect(&mut body, limits.size, budget)).await {
+        Ok(Err(refusal @ Refusal::BodyTooLarge { .. })) => {
             discard(body).await;
-            Err(Refusal::BodyTooLarge { limit })
+            Err(refusal)
         }
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a request body ended badly");
-            Err(Refusal::BodyBroken)
-        }
+        Ok(read) => read,
         Err(_) => Err(Refusal::BodyTimeout),
     }
 }
@@ -71,14 +102,29 @@ pub(super) async fn discard(mut body: Incoming) {
     let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
 }
 
-/// `None` when the body is over the limit. A body of one frame is not copied.
-async fn collect(body: &mut Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
+/// A body of one frame is not copied.
+async fn collect(body: &mut Incoming, limit: usize, budget: &BodyBudget) -> Result<RequestBody, Refusal> {
     let mut first = Bytes::new();
     let mut gathered = BytesMut::new();
+    let mut share: Option<OwnedSemaphorePermit> = None;
+    let mut granted = SHARE;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        if first.len() + gathered.len() + data.len() > limit {
-            return Ok(None);
+        let frame = frame.map_err(|error| {
+            tracing::debug!(%error, "a request body ended badly");
+            Refusal::BodyBroken
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        let size = first.len() + gathered.len() + data.len();
+        if size > limit {
+            return Err(Refusal::BodyTooLarge { limit });
+        }
+        while size > granted {
+            let more = budget.take()?;
+            match &mut share {
+                Some(share) => share.merge(more),
+                None => share = Some(more),
+            }
+            granted += SHARE;
         }
         if first.is_empty() && gathered.is_empty() {
             first = data;
@@ -87,5 +133,6 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<Option<Bytes>, hyp
             gathered.extend_from_slice(&data);
         }
     }
-    Ok(Some(if gathered.is_empty() { first } else { gathered.freeze() }))
+    let bytes = if gathered.is_empty() { first } else { gathered.freeze() };
+    Ok(RequestBody { bytes, _share: share })
 }

@@ -32,9 +32,17 @@ pub(super) struct Patience<S> {
     writing: Option<Deadline>,
 }
 
-/// How many requests of one connection are being served; shared with their responses.
+/// The requests of one connection; shared with their responses.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Activity(Arc<AtomicUsize>);
+pub(super) struct Activity(Arc<Requests>);
+
+#[derive(Debug, Default)]
+struct Requests {
+    /// Being served now.
+    serving: AtomicUsize,
+    /// Ever begun: tells the head that is awaited now from the one before.
+    begun: AtomicUsize,
+}
 
 /// Counts one request until its response has its last byte.
 #[derive(Debug)]
@@ -50,6 +58,8 @@ enum Opening {
 struct Deadline {
     sleep: Pin<Box<Sleep>>,
     awaits: Awaits,
+    /// Requests begun when it was set; one more and it is about a head that has long ended.
+    begun: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,18 +73,23 @@ enum Awaits {
 
 impl Activity {
     pub(super) fn begin(&self) -> ActiveRequest {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.serving.fetch_add(1, Ordering::AcqRel);
+        self.0.begun.fetch_add(1, Ordering::AcqRel);
         ActiveRequest(self.clone())
     }
 
     fn is_serving(&self) -> bool {
-        self.0.load(Ordering::Acquire) > 0
+        self.0.serving.load(Ordering::Acquire) > 0
+    }
+
+    fn begun(&self) -> usize {
+        self.0.begun.load(Ordering::Acquire)
     }
 }
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.0.serving.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -111,14 +126,15 @@ impl<S> Patience<S> {
             self.reading = None;
             return Poll::Pending;
         }
-        let idle = self.idle;
-        let deadline = self.reading.get_or_insert_with(|| Deadline::new(idle, Awaits::Request));
+        let (idle, begun) = (self.idle, self.activity.begun());
+        self.reading.take_if(|deadline| deadline.begun != begun);
+        let deadline = self.reading.get_or_insert_with(|| Deadline::new(idle, Awaits::Request, begun));
         deadline.poll(context)
     }
 
     fn poll_write_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let stall = self.write_stall;
-        self.writing.get_or_insert_with(|| Deadline::new(stall, Awaits::ReadyToTake)).poll(context)
+        let (stall, begun) = (self.write_stall, self.activity.begun());
+        self.writing.get_or_insert_with(|| Deadline::new(stall, Awaits::ReadyToTake, begun)).poll(context)
     }
 }
 
@@ -134,12 +150,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
             let bytes = buffer.filled().get(before..).unwrap_or_default();
             if result.is_ok() && !bytes.is_empty() {
                 this.saw(bytes);
-                let head_has_begun =
-                    this.reading.as_ref().is_some_and(|deadline| deadline.awaits == Awaits::RestOfHead);
+                let begun = this.activity.begun();
+                let head_has_begun = this
+                    .reading
+                    .as_ref()
+                    .is_some_and(|deadline| deadline.awaits == Awaits::RestOfHead && deadline.begun == begun);
                 if this.activity.is_serving() {
                     this.reading = None;
                 } else if !head_has_begun {
-                    this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead));
+                    this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead, begun));
                 }
             }
             return Poll::Ready(result);
@@ -190,8 +209,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
 // === impl Deadline ===
 
 impl Deadline {
-    fn new(after: Duration, awaits: Awaits) -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep_until(Instant::now() + after)), awaits }
+    fn new(after: Duration, awaits: Awaits, begun: usize) -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep_until(Instant::now() + after)), awaits, begun }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {

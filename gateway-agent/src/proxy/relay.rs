@@ -39,7 +39,7 @@ pub(super) enum Content {
 pub(super) struct Holds {
     /// `None` for probes.
     pub(super) record: Option<Record>,
-    pub(super) _policy: Option<Arc<ActivePolicy>>,
+    pub(super) policy: Option<Arc<ActivePolicy>>,
     pub(super) _place: Option<OwnedSemaphorePermit>,
     pub(super) _counted: GaugeHold,
     pub(super) _active: ActiveRequest,

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::accept::Connection;
+use super::body::{BodyLimits, RequestBody};
 use super::provider_answer::{self, ProviderAnswer, Reading};
 use super::record::{Phase, Record};
 use super::relay::{Content, Holds, Relay, ReplyBody};
@@ -53,8 +54,7 @@ impl Proxy {
 
         if let Some(probe) = route.filter(|route| route.is_probe() && route.allows(&method)) {
             let reply = self.probe(probe, policy.is_some(), &connection.drain);
-            let holds =
-                Holds { record: None, _policy: policy, _place: None, _counted: counted, _active: active };
+            let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
             return stamp(whole(reply), &id, version, holds, &connection.drain);
         }
 
@@ -66,13 +66,7 @@ impl Proxy {
         if method == Method::HEAD {
             record.ended(crate::decisions::Ended::Complete);
         }
-        let holds = Holds {
-            record: Some(record),
-            _policy: policy,
-            _place: place,
-            _counted: counted,
-            _active: active,
-        };
+        let holds = Holds { record: Some(record), policy, _place: place, _counted: counted, _active: active };
         stamp(reply, &id, version, holds, &connection.drain)
     }
 
@@ -107,8 +101,13 @@ impl Proxy {
         policy: &Arc<ActivePolicy>,
         record: &mut Record,
     ) -> Result<Reply<Content>, Refusal> {
-        let waits = head.headers.contains_key(EXPECT);
-        let body = body::read(body, self.settings.max_body, self.settings.timeouts.body_read, waits).await?;
+        let limits = BodyLimits {
+            size: self.settings.max_body,
+            within: self.settings.timeouts.body_read,
+            waits: head.headers.contains_key(EXPECT),
+        };
+        // The share of memory is held until the provider has answered.
+        let RequestBody { bytes: body, _share } = body::read(body, limits, &self.body_budget).await?;
 
         let inspected = body.clone();
         let inspection =
@@ -244,7 +243,7 @@ async fn inspect_whole(
 
 /// Runs the engine; a panic in it ends this request and nothing else. Fails closed: what a policy
 /// could not judge is not passed on.
-async fn on_engine<T: Send + 'static>(
+pub(super) async fn on_engine<T: Send + 'static>(
     policy: &Arc<ActivePolicy>,
     size: usize,
     work: impl FnOnce(&Engine) -> T + Send + 'static,
@@ -289,7 +288,7 @@ fn stamp(
         }
     };
     put(REQUEST_ID, id);
-    if let Some(policy) = &holds._policy {
+    if let Some(policy) = &holds.policy {
         put(CONFIG_VERSION, &policy.version.to_string());
         put(CONFIG_DIGEST, &policy.digest.to_string());
     }

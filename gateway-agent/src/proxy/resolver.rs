@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use policy_config::schema::address::{is_metadata_ip, is_metadata_name};
 use tower::Service;
 
 /// The system's resolver, without metadata addresses.
@@ -51,6 +52,7 @@ pub(super) fn check_host(host: &str) -> Result<(), MetadataAddress> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
         Ok(address) if is_metadata_ip(address) => Err(MetadataAddress),
+        Err(_) if is_metadata_name(bare) => Err(MetadataAddress),
         _ => Ok(()),
     }
 }
@@ -72,7 +74,9 @@ mod tests {
 
     #[test]
     fn metadata_addresses_are_refused_whoever_names_them() {
-        for host in ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"] {
+        for host in
+            ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "Metadata.Google.Internal."]
+        {
             assert_eq!(check_host(host), Err(MetadataAddress), "{host}");
         }
         for host in ["127.0.0.1", "10.0.0.7", "api.openai.com", "[::1]"] {
@@ -81,14 +85,5 @@ mod tests {
         let mixed: Vec<SocketAddr> =
             vec!["93.184.216.34:443".parse().unwrap(), "169.254.169.254:443".parse().unwrap()];
         assert!(without_metadata(mixed.into_iter()).is_err());
-    }
-}
-
-fn is_metadata_ip(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => {
-            v6.is_unicast_link_local() || v6.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
-        }
     }
 }

@@ -1,0 +1,57 @@
+//! The end: what is in flight is finished, what is idle is closed, nothing new is taken.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::harness::{Gateway, config, target};
+use super::streaming::{delta, fed_provider, piece, streamed};
+
+#[tokio::test]
+async fn a_stream_in_flight_is_finished_and_the_listener_is_gone() {
+    let (provider, mut feeds) = fed_provider().await;
+    let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+    let request = gateway.chat_request(streamed("hi"));
+    let (mut response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });
+    feed.send(Ok(delta("before"))).await.unwrap();
+    assert_eq!(piece(&mut response).await.unwrap(), delta("before"));
+
+    gateway.trigger.start();
+    let address = gateway.address;
+    let mut refused = false;
+    for _ in 0..200 {
+        refused = TcpStream::connect(address).await.is_err();
+        if refused {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(refused, "a draining gateway still listens");
+    let busy = gateway.trigger.drained(Duration::from_millis(50)).await.unwrap_err();
+    assert!(busy.held.iter().any(|(name, _)| *name == "client connection"), "{busy:?}");
+
+    feed.send(Ok(delta("after"))).await.unwrap();
+    assert_eq!(piece(&mut response).await.unwrap(), delta("after"));
+    drop(feed);
+    assert!(piece(&mut response).await.is_none());
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!(event["ended"], "complete");
+}
+
+#[tokio::test]
+async fn a_kept_alive_client_is_told_to_leave_and_not_reset() {
+    let gateway = Gateway::start(&config("0.1.0", target("http://127.0.0.1:1"))).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let ask = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(ask).await.unwrap();
+    let mut first = [0u8; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    gateway.trigger.start();
+    stream.write_all(ask).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let second = text.split("HTTP/1.1 200").nth(1).unwrap_or_else(|| panic!("no second answer: {text}"));
+    assert!(second.contains("connection: close"), "{text}");
+    assert_eq!(gateway.decisions().await.len(), 2);
+}

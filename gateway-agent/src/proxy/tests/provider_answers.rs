@@ -1,0 +1,244 @@
+//! What providers do, and what a client is told.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::harness::{
+    COMPLETION, Gateway, PROVIDER_KEY, ScriptedProvider, active, chat, config, event_stream, eventually,
+    json_response, redacting, refused, serve_provider, target, test_watcher,
+};
+use crate::proxy::{ProxySettings, ProxyTimeouts};
+
+#[tokio::test]
+async fn what_concerns_the_request_is_passed_on_and_what_concerns_us_is_502() {
+    const WORDS: &str = r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#;
+    for (status, expected) in [
+        (429, (429, "requests", "rate_limit_exceeded")),
+        (400, (400, "requests", "rate_limit_exceeded")),
+        (422, (422, "requests", "rate_limit_exceeded")),
+        (404, (404, "requests", "rate_limit_exceeded")),
+        (401, (502, "upstream_error", "upstream_key")),
+        (403, (502, "upstream_error", "upstream_key")),
+        (402, (502, "upstream_error", "upstream_status")),
+        (409, (502, "upstream_error", "upstream_status")),
+        (302, (502, "upstream_error", "upstream_status")),
+        (500, (502, "upstream_error", "upstream_status")),
+        (503, (502, "upstream_error", "upstream_status")),
+    ] {
+        let provider = ScriptedProvider::start(move |_| {
+            Box::pin(async move {
+                let mut response = json_response(status, WORDS);
+                response.headers_mut().insert("retry-after", "7".parse().unwrap());
+                response.headers_mut().insert("location", "http://127.0.0.1:1/".parse().unwrap());
+                response
+            })
+        })
+        .await;
+        let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+        let answer = gateway.post(chat("hi")).await;
+        let (to_client, kind, code) = expected;
+        assert_eq!(answer.refusal(), refused(to_client, kind, code), "{status}");
+        assert_eq!(answer.header("x-kt-config-version"), Some("0.1.0"));
+        if to_client == 502 {
+            let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(&status.to_string()) && message.contains("primary"), "{message}");
+        }
+        if matches!(status, 429 | 503) {
+            assert_eq!(answer.header("retry-after"), Some("7"), "{status}");
+        }
+        assert_eq!(provider.calls().len(), 1, "no redirect and no retry");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_repeats_our_key_or_is_no_error_object_is_not_passed_on() {
+    let echo = format!(r#"{{"error":{{"message":"bad {PROVIDER_KEY}"}}}}"#);
+    for body in [&*echo.leak(), "<html>nginx</html>"] {
+        let provider = ScriptedProvider::fixed(429, body).await;
+        let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+        let answer = gateway.post(chat("hi")).await;
+        assert_eq!(answer.refusal(), refused(429, "rate_limit", "upstream_rate_limit"));
+        assert!(!String::from_utf8_lossy(&answer.body).contains(PROVIDER_KEY));
+    }
+}
+
+#[tokio::test]
+async fn a_dead_slow_or_broken_provider_is_502_or_504() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let gateway = Gateway::start(&config("0.1.0", target(&address))).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_unreachable"));
+    assert!(!String::from_utf8_lossy(&answer.body).contains("127.0.0.1"), "{answer:?}");
+
+    let hanging = ScriptedProvider::start(|_| Box::pin(std::future::pending())).await;
+    let mut slow = target(&hanging.base_url);
+    slow.timeout = Duration::from_millis(100);
+    let gateway = Gateway::start(&config("0.1.0", slow)).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(504, "upstream_error", "upstream_timeout"));
+
+    let cut = ScriptedProvider::start(|_| {
+        Box::pin(async {
+            let (sender, pieces) = mpsc::channel(2);
+            sender.send(Ok("{\"id\":".into())).await.unwrap();
+            sender.send(Err(std::io::Error::other("cut"))).await.unwrap();
+            let mut response = event_stream(pieces);
+            response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+            response
+        })
+    })
+    .await;
+    let gateway = Gateway::start(&config("0.1.0", target(&cut.base_url))).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_broken"));
+}
+
+#[tokio::test]
+async fn a_response_that_cannot_be_read_is_not_passed_on_where_a_policy_reads_it() {
+    let provider = ScriptedProvider::start(|_| {
+        Box::pin(async {
+            let mut response = json_response(200, COMPLETION);
+            response.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+            response
+        })
+    })
+    .await;
+    let gateway = Gateway::start(&redacting("0.1.0", target(&provider.base_url))).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_uninspectable"));
+
+    let large = ProxySettings { max_response: 16, ..ProxySettings::default() };
+    let provider = ScriptedProvider::fixed(200, COMPLETION).await;
+    let policy = active(&config("0.1.0", target(&provider.base_url)));
+    let answer = Gateway::with(Some(policy), large).await.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_uninspectable"));
+}
+
+#[tokio::test]
+async fn metadata_addresses_are_never_called_in_any_spelling() {
+    for host in
+        ["169.254.169.254", "[::ffff:169.254.169.254]", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376"]
+    {
+        let gateway = Gateway::start(&config("0.1.0", target(&format!("http://{host}")))).await;
+        let started = Instant::now();
+        let answer = gateway.post(chat("hi")).await;
+        assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_unreachable"), "{host}");
+        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("metadata"), "{host}: {message}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_provider_call() {
+    let (started, mut calls) = mpsc::channel::<mpsc::Sender<std::io::Result<bytes::Bytes>>>(4);
+    let provider = ScriptedProvider::start(move |_| {
+        let started = started.clone();
+        Box::pin(async move {
+            let (sender, pieces) = mpsc::channel(2);
+            sender.send(Ok("data: 1\n\n".into())).await.unwrap();
+            started.send(sender).await.unwrap();
+            event_stream(pieces)
+        })
+    })
+    .await;
+    let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+    let mut response = gateway.open(gateway.chat_request(chat("hi"))).await;
+    assert_eq!(response.body_mut().frame().await.unwrap().unwrap().into_data().unwrap(), "data: 1\n\n");
+    let to_provider_stream = calls.recv().await.unwrap();
+    assert!(!to_provider_stream.is_closed());
+    drop(response);
+    eventually("the provider sees the hang-up", || to_provider_stream.is_closed()).await;
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!((&event["status"], &event["ended"]), (&200.into(), &"client_gone".into()));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_answer_is_recorded_too() {
+    let provider = ScriptedProvider::start(|_| Box::pin(std::future::pending())).await;
+    let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+    let body = chat("hi");
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, format!("{head}{body}").as_bytes()).await.unwrap();
+    eventually("the provider is called", || provider.calls().len() == 1).await;
+    drop(stream);
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!((&event["status"], &event["ended"]), (&499.into(), &"client_gone".into()));
+}
+
+/// A provider behind TLS whose certificate is for `localhost`, and the CA that signed it.
+async fn tls_provider() -> (String, CertificateDer<'static>) {
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer_certificate = ca.self_signed(&ca_key).unwrap();
+    let issuer = rcgen::Issuer::new(ca, ca_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = leaf.signed_by(&key, &issuer).unwrap();
+    let crypto = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ServerConfig::builder_with_provider(crypto)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        .unwrap();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    test_watcher().spawn("tls provider", async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            test_watcher().spawn("tls connection", async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let answer =
+                    |_| -> super::harness::Handled { Box::pin(async { json_response(200, COMPLETION) }) };
+                serve_provider(stream, Arc::new(Mutex::new(Vec::new())), Arc::new(answer)).await;
+            });
+        }
+    });
+    (format!("https://localhost:{port}"), issuer_certificate.der().clone())
+}
+
+#[tokio::test]
+async fn a_provider_certificate_is_verified() {
+    let (base_url, authority) = tls_provider().await;
+    let trusting = ProxySettings { extra_roots: vec![authority], ..ProxySettings::default() };
+    let gateway = Gateway::with(Some(active(&config("0.1.0", target(&base_url)))), trusting.clone()).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+
+    let stranger = Gateway::start(&config("0.1.0", target(&base_url))).await;
+    let answer = stranger.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_tls"));
+
+    let other_name = base_url.replace("localhost", "127.0.0.1");
+    let gateway = Gateway::with(Some(active(&config("0.1.0", target(&other_name)))), trusting).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_tls"));
+    assert!(answer.json()["error"]["message"].as_str().unwrap().contains("another name"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_shake_hands_is_504_after_the_connect_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let settings = ProxySettings {
+        timeouts: ProxyTimeouts { connect: Duration::from_millis(200), ..ProxyTimeouts::default() },
+        ..ProxySettings::default()
+    };
+    let gateway = Gateway::with(Some(active(&config("0.1.0", target(&base_url)))), settings).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(504, "upstream_error", "upstream_timeout"));
+}

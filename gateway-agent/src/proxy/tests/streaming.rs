@@ -1,0 +1,163 @@
+//! Server-sent event streams: live, inspected, and honest about a provider that fails midway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::{Mutex, mpsc};
+
+use super::harness::{Gateway, ScriptedProvider, chat, config, event_stream, redacting, target};
+
+pub(super) type Feed = mpsc::Sender<std::io::Result<Bytes>>;
+
+/// A provider each of whose calls hands the test the sending end of its stream.
+pub(super) async fn fed_provider() -> (ScriptedProvider, mpsc::Receiver<Feed>) {
+    let (calls, feeds) = mpsc::channel(64);
+    let provider = ScriptedProvider::start(move |_| {
+        let calls = calls.clone();
+        Box::pin(async move {
+            let (feed, pieces) = mpsc::channel(16);
+            calls.send(feed).await.unwrap();
+            event_stream(pieces)
+        })
+    })
+    .await;
+    (provider, feeds)
+}
+
+pub(super) fn streamed(text: &str) -> String {
+    chat(text).replacen('{', r#"{"stream":true,"#, 1)
+}
+
+pub(super) fn delta(text: &str) -> Bytes {
+    let chunk = serde_json::json!({
+        "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}],
+    });
+    Bytes::from(format!("data: {chunk}\n\n"))
+}
+
+pub(super) async fn piece(response: &mut Response<Incoming>) -> Option<Bytes> {
+    let frame = tokio::time::timeout(Duration::from_secs(10), response.body_mut().frame()).await;
+    frame.expect("a piece in time").map(|frame| frame.unwrap().into_data().unwrap())
+}
+
+async fn rest(response: Response<Incoming>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn pieces_pass_as_they_come() {
+    let (provider, mut feeds) = fed_provider().await;
+    let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+    let request = gateway.chat_request(streamed("hi"));
+    let (mut response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });
+    assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+    assert_eq!(response.headers()["x-kt-config-version"], "0.1.0");
+    for word in ["one", "two", "three"] {
+        // The next piece is sent only after the client has this one.
+        feed.send(Ok(delta(word))).await.unwrap();
+        assert_eq!(piece(&mut response).await.unwrap(), delta(word));
+    }
+    feed.send(Ok("data: [DONE]\n\n".into())).await.unwrap();
+    drop(feed);
+    assert_eq!(rest(response).await, "data: [DONE]\n\n");
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!((&event["verdict"], &event["ended"]), (&"allow".into(), &"complete".into()));
+}
+
+#[tokio::test]
+async fn personal_data_that_is_split_over_pieces_is_redacted() {
+    let (provider, mut feeds) = fed_provider().await;
+    let gateway = Gateway::start(&redacting("0.1.0", target(&provider.base_url))).await;
+    let request = gateway.chat_request(streamed("hi"));
+    let feeding = async {
+        let feed = feeds.recv().await.unwrap();
+        for text in ["write to bob@exa", "mple.com", " today"] {
+            feed.send(Ok(delta(text))).await.unwrap();
+        }
+        feed.send(Ok("data: [DONE]\n\n".into())).await.unwrap();
+    };
+    let (response, ()) = tokio::join!(gateway.open(request), feeding);
+    let text = rest(response).await;
+    assert!(!text.contains("bob") && text.contains("[EMAIL]"), "{text}");
+    assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!(event["verdict"], "redact");
+}
+
+#[tokio::test]
+async fn a_provider_that_breaks_off_or_falls_silent_is_told_in_the_stream() {
+    for breaks in [true, false] {
+        let (provider, mut feeds) = fed_provider().await;
+        let mut impatient = target(&provider.base_url);
+        impatient.timeout = Duration::from_millis(300);
+        let gateway = Gateway::start(&config("0.1.0", impatient)).await;
+        let request = gateway.chat_request(streamed("hi"));
+        let (mut response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });
+        feed.send(Ok(delta("one"))).await.unwrap();
+        assert_eq!(piece(&mut response).await.unwrap(), delta("one"));
+        if breaks {
+            feed.send(Err(std::io::Error::other("cut"))).await.unwrap();
+        }
+        let text = rest(response).await;
+        let event = text.trim().strip_prefix("data: ").unwrap_or_else(|| panic!("{text}"));
+        let error: serde_json::Value = serde_json::from_str(event).unwrap();
+        let code = if breaks { "upstream_broken" } else { "upstream_timeout" };
+        assert_eq!(
+            (&error["error"]["type"], &error["error"]["code"]),
+            (&"upstream_error".into(), &code.into())
+        );
+        let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+        assert_eq!(event["ended"], "upstream_failed");
+    }
+}
+
+#[tokio::test]
+async fn many_streams_at_once_are_not_mixed() {
+    let (provider, mut feeds) = fed_provider().await;
+    let gateway = Arc::new(Gateway::start(&config("0.1.0", target(&provider.base_url))).await);
+    let fed = Arc::new(Mutex::new(Vec::new()));
+    let keeping = Arc::clone(&fed);
+    let opened = async {
+        let mut responses = Vec::new();
+        for _ in 0..8 {
+            let request = gateway.chat_request(streamed("hi"));
+            let (response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });
+            keeping.lock().await.push(feed);
+            responses.push(response);
+        }
+        responses
+    };
+    let mut responses = opened.await;
+    for (number, feed) in fed.lock().await.iter().enumerate().rev() {
+        feed.send(Ok(delta(&number.to_string()))).await.unwrap();
+    }
+    for (number, response) in responses.iter_mut().enumerate() {
+        assert_eq!(piece(response).await.unwrap(), delta(&number.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up_and_its_provider_call_ended() {
+    use crate::proxy::{ProxySettings, ProxyTimeouts};
+    let (provider, mut feeds) = fed_provider().await;
+    let timeouts = ProxyTimeouts { write_stall: Duration::from_millis(200), ..ProxyTimeouts::default() };
+    let policy = super::harness::active(&config("0.1.0", target(&provider.base_url)));
+    let gateway = Gateway::with(Some(policy), ProxySettings { timeouts, ..ProxySettings::default() }).await;
+    let body = streamed("hi");
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, format!("{head}{body}").as_bytes()).await.unwrap();
+    let feed = feeds.recv().await.unwrap();
+    let large = delta(&"x".repeat(256 * 1024));
+    let flooding = async { while feed.send(Ok(large.clone())).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), flooding).await.expect("the provider call is ended");
+    drop(stream);
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!(event["ended"], "client_gone");
+}
