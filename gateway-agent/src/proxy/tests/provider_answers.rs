@@ -242,3 +242,47 @@ async fn a_provider_that_does_not_shake_hands_is_504_after_the_connect_time() {
     let answer = gateway.post(chat("hi")).await;
     assert_eq!(answer.refusal(), refused(504, "upstream_error", "upstream_timeout"));
 }
+
+#[tokio::test]
+async fn provider_connections_are_kept_and_a_closed_one_is_replaced() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = Gateway::start(&config("0.1.0", target(&base_url))).await;
+    let (answered, mut answers) = mpsc::channel(1);
+    // Two requests a connection, then the provider closes it without a word.
+    let provider = async {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                let mut request = Vec::new();
+                while !request.ends_with(br#""model":"m"}"#) {
+                    assert!(
+                        stream.read_buf(&mut request).await.unwrap() > 0,
+                        "a kept connection was not used"
+                    );
+                }
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}",
+                    COMPLETION.len()
+                );
+                stream.write_all(format!("{head}\r\n\r\n{COMPLETION}").as_bytes()).await.unwrap();
+                answered.send(()).await.unwrap();
+            }
+            stream.shutdown().await.unwrap();
+            // The gateway has seen the end when it has closed its side.
+            assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+            answered.send(()).await.unwrap();
+        }
+    };
+    let client = async {
+        for _ in 0..2 {
+            for _ in 0..2 {
+                assert_eq!(gateway.post(chat("hi")).await.status, 200);
+                answers.recv().await.unwrap();
+            }
+            answers.recv().await.unwrap();
+        }
+    };
+    tokio::join!(provider, client);
+}

@@ -193,3 +193,39 @@ async fn http2_by_prior_knowledge_is_spoken() {
         response.into_body().collect().await.unwrap();
     }
 }
+
+/// The body of `descriptors_may_run_out`, run in a process of its own that may open few files.
+#[tokio::test]
+#[ignore = "started by descriptors_may_run_out under a descriptor limit"]
+async fn serve_without_descriptors() {
+    let (gateway, _provider) = gateway().await;
+    let mut idle = Vec::new();
+    // Ends when not even the client gets a descriptor; by then the gateway cannot accept either.
+    while let Ok(stream) = TcpStream::connect(gateway.address).await {
+        idle.push(stream);
+        assert!(idle.len() < 1000, "the descriptor limit is not in force");
+    }
+    // The freed descriptor goes to this client; what is in the backlog waits for more.
+    idle.pop();
+    let mut waiting = loop {
+        if let Ok(stream) = TcpStream::connect(gateway.address).await {
+            break stream;
+        }
+        idle.pop().expect("a client gets a descriptor before all are free");
+    };
+    waiting.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    idle.clear();
+    let answer = read_to_end(&mut waiting).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn descriptors_may_run_out() {
+    let test = std::env::current_exe().unwrap();
+    let name = "proxy::tests::wire::serve_without_descriptors";
+    let limited = format!("ulimit -n 48 && exec '{}' --exact {name} --ignored --nocapture", test.display());
+    let output = std::process::Command::new("sh").args(["-c", &limited]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
+}
