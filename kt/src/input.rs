@@ -41,15 +41,14 @@ pub(crate) struct NamedSource {
 /// Opens without waiting for a writer, and looks at what was opened rather than at the name.
 pub(crate) fn open_regular(path: &Path) -> Result<RegularFile, OpenError> {
     let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
-    let file =
-        OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::Missing,
-                // What a socket answers to open.
-                _ if error.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32) => OpenError::NotRegular,
-                _ => OpenError::Io(error),
-            }
-        })?;
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(|error| {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::Missing,
+            // What a socket answers to open.
+            _ if error.raw_os_error() == Some(nix::errno::Errno::ENXIO as i32) => OpenError::NotRegular,
+            _ => OpenError::Io(error),
+        }
+    })?;
     let metadata = file.metadata().map_err(OpenError::Io)?;
     if metadata.is_dir() {
         Err(OpenError::Directory)

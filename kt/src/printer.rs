@@ -9,7 +9,7 @@ use clap::builder::StyledStr;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
-use crate::views::{ErrorView, FindingView};
+use crate::views::{ErrorDocument, ErrorView, FindingView};
 use crate::words::clean;
 
 /// Decides once how to speak.
@@ -114,13 +114,13 @@ impl Printer {
                 hint: failure.hint().map(clean),
                 findings: failure.findings().iter().map(FindingView::of).collect(),
             };
-            if let Ok(line) = serde_json::to_string(&serde_json::json!({ "error": view })) {
+            if let Ok(line) = serde_json::to_string(&ErrorDocument { error: view }) {
                 self.say(&line);
             }
             return;
         }
         if let Some(report) = failure.report() {
-            self.say(report);
+            self.say(&format!("{report}\n\n"));
         }
         let (red, bold, off) =
             if self.colour.1 { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
@@ -154,6 +154,6 @@ impl Printer {
     fn say(&self, text: &str) {
         let mut err = io::stderr().lock();
         // Nobody is left to be told that nobody listens.
-        let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
+        let _ = writeln!(err, "{}", text.strip_suffix('\n').unwrap_or(text));
     }
 }

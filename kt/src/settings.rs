@@ -70,13 +70,28 @@ pub(crate) fn control_plane_url(flag: Option<&str>) -> Result<(String, Uri), Fai
     }
 }
 
+/// An empty variable is one that is not set.
+fn endpoint_url(endpoint: &Endpoint) -> Result<(String, Uri), Failure> {
+    control_plane_url(endpoint.control_plane.as_deref().filter(|url| !url.is_empty()))
+}
+
 // === impl ControlPlane ===
 
 impl ControlPlane {
     /// Flags and environment, checked; reads the token file.
     pub(crate) fn resolve(endpoint: &Endpoint) -> Result<Self, Failure> {
-        let (url, uri) = control_plane_url(endpoint.control_plane.as_deref())?;
+        let (url, uri) = endpoint_url(endpoint)?;
         let token = Token::find()?;
+        Ok(Self { url, uri, token })
+    }
+
+    /// With the token in this file and no other.
+    pub(crate) fn with_token_file(endpoint: &Endpoint, path: &Path) -> Result<Self, Failure> {
+        let (url, uri) = endpoint_url(endpoint)?;
+        let token = Token::read(path)?.ok_or_else(|| {
+            let message = format!("there is no token file `{}`", path.display());
+            Failure::new(Exit::Forbidden, "token_file_missing", message)
+        })?;
         Ok(Self { url, uri, token })
     }
 }

@@ -9,7 +9,7 @@ pub(crate) mod history;
 pub(crate) mod rollouts;
 
 pub(crate) use configs::{DiffView, PushView, RevisionView};
-pub(crate) use findings::{ErrorView, FindingView, LintView, finding};
+pub(crate) use findings::{ErrorDocument, ErrorView, FindingView, LintView, finding};
 pub(crate) use fleets::{FleetView, GatewayView, VersionView};
 pub(crate) use history::{EventView, InForceView};
 pub(crate) use rollouts::{CountsView, RolloutView};

@@ -103,11 +103,11 @@ pub(crate) struct DevArgs {
     /// Where the control plane serves gRPC
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
     pub(crate) listen: SocketAddr,
-    /// Where the control plane serves health and metrics
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7490")]
-    pub(crate) metrics_listen: SocketAddr,
-    /// The first gateway's port on 127.0.0.1; the others follow
-    #[arg(long, value_name = "PORT", default_value_t = 41101, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Where the control plane serves health and metrics [default: 127.0.0.1:7490, any port when --listen has 0]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// The first gateway's port on 127.0.0.1, the others follow; 0: any free ones
+    #[arg(long, value_name = "PORT", default_value_t = 41101)]
     pub(crate) gateway_port: u16,
     /// Where the fake provider serves
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:41199")]

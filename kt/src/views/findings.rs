@@ -42,7 +42,13 @@ pub(crate) struct PackView {
     pub(crate) version: String,
 }
 
-/// The inside of `{error{…}}`.
+/// `{error{…}}`
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ErrorDocument<'a> {
+    pub(crate) error: ErrorView<'a>,
+}
+
+/// `{code, message, field?, hint?, findings[]?}`
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ErrorView<'a> {
     pub(crate) code: &'a str,
