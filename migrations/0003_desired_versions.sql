@@ -1,7 +1,7 @@
 -- What each gateway should run. `change` is when it changed, in commit order: it comes from the locked head row,
 -- so that a reader who asks for all changes after N never misses one that committed late.
 create table desired_head (
-    only boolean primary key default true check (only),
+    singleton boolean primary key default true check (singleton),
     change bigint not null
 );
 insert into desired_head (change) values (0);

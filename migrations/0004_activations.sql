@@ -32,3 +32,4 @@ create table activations (
 );
 
 create index activations_expiring on activations (expires_at) where state = 'offered';
+create index activations_open on activations (gateway) where state in ('assigned', 'offered', 'timed_out');

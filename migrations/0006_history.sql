@@ -1,7 +1,7 @@
 -- Facts, append-only. `seq` comes from the locked head row, which every writing transaction updates last: no gaps,
 -- in commit order, so one number is a cursor that never skips.
 create table history_head (
-    only boolean primary key default true check (only),
+    singleton boolean primary key default true check (singleton),
     seq bigint not null
 );
 insert into history_head (seq) values (0);

@@ -20,7 +20,7 @@ create table idempotency_keys (
 
 -- Generations of another lineage mean nothing here: a restored or recreated database must have a new one.
 create table lineage (
-    only boolean primary key default true check (only),
+    singleton boolean primary key default true check (singleton),
     id uuid not null default gen_random_uuid()
 );
 insert into lineage default values;

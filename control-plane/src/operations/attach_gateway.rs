@@ -1,0 +1,89 @@
+//! A gateway opened a stream: which gateway it is, what it should run, and what is not to be offered again.
+
+use fleet_core::delivery::StoredRefusal;
+use fleet_core::gateway::{GatewayPath, Labels};
+use fleet_core::history::EventKind;
+use fleet_core::ids::{BootId, GatewayId};
+use fleet_core::version::DesiredVersion;
+
+use super::error::Conflict;
+use super::place_gateway::place_gateway;
+use super::{Context, OperationError, SELF};
+use crate::store::presence::{gateway_attach, gateway_find_again, gateway_tell, without_waiting_for_disk};
+
+/// What the hello says about the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachFacts {
+    pub boot: BootId,
+    /// Grows with every stream of one boot; fences the older ones.
+    pub session_counter: u64,
+    pub labels: Labels,
+    pub agent_version: String,
+    pub pinned: bool,
+}
+
+/// What the stream starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachOutcome {
+    pub path: GatewayPath,
+    /// `None`: the fleet has no revision yet.
+    pub desired: Option<DesiredVersion>,
+    /// The refusal of `desired`, if that is how it ended.
+    pub refusal: Option<StoredRefusal>,
+}
+
+/// Makes the stream the gateway's newest and places the gateway: a new or wiped one gets the fleet's stable
+/// revision, a returning one keeps what it was told if that still counts.
+///
+/// # Errors
+/// [`OperationError::NotFound`]; [`OperationError::Conflict`] when a newer stream of the same boot is known.
+pub async fn attach_gateway(
+    context: &Context,
+    gateway: GatewayId,
+    facts: AttachFacts,
+) -> Result<AttachOutcome, OperationError> {
+    let facts = &facts;
+    let (outcome, assigned) = context
+        .store
+        .in_tx("attach_gateway", async |mut tx| {
+            let Some(placed) = place_gateway(&mut tx, gateway).await? else {
+                let (name, known) = (gateway.to_string(), Vec::new());
+                return Err(OperationError::NotFound { what: "gateway", name, known });
+            };
+            let attached = gateway_attach(
+                &mut tx,
+                gateway,
+                facts.boot,
+                facts.session_counter,
+                &facts.labels,
+                &facts.agent_version,
+                facts.pinned,
+            );
+            if !attached.await? {
+                return Err(OperationError::Conflict(Box::new(Conflict {
+                    code: "session_superseded",
+                    message: format!("a newer stream of gateway `{}` is open", placed.gateway.path),
+                    hint: "one agent per gateway; this stream is of no use any more".to_owned(),
+                })));
+            }
+            if placed.gateway.lost {
+                let found = gateway_find_again(&mut tx, &[gateway]).await?;
+                gateway_tell(&mut tx, EventKind::GatewayReturned, SELF, &found).await?;
+            } else if !placed.assigned {
+                // Nothing but presence was written; a herd must not queue for the disk.
+                without_waiting_for_disk(&mut tx).await?;
+            }
+            let assignment = placed.gateway.assignment;
+            let outcome = AttachOutcome {
+                path: placed.gateway.path,
+                desired: assignment.as_ref().map(|told| told.desired),
+                refusal: assignment.and_then(|told| told.refusal),
+            };
+            Ok((tx, (outcome, placed.assigned)))
+        })
+        .await?;
+    if assigned {
+        context.wake.tell();
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,64 @@
+//! Which revision a gateway that enrols or attaches should run: loads, lets `fleet_core::stable::place` decide, assigns.
+
+use fleet_core::activation::ActivationState;
+use fleet_core::ids::GatewayId;
+use fleet_core::stable::{Assignment, Placement, place};
+use fleet_core::version::Revision;
+use policy_config::schema::PackName;
+use sqlx::PgConnection;
+
+use crate::store::StoreError;
+use crate::store::activations::activation_tell;
+use crate::store::assign::assign_one;
+use crate::store::configs::revision_get;
+use crate::store::fleets::{Binding, fleet_lock_shared};
+use crate::store::placing::{PlacedGateway, gateway_load};
+
+/// Where a gateway stands, after it was placed.
+pub(crate) struct Placed {
+    pub gateway: PlacedGateway,
+    /// It got a new assignment.
+    pub assigned: bool,
+}
+
+/// Places one gateway; `None`: there is none of this id.
+pub(crate) async fn place_gateway(
+    conn: &mut PgConnection,
+    id: GatewayId,
+) -> Result<Option<Placed>, StoreError> {
+    let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
+    if decide(&gateway, gateway.binding.as_ref()).is_none() {
+        return Ok(Some(Placed { gateway, assigned: false }));
+    }
+    // Decided again under the lock that every rollout takes: what was read may have changed before it.
+    let binding = fleet_lock_shared(conn, &gateway.path.fleet).await?.flatten();
+    let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
+    let Some((config, revision)) = decide(&gateway, binding.as_ref()) else {
+        return Ok(Some(Placed { gateway, assigned: false }));
+    };
+    let Some((version, _)) = revision_get(conn, config, revision).await? else {
+        return Err(StoreError::corrupt("fleets.stable_revision"));
+    };
+    let assigned = assign_one(conn, id, &version).await?;
+    let gateway = gateway_load(conn, id).await?;
+    activation_tell(conn, &assigned.superseded).await?;
+    Ok(gateway.map(|gateway| Placed { gateway, assigned: true }))
+}
+
+fn decide<'a>(gateway: &PlacedGateway, binding: Option<&'a Binding>) -> Option<(&'a PackName, Revision)> {
+    let stable = binding.map(|binding| binding.stable);
+    let assignment = gateway.assignment.as_ref().map(|told| {
+        // Revisions of another config than the fleet's are no revisions here.
+        let same_config = binding.is_none_or(|binding| binding.config == told.config);
+        let open = told.rollout.is_some_and(|state| !state.is_end());
+        Assignment {
+            revision: if same_config { told.desired.revision } else { Revision(0) },
+            rollout: told.rollout.filter(|_| same_config || open),
+            proven: same_config && told.state == ActivationState::Proven,
+        }
+    });
+    match (place(assignment, stable), binding) {
+        (Placement::Assign(revision), Some(binding)) => Some((&binding.config, revision)),
+        (Placement::Assign(_) | Placement::Keep | Placement::Wait, _) => None,
+    }
+}

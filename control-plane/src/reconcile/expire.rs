@@ -1,0 +1,46 @@
+//! What silence becomes: an unanswered offer times out, a gateway not heard of is lost.
+
+use std::time::Duration;
+
+use fleet_core::liveness::STALE_FOR;
+use service_kit::drain::DrainWatcher;
+
+use crate::operations::Context;
+use crate::operations::record_presence::record_losses;
+use crate::store::StoreError;
+use crate::store::activations::{activation_expire, activation_tell};
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// Looks for silence until the drain begins.
+pub async fn run(context: Context, drain: DrainWatcher) {
+    loop {
+        tokio::select! {
+            () = drain.signaled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        if let Err(error) = look(&context).await {
+            tracing::warn!(%error, "silence could not be looked for; trying again");
+        }
+    }
+}
+
+/// Looks once; answers how many offers timed out.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn look(context: &Context) -> Result<usize, StoreError> {
+    record_losses(context).await?;
+    let expired = context
+        .store
+        .in_tx("expire_offers", async |mut tx| {
+            let expired = activation_expire(&mut tx, STALE_FOR).await?;
+            activation_tell(&mut tx, &expired).await?;
+            Ok::<_, StoreError>((tx, expired.len()))
+        })
+        .await?;
+    if expired > 0 {
+        context.wake.tell();
+    }
+    Ok(expired)
+}
