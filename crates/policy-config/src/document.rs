@@ -49,7 +49,6 @@ enum Attempt {
 
 /// Builds a tree from parser events; refuses what a pack may not hold.
 struct Builder<'c> {
-    text: &'c str,
     findings: &'c mut Collector,
     open: Vec<Open>,
     root: Option<Node>,
@@ -98,7 +97,7 @@ impl PolicyDocument {
     pub fn parse(&self) -> (Option<PolicyConfig>, LintReport) {
         let mut findings = Collector::default();
         let config = source::check(&self.source, &mut findings)
-            .and_then(|text| read_tree(text, &mut findings))
+            .and_then(|text| read_tree(&text, &mut findings))
             .and_then(|root| read::read_pack_file(&root, &mut findings));
         let config = if findings.has_errors() { None } else { config };
         (config, findings.finish())
@@ -156,7 +155,7 @@ fn build(text: &str, findings: &mut Collector) -> Attempt {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut builder = Builder { text, findings, open: Vec::new(), root: None, nodes: 0, last_scalar: None };
+    let mut builder = Builder { findings, open: Vec::new(), root: None, nodes: 0, last_scalar: None };
     let mut documents = 0;
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = match event {
@@ -192,7 +191,7 @@ impl Builder<'_> {
             Event::Scalar(text, style, _, tag) => {
                 self.refuse_tag(tag.as_deref(), span);
                 self.count(at)?;
-                let scalar = self.scalar(&text, style, span)?;
+                let scalar = self.scalar(&text, style, at)?;
                 self.last_scalar = Some(at);
                 self.place(Node { at, kind: NodeKind::Scalar(scalar) });
             }
@@ -236,17 +235,15 @@ impl Builder<'_> {
         self.findings.add(rules::ANCHOR_OR_ALIAS, "", at, message, suggestion);
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, span: &Span) -> Result<Scalar, LimitMet> {
-        let at = start_of(span);
+    fn scalar(&mut self, text: &str, style: ScalarStyle, at: Location) -> Result<Scalar, LimitMet> {
         if text.len() > MAX_SCALAR_BYTES {
             let message =
                 format!("this text has {} bytes; the limit is {MAX_SCALAR_BYTES} (64 KiB)", text.len());
             self.findings.add(rules::SCALAR_TOO_LONG, "", at, message, "shorten it");
             return Err(LimitMet);
         }
-        // Raw ones were reported with their own place when the bytes were checked.
-        let raw = span.slice(self.text).unwrap_or_default();
-        if let Some(c) = text.chars().find(|c| is_forbidden(*c) && !raw.contains(*c)) {
+        // Raw ones were reported when the bytes were checked; this one hides behind an escape.
+        if let Some(c) = text.chars().find(|c| is_forbidden(*c)) {
             source::report_character(c, at, self.findings);
         }
         Ok(Scalar { text: text.to_owned(), plain: style == ScalarStyle::Plain })

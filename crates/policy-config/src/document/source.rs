@@ -1,5 +1,7 @@
 //! What can be said about a file's bytes before any YAML is read: size, encoding, characters.
 
+use std::borrow::Cow;
+
 use super::MAX_SOURCE_BYTES;
 use crate::lint::collector::{Collector, is_forbidden};
 use crate::lint::rules;
@@ -7,7 +9,8 @@ use crate::location::Location;
 use crate::schema::read::OUTLINE;
 
 /// The text to parse, without a leading byte order mark; `None` when the bytes cannot be a pack.
-pub(super) fn check<'s>(source: &'s [u8], findings: &mut Collector) -> Option<&'s str> {
+/// Refused characters are replaced, so that they are reported once and the rest is read all the same.
+pub(super) fn check<'s>(source: &'s [u8], findings: &mut Collector) -> Option<Cow<'s, str>> {
     let whole_file = Location::default();
     if source.len() > MAX_SOURCE_BYTES {
         let message =
@@ -32,8 +35,11 @@ pub(super) fn check<'s>(source: &'s [u8], findings: &mut Collector) -> Option<&'
         findings.add(rules::EMPTY_FILE, "", whole_file, "the file is empty", OUTLINE);
         return None;
     }
-    check_characters(text, findings);
-    Some(text)
+    if check_characters(text, findings) {
+        return Some(Cow::Borrowed(text));
+    }
+    let crlf_kept = text.replace("\r\n", "\n");
+    Some(Cow::Owned(crlf_kept.replace(is_forbidden, "\u{fffd}")))
 }
 
 pub(super) fn report_character(c: char, at: Location, findings: &mut Collector) {
@@ -47,7 +53,8 @@ pub(super) fn report_character(c: char, at: Location, findings: &mut Collector) 
 }
 
 /// Raw characters anywhere, comments included: there they would mislead a reviewer just as well.
-fn check_characters(text: &str, findings: &mut Collector) {
+fn check_characters(text: &str, findings: &mut Collector) -> bool {
+    let mut all_good = true;
     let mut at = Location { line: 1, column: 1 };
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -57,9 +64,11 @@ fn check_characters(text: &str, findings: &mut Collector) {
             c => {
                 if is_forbidden(c) {
                     report_character(c, at, findings);
+                    all_good = false;
                 }
                 at.column += 1;
             }
         }
     }
+    all_good
 }

@@ -79,19 +79,33 @@ pub(crate) fn secret_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
             word_start = at + c.len_utf8();
         }
     }
-    for (colon, _) in line.match_indices(':') {
-        let before = line.get(..colon).unwrap_or_default();
-        let name =
-            before.rsplit([' ', ',', '{', '-', '"', '\'', '\t']).find(|part| !part.is_empty()).unwrap_or("");
-        let value = line.get(colon + 1..).unwrap_or_default();
-        let value_start = colon + 1 + (value.len() - value.trim_start().len());
-        let is_reference = name == "secret_key_ref" && value.trim_start().starts_with(['{', '#']);
-        if (is_secret_name(name) || name == "secret_key_ref") && !is_reference && value_start < line.len() {
-            ranges.push(value_start..line.trim_end().len().max(value_start));
-            break;
+    ranges.extend(value_of_secret_name(line));
+    ranges
+}
+
+/// The value behind the first key of this line whose name says that it is a secret.
+fn value_of_secret_name(line: &str) -> Option<std::ops::Range<usize>> {
+    let (mut word, mut name) = (None, None);
+    for (at, c) in line.char_indices() {
+        match c {
+            ':' => {
+                let name = word.map_or(name.take(), |start| line.get(start..at)).unwrap_or_default();
+                let rest = line.get(at + 1..)?;
+                let value = rest.trim_start();
+                let start = line.len() - value.len();
+                let is_reference = name == "secret_key_ref" && value.starts_with(['{', '#']);
+                if (is_secret_name(name) || name == "secret_key_ref") && !is_reference && !value.is_empty() {
+                    return Some(start..line.trim_end().len().max(start));
+                }
+                word = None;
+            }
+            ' ' | '\t' | ',' | '{' | '"' | '\'' => {
+                name = word.take().map_or(name, |start| line.get(start..at));
+            }
+            _ => word = word.or(Some(at)),
         }
     }
-    ranges
+    None
 }
 
 fn is_separator(c: char) -> bool {

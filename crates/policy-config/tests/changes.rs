@@ -1,0 +1,157 @@
+//! Dangerous changes, differences, and the canonical form they rest on.
+
+use policy_config::canonical::canonical;
+use policy_config::diff::diff;
+use policy_config::document::PolicyDocument;
+use policy_config::lint::{lint_change, lint_growth};
+use policy_config::{PolicyConfig, Severity};
+
+const PACK: &str = include_str!("../../../examples/policy-config-0.1.1.yaml");
+
+fn config(source: &str) -> PolicyConfig {
+    let (config, report) = PolicyDocument::new(source).parse();
+    config.unwrap_or_else(|| panic!("{report:?}"))
+}
+
+#[test]
+fn each_dangerous_change_has_its_code() {
+    let old = config(PACK);
+    let bumped = PACK.replace("0.1.1", "0.1.2");
+    for (edit, code, path) in [
+        (("    - prompt-injection\n", ""), "R001", "policies.chain"),
+        (("    - pii-detector\n", ""), "R001", "policies.chain"),
+        (("    action: redact", "    mode: shadow"), "R002", "policy.pii-detector.mode"),
+        (("https://api.openai.com", "https://evil.example"), "R004", "providers.targets[0].base_url"),
+        (("https://api.openai.com", "http://api.openai.com"), "R004", "providers.targets[0].base_url"),
+    ] {
+        let report = lint_change(&old, &config(&bumped.replacen(edit.0, edit.1, 1)));
+        let [finding] = report.findings.as_slice() else { panic!("{edit:?}: {report:?}") };
+        assert_eq!((finding.code.as_str(), finding.path.as_str()), (code, path));
+        assert!(!report.admissible(), "{edit:?} must ask for a yes");
+    }
+}
+
+#[test]
+fn harmless_changes_say_nothing() {
+    let old = config(PACK);
+    let bumped = PACK.replace("0.1.1", "0.1.2");
+    for edit in [
+        ("", ""),
+        ("https://api.openai.com", "https://api.openai.com/v1/"),
+        ("OPENAI_API_KEY", "OTHER_API_KEY"),
+        ("    - audit-logger\n", ""),
+        ("action: redact", "action: block"),
+    ] {
+        let report = lint_change(&old, &config(&bumped.replacen(edit.0, edit.1, 1)));
+        assert_eq!(report.findings, [], "{edit:?}");
+    }
+    let shadowed = config(&bumped.replace("    action: redact", "    mode: shadow"));
+    assert_eq!(lint_change(&shadowed, &old).findings, [], "back from shadow is no risk");
+}
+
+#[test]
+fn other_content_under_one_version_is_a_warning() {
+    let report = lint_change(&config(PACK), &config(&PACK.replace("action: redact", "action: block")));
+    let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
+    assert_eq!((finding.code.as_str(), finding.severity), ("R005", Severity::Warning));
+    let reformatted = config(&format!("# a comment\n{PACK}"));
+    assert_eq!(lint_change(&config(PACK), &reformatted).findings, []);
+}
+
+#[test]
+fn growth_to_twice_the_size_is_seen() {
+    assert_eq!(lint_growth(100, 199).findings, []);
+    assert_eq!(lint_growth(0, 199).findings, []);
+    assert_eq!(lint_growth(100, 200).findings.first().map(|finding| finding.code.as_str()), Some("R003"));
+}
+
+#[test]
+fn the_canonical_form_writes_every_default_out() {
+    let expected = r#"pack:
+  name: "local-dev"
+  version: "0.1.1"
+  enabled: true
+  description: ""
+  author: ""
+providers:
+  targets:
+    - id: "openai-primary"
+      provider: openai
+      model: "gpt-5.4-mini-mini"
+      base_url: "https://api.openai.com"
+      secret_key_ref:
+        env: "OPENAI_API_KEY"
+      api_key_header: "authorization"
+      api_key_prefix: "Bearer "
+      timeout: 1m
+  routing:
+    strategy: ordered
+policies:
+  chain:
+    - prompt-injection
+    - pii-detector
+    - audit-logger
+policy:
+  audit-logger:
+    mode: enforce
+    include_content: false
+  pii-detector:
+    mode: enforce
+    action: redact
+    pci_mode: true
+    healthcare_mode: false
+    detect_patterns: {}
+    redaction:
+      marker_format: label
+      custom_markers: {}
+  prompt-injection:
+    mode: enforce
+    response:
+      action: block
+      message: "Request blocked: potential prompt injection detected"
+    detection:
+      attack_patterns: []
+"#;
+    let config = config(PACK);
+    assert_eq!(canonical(&config), expected);
+    assert_eq!(PolicyDocument::new(expected).parse(), (Some(config), Default::default()));
+}
+
+#[test]
+fn y39_form_alone_is_no_difference() {
+    let reordered = "\
+policy: {audit-logger: {}, pii-detector: {pci_mode: true}, prompt-injection: {}}
+policies: {chain: [prompt-injection, pii-detector, audit-logger]}
+providers: {targets: [{base_url: 'https://API.openai.com/v1', timeout: 60000ms, model: gpt-5.4-mini-mini,
+  provider: openai, id: openai-primary, api_key_header: Authorization, secret_key_ref: {env: OPENAI_API_KEY}}]}
+pack: {version: 0.1.1, enabled: true, name: local-dev, description: ''}
+";
+    let (old, new) = (PolicyDocument::new(PACK), PolicyDocument::new(reordered));
+    assert_ne!(old.digest(), new.digest());
+    let difference = diff(&config(PACK), &config(reordered));
+    assert!(difference.is_empty(), "{difference}");
+}
+
+#[test]
+fn a_difference_names_path_before_and_after() {
+    let new = PACK
+        .replace("0.1.1", "0.2.0")
+        .replace("    - pii-detector\n    - audit-logger", "    - audit-logger\n    - pii-detector")
+        .replace("      base_url", "      timeout: 5s\n      base_url")
+        .replace("action: redact", "detect_patterns: {BADGE: 'B[0-9]+'}");
+    let shown = diff(&config(PACK), &config(&new)).to_string();
+    let expected = r#"@@ pack @@
+- pack.version: "0.1.1"
++ pack.version: "0.2.0"
+@@ providers @@
+- providers.targets[openai-primary].timeout: 1m
++ providers.targets[openai-primary].timeout: 5s
+@@ policies @@
+- policies.chain: [prompt-injection, pii-detector, audit-logger]
++ policies.chain: [prompt-injection, audit-logger, pii-detector]
+@@ policy @@
++ policy.pii-detector.detect_patterns.BADGE: "B[0-9]+"
+- policy.pii-detector.detect_patterns: {}
+"#;
+    assert_eq!(shown, expected);
+}
