@@ -95,7 +95,8 @@ fn insert(object: &mut Value, key: &str, value: Value) {
 
 fn last_user_text(request: &Value) -> String {
     let messages = request.get("messages").and_then(Value::as_array);
-    let said = messages.into_iter().flatten().rev().find(|message| message.get("role") == Some(&json!("user")));
+    let said =
+        messages.into_iter().flatten().rev().find(|message| message.get("role") == Some(&json!("user")));
     match said.and_then(|message| message.get("content")) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {

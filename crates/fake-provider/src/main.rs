@@ -26,7 +26,8 @@ async fn run() -> Result<(), String> {
     let listen = std::env::args().nth(1).unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
     let address: SocketAddr =
         listen.parse().map_err(|_| format!("`{listen}` is no address to listen on; say {DEFAULT_LISTEN}"))?;
-    let bound = FakeProvider::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let bound =
+        FakeProvider::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let _ = writeln!(std::io::stdout(), "http://{}", bound.addr);
     let (trigger, watcher) = drain::channel();
     let serving = watcher.clone();

@@ -48,7 +48,11 @@ impl Provider {
             };
         }
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-            return refuse(StatusCode::BAD_REQUEST, "invalid_request_error", "the body broke off or is too long");
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "invalid_request_error",
+                "the body broke off or is too long",
+            );
         };
         let body = body.to_bytes();
         self.received.record(&head, &body);

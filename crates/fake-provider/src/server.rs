@@ -65,7 +65,10 @@ impl Bound {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    drain.spawn("fake provider connection", serve_connection(stream, provider.clone(), drain.clone()));
+                    drain.spawn(
+                        "fake provider connection",
+                        serve_connection(stream, provider.clone(), drain.clone()),
+                    );
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the fake provider cannot accept a connection");

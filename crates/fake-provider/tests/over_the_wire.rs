@@ -1,5 +1,7 @@
 //! The provider over a real connection: paced streams, faults, the key, what it received.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
@@ -35,12 +37,17 @@ impl Running {
     /// Status and body; `None` where the connection broke off.
     async fn call(&self, path: &str, key: &str, body: Option<Value>) -> (StatusCode, Option<String>) {
         let stream = TcpStream::connect(self.addr).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         self.watcher.spawn("client connection", async move { connection.await.ok() });
         let method = if body.is_some() { "POST" } else { "GET" };
         let body = Full::new(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default()));
-        let request =
-            Request::builder().method(method).uri(path).header("host", "fake").header("authorization", key).body(body);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "fake")
+            .header("authorization", key)
+            .body(body);
         let response = sender.send_request(request.unwrap()).await.unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.ok();

@@ -4,6 +4,7 @@
 //! Every string is text unless its key says that it is not, so that a field nobody thought of is
 //! inspected and not waved through.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::json::{Document, JsonString, Span, Value, encode};
@@ -107,7 +108,7 @@ impl<'a> Texts<'a> {
     /// The source with the edits in it. Edits of one piece do not overlap.
     pub(crate) fn splice(&self, document: &Document<'_>, edits: &[Edit]) -> Vec<u8> {
         let mut changes: Vec<(Span, String)> = Vec::with_capacity(edits.len());
-        let mut touched = Vec::new();
+        let mut touched = BTreeSet::new();
         for edit in edits {
             let Some(piece) = self.pieces.get(edit.piece) else { continue };
             changes.push((piece.string.source_span(&edit.range), encode(&edit.replacement)));

@@ -8,8 +8,7 @@ use crate::text::is_text;
 /// Texts held back, by choice.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// In the order in which the fields of a choice first had text.
-    choices: BTreeMap<u64, Vec<(Path, String)>>,
+    choices: BTreeMap<u64, BTreeMap<Path, String>>,
     bytes: usize,
     /// `id`, `created`, `model`, … of the last chunk, as they were spelled.
     head: Vec<(&'static str, String)>,
@@ -29,7 +28,7 @@ pub(super) struct Taken {
 /// From a delta down to a string.
 type Path = Vec<Step>;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Key(String),
     /// Of an array: its `index`, or else its position.
@@ -68,10 +67,10 @@ impl Held {
         self.choices.keys().copied().collect()
     }
 
-    /// The text of a choice as chunks, one for each field, in the order in which they began.
+    /// The text of a choice as chunks, one for each field, in the order of their names.
     pub(super) fn release(&mut self, choice: u64) -> Vec<String> {
         let fields = self.choices.remove(&choice).unwrap_or_default();
-        let freed: usize = fields.iter().map(|(_, text)| text.len() + FIELD_COST).sum();
+        let freed: usize = fields.values().map(|text| text.len() + FIELD_COST).sum();
         self.bytes = self.bytes.saturating_sub(freed);
         fields.iter().map(|(path, text)| self.chunk(choice, path, text)).collect()
     }
@@ -140,11 +139,11 @@ impl Held {
     fn hold(&mut self, choice: u64, path: &Path, text: &str) {
         let fields = self.choices.entry(choice).or_default();
         self.bytes += text.len();
-        match fields.iter_mut().find(|(known, _)| known == path) {
-            Some((_, held)) => held.push_str(text),
+        match fields.get_mut(path) {
+            Some(held) => held.push_str(text),
             None => {
                 self.bytes += FIELD_COST;
-                fields.push((path.clone(), text.to_owned()));
+                fields.insert(path.clone(), text.to_owned());
             }
         }
     }

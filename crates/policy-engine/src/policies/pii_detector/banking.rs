@@ -171,11 +171,9 @@ fn iban(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
         }
     }
     let cut_short = after(text, end).is_some_and(|c| c.is_ascii_alphanumeric());
-    if characters.len() == length && !cut_short && mod_97(&characters) == 1 {
-        vec![candidate.start..end]
-    } else {
-        Vec::new()
-    }
+    let account = candidate.start..end;
+    let valid = characters.len() == length && !cut_short && mod_97(&characters) == 1;
+    if valid { vec![account] } else { Vec::new() }
 }
 
 /// ISO 7064: the first four characters go to the end, letters count from 10.

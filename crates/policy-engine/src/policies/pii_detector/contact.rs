@@ -28,21 +28,18 @@ pub(super) const SSN: Recognizer = Recognizer {
 
 fn email(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
     let found = text.get(candidate.clone()).unwrap_or_default();
-    // the pattern takes punctuation that surrounds an address in prose
-    let lead = found.len()
-        - found
-            .trim_start_matches([
-                '.', '\'', '`', '|', '{', '*', '/', '=', '?', '!', '“', '‘', '«', '「', '（', '，', '。',
-                '：',
-            ])
-            .len();
-    let trail =
-        found.len() - found.trim_end_matches(['-', '”', '’', '»', '」', '）', '，', '。', '；']).len();
-    let range = candidate.start + lead..candidate.end - trail;
-    match text.get(range.clone()).and_then(|address| address.split_once('@')) {
-        Some((local, domain)) if !local.is_empty() && domain.contains('.') => vec![range],
-        _ => Vec::new(),
+    let Some((local, domain)) = found.split_once('@') else { return Vec::new() };
+    // the pattern also takes the punctuation that surrounds an address in prose, in any script
+    let is_foreign_sign = |c: char| !c.is_ascii() && !c.is_alphanumeric();
+    let local = local.rsplit(is_foreign_sign).next().unwrap_or_default();
+    let local = local.trim_start_matches(['.', '\'', '`', '|', '{', '*', '/', '=', '?', '!']);
+    let domain = domain.split(is_foreign_sign).next().unwrap_or_default().trim_end_matches('-');
+    if local.is_empty() || !domain.contains('.') {
+        return Vec::new();
     }
+    let at = candidate.start + found.find('@').unwrap_or_default();
+    let address = at - local.len()..at + 1 + domain.len();
+    vec![address]
 }
 
 fn phone(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
@@ -54,8 +51,14 @@ fn phone(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
         || continues_with_digit(text, candidate.end);
     let plausible = match found.as_bytes().first() {
         Some(b'+') => (8..=15).contains(&numbers.len()),
-        Some(b'0') if numbers.starts_with(&[0, 0]) => (10..=17).contains(&numbers.len()),
-        Some(b'0') => (9..=11).contains(&numbers.len()) && !looks_like_date(found),
+        Some(b'0') if numbers.starts_with(&[0, 0]) => {
+            (10..=17).contains(&numbers.len()) && !follows_digits(text, candidate.start)
+        }
+        Some(b'0') => {
+            (9..=11).contains(&numbers.len())
+                && !looks_like_date(found)
+                && !follows_digits(text, candidate.start)
+        }
         _ => true,
     };
     if plausible && !glued { vec![candidate] } else { Vec::new() }
@@ -65,6 +68,12 @@ fn phone(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
 fn continues_with_digit(text: &str, end: usize) -> bool {
     let mut rest = text.get(end..).unwrap_or_default().chars();
     matches!(rest.next(), Some('-' | '.' | '/')) && rest.next().is_some_and(|c| c.is_ascii_digit())
+}
+
+/// A group of digits stands before it: this is the end of a longer number.
+fn follows_digits(text: &str, start: usize) -> bool {
+    let mut leading = text.get(..start).unwrap_or_default().chars().rev();
+    leading.next() == Some(' ') && leading.next().is_some_and(|c| c.is_ascii_digit())
 }
 
 /// `02-11-2026`, `02/11/2026 10`: day and month, then a year.

@@ -78,15 +78,17 @@ impl Scanner {
     /// that its own escapes hide nothing and what is spliced in leaves it JSON.
     fn scan_embedded(&self, text: &str, levels: usize) -> Vec<Found<'_>> {
         let mut found = Vec::new();
-        if levels > 0 && text.trim_start().starts_with(['{', '[']) {
-            if let Ok(document) = Document::parse(text.as_bytes()) {
-                self.scan_value(&document, document.root(), levels - 1, &mut found);
-            }
+        let may_be_json = levels > 0 && text.trim_start().starts_with(['{', '[']);
+        if let Some(document) = may_be_json.then(|| Document::parse(text.as_bytes()).ok()).flatten() {
+            self.scan_value(&document, document.root(), levels - 1, &mut found);
         }
-        let overlaps =
-            |range: &Range<usize>, other: &Range<usize>| range.start < other.end && other.start < range.end;
+        let embedded = found.len();
         for plain in self.scan_plain(text) {
-            if !found.iter().any(|inner| overlaps(&inner.range, &plain.range)) {
+            // those found as JSON are in the order of the text and disjoint
+            let as_json = found.get(..embedded).unwrap_or_default();
+            let begun = as_json.partition_point(|inner| inner.range.start < plain.range.end);
+            let last = begun.checked_sub(1).and_then(|at| as_json.get(at));
+            if last.is_none_or(|inner| inner.range.end <= plain.range.start) {
                 found.push(plain);
             }
         }

@@ -16,7 +16,7 @@ struct Placed {
 }
 
 /// Matches sorted by start, by rank, become disjoint ranges; the lowest rank names a united one.
-pub(super) fn unite<'s>(places: Vec<(usize, &'s str, Range<usize>)>) -> Vec<(&'s str, Range<usize>)> {
+pub(super) fn unite(places: Vec<(usize, &str, Range<usize>)>) -> Vec<(&str, Range<usize>)> {
     let mut united: Vec<(usize, &str, Range<usize>)> = Vec::with_capacity(places.len());
     for (rank, label, range) in places {
         match united.last_mut().filter(|last| range.start < last.2.end) {
@@ -44,7 +44,7 @@ pub(super) fn close<'s>(
         let fresh: Vec<_> = look(&redacted)
             .into_iter()
             .filter(|(_, range)| {
-                !placed.iter().any(|one| one.redacted.start <= range.start && range.end <= one.redacted.end)
+                last_begun(&placed, range.start + 1).is_none_or(|one| range.end > one.redacted.end)
             })
             .map(|(label, range)| (label, in_original(&placed, &range)))
             .collect();
@@ -87,19 +87,21 @@ fn redact(text: &str, matches: &[(&str, Range<usize>)], markers: &Markers) -> (S
 
 /// A range of the redacted text in the original; a replacement it touches belongs to it as a whole.
 fn in_original(placed: &[Placed], range: &Range<usize>) -> Range<usize> {
-    let mut start = range.start;
-    let mut end = range.end;
-    for one in placed {
-        if one.redacted.end <= range.start {
-            start = one.original.end + (range.start - one.redacted.end);
-        } else if one.redacted.start <= range.start {
-            start = one.original.start;
-        }
-        if one.redacted.end <= range.end {
-            end = one.original.end + (range.end - one.redacted.end);
-        } else if one.redacted.start < range.end {
-            end = one.original.end;
-        }
-    }
+    let start = match last_begun(placed, range.start + 1) {
+        None => range.start,
+        Some(one) if one.redacted.end > range.start => one.original.start,
+        Some(one) => one.original.end + (range.start - one.redacted.end),
+    };
+    let end = match last_begun(placed, range.end) {
+        None => range.end,
+        Some(one) if one.redacted.end > range.end => one.original.end,
+        Some(one) => one.original.end + (range.end - one.redacted.end),
+    };
     start..end
+}
+
+/// The last replacement that begins before this offset of the redacted text.
+fn last_begun(placed: &[Placed], before: usize) -> Option<&Placed> {
+    let begun = placed.partition_point(|one| one.redacted.start < before);
+    placed.get(begun.checked_sub(1)?)
 }
