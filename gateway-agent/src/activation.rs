@@ -1,3 +1,395 @@
-//! The one place where the pack changes.
+//! The one place where the pack changes: the Activator, an owner task with a closed set of events.
+//!
+//! It alone writes the live policy, the record and the ledger; others read the record through a
+//! `watch`. Whatever the source, a pack passes the same line: judge → [`stages`] → keep → swap →
+//! tell. It must not know of streams or of the data plane.
 
+mod boot;
+pub mod env_file;
+pub mod handle;
+pub mod ledger;
 pub mod live;
+pub mod local_source;
+pub mod record;
+pub mod secrets;
+mod stages;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleet_core::ids::{BootId, Lineage, OfferId};
+use fleet_core::offer::{Acknowledgement, Intent, NackReason, Offer, Stage};
+use fleet_core::standing::{Judgement, RefusedAttempt};
+use fleet_core::version::Generation;
+use policy_config::ConfigDigest;
+use proto::convert::reports::Timings;
+use service_kit::clock::Clock;
+use service_kit::drain::DrainWatcher;
+use service_kit::readiness::{Readiness, ReadinessBlocker};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use handle::{Event, LocalOutcome, Offered, Validated};
+use ledger::{Ledger, LedgerError};
+use live::{ActivePolicy, LivePolicy};
+use record::{KeptPack, Moment, PendingReport, Record};
+use secrets::SecretRules;
+use stages::{Candidate, MissingSecrets, refused};
+
+/// A pack that ran this long without a crash is good.
+const PROVING_TIME: Duration = Duration::from_secs(60);
+/// What a report carries at most; a hostile pack has thousands.
+const MOST_FINDINGS: usize = 32;
+/// Offers come one at a time; the rest are confirmations.
+const EVENTS: usize = 32;
+
+/// Owner of what runs.
+pub struct Activator {
+    parts: Parts,
+    record: Record,
+    boot: BootId,
+    events: mpsc::Receiver<Event>,
+    told: watch::Sender<Arc<Record>>,
+    /// Until a policy is live.
+    not_ready: Option<ReadinessBlocker>,
+    /// A target of the live policy lacks its key, so identical bytes are worth another activation.
+    target_down: bool,
+    /// When the live policy will have proved itself.
+    good_at: Option<Instant>,
+}
+
+/// What an Activator works on.
+pub struct Parts {
+    pub live: LivePolicy,
+    pub ledger: Arc<Ledger>,
+    pub secrets: SecretRules,
+    pub readiness: Readiness,
+    pub clock: Clock,
+}
+
+// === impl Activator ===
+
+impl Activator {
+    /// Serves events until the drain begins or nobody can send one any more.
+    pub async fn run(mut self, drain: DrainWatcher) {
+        loop {
+            let good_at = self.good_at;
+            tokio::select! {
+                () = drain.signaled() => return,
+                event = self.events.recv() => match event {
+                    Some(event) => self.handle(event).await,
+                    None => return,
+                },
+                () = async { tokio::time::sleep_until(good_at.unwrap_or_else(Instant::now)).await },
+                    if good_at.is_some() => self.prove().await,
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) {
+        match event {
+            Event::Offered(offered) => self.take_offer(offered).await,
+            Event::LocalFile { source, answer } => {
+                let outcome = self.take_file(source).await;
+                // Who asked may have gone; the outcome is logged all the same.
+                let _ = answer.send(outcome);
+            }
+            Event::Confirmed { offer } => self.confirm(offer).await,
+        }
+        self.tell();
+    }
+
+    /// An offer of the control plane: answered exactly once, whatever it is.
+    async fn take_offer(&mut self, offered: Offered) {
+        let Offered { session, offer, source, received, validated } = offered;
+        let mut timings = Timings::default();
+        let outcome = match self.record.standing().judge(&offer, self.boot) {
+            Judgement::Validate => {
+                let acknowledgement = match self.prepare(offer.digest, source).await {
+                    Ok(candidate) => Acknowledgement::Ack { warnings: candidate.warnings },
+                    Err(reason) => Acknowledgement::Nack(capped(reason)),
+                };
+                // Moves nothing, so it is not remembered; a lost answer is asked for again.
+                let _ =
+                    validated.try_send(Validated { offer: offer.id, digest: offer.digest, acknowledgement });
+                return;
+            }
+            Judgement::Activate { lineage, generation, .. } => {
+                let prepared = self.prepare(offer.digest, source).await;
+                timings.validate = received.elapsed();
+                let outcome = match prepared {
+                    Ok(candidate) => {
+                        // Kept with the pack: a crash after the keep must not lose the answer.
+                        let report = PendingReport {
+                            session,
+                            offer: offer.id,
+                            lineage,
+                            generation,
+                            digest: offer.digest,
+                            acknowledgement: Acknowledgement::Ack { warnings: candidate.warnings.clone() },
+                            at: Moment::now(&self.parts.clock),
+                            timings,
+                        };
+                        self.activate(candidate, lineage, generation, Some(report)).await
+                    }
+                    Err(reason) => Err(reason),
+                };
+                timings.activate = received.elapsed().saturating_sub(timings.validate);
+                outcome.map_err(|reason| self.remember_refusal(offer.digest, lineage, generation, reason))
+            }
+            Judgement::Adopt { lineage, generation, .. } => {
+                let outcome = self.adopt(lineage, generation).await;
+                outcome.map_err(|reason| self.remember_refusal(offer.digest, lineage, generation, reason))
+            }
+            Judgement::AckAgain => Ok(()),
+            Judgement::Refuse(reason) => Err(reason),
+        };
+        let Intent::Activate { lineage, generation } = offer.intent else { return };
+        let acknowledgement = match outcome {
+            Ok(()) => {
+                if let Some(report) =
+                    self.record.unconfirmed.as_mut().filter(|report| report.offer == offer.id)
+                {
+                    report.timings = timings;
+                    return;
+                }
+                Acknowledgement::Ack { warnings: Vec::new() }
+            }
+            Err(reason) => {
+                log_refusal(offer.digest, Some(generation), &reason);
+                Acknowledgement::Nack(reason)
+            }
+        };
+        self.record.unconfirmed = Some(PendingReport {
+            session,
+            offer: offer.id,
+            lineage,
+            generation,
+            digest: offer.digest,
+            acknowledgement,
+            at: Moment::now(&self.parts.clock),
+            timings,
+        });
+        self.keep_or_warn().await;
+    }
+
+    /// A file of this host, as the offer that it is: the next generation of the local lineage.
+    async fn take_file(&mut self, source: Vec<u8>) -> Result<LocalOutcome, NackReason> {
+        let digest = ConfigDigest::of(&source);
+        if let Some(live) = self.parts.live.snapshot()
+            && live.digest == digest
+            && !self.target_down
+        {
+            tracing::info!(version = %live.version, %digest, "no change: the file is the pack that runs");
+            return Ok(LocalOutcome::NoChange);
+        }
+        let highest = self.record.highest.filter(|_| self.record.lineage == Some(Lineage::LOCAL));
+        let generation = highest.map_or(Generation::FIRST, Generation::next);
+        let offer = Offer {
+            id: OfferId(Uuid::new_v4()),
+            digest,
+            intent: Intent::Activate { lineage: Lineage::LOCAL, generation },
+        };
+        let outcome = match self.record.standing().judge(&offer, self.boot) {
+            Judgement::Refuse(reason) => Err(reason),
+            Judgement::Validate
+            | Judgement::Activate { .. }
+            | Judgement::Adopt { .. }
+            | Judgement::AckAgain => match self.prepare(digest, Some(source)).await {
+                Ok(candidate) => {
+                    let version = candidate.version.clone();
+                    let activated = self.activate(candidate, Lineage::LOCAL, generation, None).await;
+                    activated.map(|()| LocalOutcome::Activated(version))
+                }
+                Err(reason) => Err(reason),
+            },
+        };
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(reason) => {
+                let reason = self.remember_refusal(digest, Lineage::LOCAL, generation, reason);
+                self.keep_or_warn().await;
+                log_refusal(digest, None, &reason);
+                Err(reason)
+            }
+        }
+    }
+
+    /// Every stage before the keep, off the threads that serve.
+    async fn prepare(&self, digest: ConfigDigest, source: Option<Vec<u8>>) -> Result<Candidate, NackReason> {
+        self.prepare_with(digest, source, MissingSecrets::Refuse).await
+    }
+
+    async fn prepare_with(
+        &self,
+        digest: ConfigDigest,
+        source: Option<Vec<u8>>,
+        missing: MissingSecrets,
+    ) -> Result<Candidate, NackReason> {
+        let rules = self.parts.secrets.clone();
+        let ledger = Arc::clone(&self.parts.ledger);
+        let prepared = tokio::task::spawn_blocking(move || {
+            let Some(source) = source.or_else(|| ledger.pack(digest)) else {
+                return Err(refused(
+                    Stage::Verify,
+                    format!("the bytes of {digest} did not come and are not on this gateway's disk"),
+                ));
+            };
+            stages::prepare(source, digest, &rules, missing)
+        });
+        prepared.await.unwrap_or_else(|_| Err(refused(Stage::Verify, "the gateway is stopping")))
+    }
+
+    /// Keep, then swap. Until the keep nothing has changed; the swap cannot fail.
+    async fn activate(
+        &mut self,
+        candidate: Candidate,
+        lineage: Lineage,
+        generation: Generation,
+        report: Option<PendingReport>,
+    ) -> Result<(), NackReason> {
+        let Candidate { engine, version, digest, source, targets_down, warnings, took } = candidate;
+        let started = Instant::now();
+        let mut next = self.record.clone();
+        next.judged(lineage, generation);
+        next.activated(KeptPack {
+            digest,
+            version: version.clone(),
+            assigned: Some((lineage, generation)),
+            since: Moment::now(&self.parts.clock),
+            good: false,
+        });
+        if report.is_some() {
+            next.unconfirmed = report;
+        }
+        let forgotten = next.prune();
+        let kept_before = self.record.pack(digest).is_some();
+        self.on_disk(next.clone(), move |ledger, next| {
+            let kept = ledger.keep_pack(digest, &source).and_then(|()| ledger.keep_record(next));
+            match &kept {
+                Ok(()) => ledger.forget_packs(&forgotten),
+                Err(_) if !kept_before => ledger.forget_packs(&[digest]),
+                Err(_) => {}
+            }
+            kept
+        })
+        .await?;
+        self.record = next;
+        let assigned = (lineage != Lineage::LOCAL).then_some(generation);
+        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest, generation: assigned }));
+        self.target_down = !targets_down.is_empty();
+        self.good_at = Some(Instant::now() + PROVING_TIME);
+        tracing::info!(
+            %version,
+            %digest,
+            generation = generation.0,
+            warnings = warnings.len(),
+            stages_ms = millis(took),
+            keep_and_swap_ms = millis(started.elapsed()),
+            "policy activated"
+        );
+        metrics::counter!("kt_gateway_activations_total", "result" => "active", "stage" => "").increment(1);
+        Ok(())
+    }
+
+    /// The bytes run already: only the assignment is new.
+    async fn adopt(&mut self, lineage: Lineage, generation: Generation) -> Result<(), NackReason> {
+        let mut next = self.record.clone();
+        let active = next.active;
+        next.judged(lineage, generation);
+        next.refused = None;
+        if let Some(pack) = next.kept.iter_mut().find(|pack| Some(pack.digest) == active) {
+            pack.assigned = Some((lineage, generation));
+        }
+        self.on_disk(next.clone(), |ledger, next| ledger.keep_record(next)).await?;
+        self.record = next;
+        tracing::info!(generation = generation.0, "generation adopted: its policy runs already");
+        Ok(())
+    }
+
+    /// The next offer of the same is answered from memory.
+    fn remember_refusal(
+        &mut self,
+        digest: ConfigDigest,
+        lineage: Lineage,
+        generation: Generation,
+        reason: NackReason,
+    ) -> NackReason {
+        let reason = capped(reason);
+        self.record.judged(lineage, generation);
+        self.record.refused =
+            Some(RefusedAttempt { generation, digest, boot: self.boot, reason: reason.clone() });
+        reason
+    }
+
+    async fn confirm(&mut self, offer: OfferId) {
+        if self.record.unconfirmed.as_ref().is_some_and(|report| report.offer == offer) {
+            self.record.unconfirmed = None;
+            self.keep_or_warn().await;
+        }
+    }
+
+    /// The live policy ran long enough: it may be what starts when a later one cannot.
+    async fn prove(&mut self) {
+        self.good_at = None;
+        let active = self.record.active;
+        if let Some(pack) = self.record.kept.iter_mut().find(|pack| Some(pack.digest) == active) {
+            pack.good = true;
+            self.keep_or_warn().await;
+            self.tell();
+        }
+    }
+
+    fn swap(&mut self, next: Arc<ActivePolicy>) {
+        self.parts.live.swap(next);
+        self.not_ready = None;
+        metrics::gauge!("kt_gateway_retired_policies").set(self.parts.live.retired_draining() as f64);
+    }
+
+    /// For what is true already, whether or not the disk takes it.
+    async fn keep_or_warn(&self) {
+        let kept = self.on_disk(self.record.clone(), |ledger, record| ledger.keep_record(record)).await;
+        if let Err(reason) = kept {
+            tracing::warn!(reason = %reason.reason, "the standing of this gateway is not durable");
+        }
+    }
+
+    /// Syncing a disk takes its time: never on a thread that serves.
+    async fn on_disk(
+        &self,
+        record: Record,
+        write: impl FnOnce(&Ledger, &Record) -> Result<(), LedgerError> + Send + 'static,
+    ) -> Result<(), NackReason> {
+        let ledger = Arc::clone(&self.parts.ledger);
+        match tokio::task::spawn_blocking(move || write(&ledger, &record)).await {
+            Ok(written) => written.map_err(|error| refused(Stage::Storage, error.to_string())),
+            Err(_) => Err(refused(Stage::Storage, "the gateway is stopping")),
+        }
+    }
+
+    fn tell(&self) {
+        self.told.send_replace(Arc::new(self.record.clone()));
+    }
+}
+
+fn capped(mut reason: NackReason) -> NackReason {
+    if reason.findings.len() > MOST_FINDINGS {
+        reason.findings.sort_by_key(|finding| finding.severity);
+        reason.findings.truncate(MOST_FINDINGS);
+    }
+    reason
+}
+
+fn log_refusal(digest: ConfigDigest, generation: Option<Generation>, reason: &NackReason) {
+    let generation = generation.map(|generation| generation.0);
+    tracing::warn!(%digest, generation, stage = %reason.stage, reason = %reason.reason, "policy refused; nothing changed");
+    metrics::counter!(
+        "kt_gateway_activations_total", "result" => "refused", "stage" => reason.stage.as_str()
+    )
+    .increment(1);
+}
+
+fn millis(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,1 +1,58 @@
-//! In work.
+//! The command line of `kt-gateway`, as typed; `settings` says what of it is valid.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Serves AI traffic under a policy pack, and swaps the pack without cutting a request.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "kt-gateway", version, about, max_term_width = 100)]
+pub struct Args {
+    /// Name of this gateway and of its state directory: a-z 0-9 and -, at most 63
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub name: String,
+
+    /// Address that clients talk to; port 0 picks a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:41002")]
+    pub listen: String,
+
+    /// Run from this policy file; SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    pub policy_config: Option<PathBuf>,
+
+    /// Run what this control plane says [env: KT_CONTROL_PLANE] [default: http://127.0.0.1:7443]
+    #[arg(long, value_name = "URL")]
+    pub control_plane: Option<String>,
+
+    /// The fleet to be a gateway of; makes the control plane the source
+    #[arg(long, value_name = "FLEET")]
+    pub fleet: Option<String>,
+
+    /// A label of this gateway, for rollouts that select by label
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<String>,
+
+    /// File of NAME=VALUE lines with provider keys; its mode must be 0600
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+
+    /// Which variables a pack may name as a key; may be given several times [default: *_API_KEY]
+    #[arg(long = "secret-env", value_name = "GLOB")]
+    pub secret_env: Vec<String>,
+
+    /// Where decision events go [default: logs/decisions.jsonl in the state directory]
+    #[arg(long, value_name = "PATH")]
+    pub decision_log: Option<PathBuf>,
+
+    /// Loopback address for /metrics, /healthz and /readyz; off by default
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics_listen: Option<String>,
+
+    /// Largest request body, in bytes or with KiB or MiB
+    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
+    pub max_body: String,
+
+    /// The directory that later reloads resolve their paths beneath [default: the present one]
+    #[arg(long, value_name = "DIR")]
+    pub working_dir: Option<PathBuf>,
+}

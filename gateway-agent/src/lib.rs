@@ -12,6 +12,8 @@ pub mod app;
 pub mod args;
 pub mod control;
 pub mod decisions;
+mod durable;
+pub mod instance;
 pub mod metrics;
 pub mod proxy;
 pub mod settings;

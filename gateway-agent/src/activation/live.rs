@@ -58,7 +58,8 @@ impl LivePolicy {
     /// Puts `next` in force. Cannot fail; called by the Activator alone.
     pub(crate) fn swap(&self, next: Arc<ActivePolicy>) {
         let Some(previous) = self.cell.active.swap(Some(next)) else { return };
-        let mut retired: Vec<Weak<ActivePolicy>> = self.cell.retired.load().as_deref().cloned().unwrap_or_default();
+        let mut retired: Vec<Weak<ActivePolicy>> =
+            self.cell.retired.load().as_deref().cloned().unwrap_or_default();
         retired.retain(|policy| policy.strong_count() > 0);
         retired.push(Arc::downgrade(&previous));
         self.cell.retired.store(Some(Arc::new(retired)));

@@ -1,0 +1,209 @@
+//! The gateway's memory on disk: `packs/<hex>.yaml` and `standing.json` with one copy of what it said before.
+//!
+//! Every write is whole or not at all. What is spoiled or belongs to another gateway is set aside
+//! and said, never run and never a reason not to start. It must not decide what runs.
+
+mod format;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use policy_config::ConfigDigest;
+
+use super::record::Record;
+use crate::durable;
+
+pub use format::Owner;
+
+/// The one writer of a gateway's standing and packs.
+#[derive(Debug)]
+pub struct Ledger {
+    dir: PathBuf,
+    owner: Owner,
+}
+
+/// What was found at a start.
+#[derive(Debug)]
+pub struct Found {
+    pub record: Record,
+    /// What may be started, the best first: the active pack, then good ones, then the others.
+    pub bootable: Vec<ConfigDigest>,
+    /// What was spoiled and what was done about it, for the log.
+    pub remarks: Vec<String>,
+}
+
+/// A write that did not come through; nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` cannot be written: {error}", path.display())]
+pub struct LedgerError {
+    pub path: PathBuf,
+    pub error: io::Error,
+}
+
+/// Larger than any pack that lint accepts.
+const LARGEST_PACK: u64 = 1024 * 1024;
+const LARGEST_STANDING: u64 = 4 * 1024 * 1024;
+
+// === impl Ledger ===
+
+impl Ledger {
+    pub fn new(dir: &Path, owner: Owner) -> Self {
+        Self { dir: dir.to_owned(), owner }
+    }
+
+    /// Reads what an earlier process left; whatever it is, there is an answer.
+    pub fn load(&self) -> Found {
+        durable::remove_unfinished(&self.dir);
+        durable::remove_unfinished(&self.packs());
+        let mut remarks = Vec::new();
+        let (mut record, foreign) = self.load_record(&mut remarks);
+        match &mut record {
+            Some(record) => record.kept.retain(|pack| self.is_whole(pack.digest, &mut remarks)),
+            None if foreign => {}
+            None => {
+                let left = self.packs_left(&mut remarks);
+                if !left.is_empty() {
+                    remarks.push("starting the newest pack on disk, because no standing is left".to_owned());
+                }
+                return Found { record: Record::default(), bootable: left, remarks };
+            }
+        }
+        let record = record.unwrap_or_default();
+        let bootable = boot_order(&record);
+        Found { record, bootable, remarks }
+    }
+
+    /// The bytes of a kept pack, if they are what its name says.
+    pub fn pack(&self, digest: ConfigDigest) -> Option<Vec<u8>> {
+        let bytes = durable::read(&self.pack_path(digest), LARGEST_PACK).ok()?;
+        (ConfigDigest::of(&bytes) == digest).then_some(bytes)
+    }
+
+    /// Makes a pack durable. Until the record names it, it is nothing.
+    pub fn keep_pack(&self, digest: ConfigDigest, source: &[u8]) -> Result<(), LedgerError> {
+        let path = self.pack_path(digest);
+        durable::write(&path, source).map_err(|error| LedgerError { path, error })
+    }
+
+    /// Makes the record durable.
+    pub fn keep_record(&self, record: &Record) -> Result<(), LedgerError> {
+        let path = self.standing();
+        let written = format::encode(record, &self.owner)
+            .and_then(|text| durable::write_keeping(&path, &self.previous(), text.as_bytes()));
+        written.map_err(|error| LedgerError { path, error })
+    }
+
+    /// Removes the bytes of packs that the record no longer names.
+    pub fn forget_packs(&self, forgotten: &[ConfigDigest]) {
+        for digest in forgotten {
+            let path = self.pack_path(*digest);
+            if let Err(error) = fs::remove_file(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(path = %path.display(), %error, "an old pack cannot be removed");
+            }
+        }
+    }
+
+    /// The newest readable record of this gateway, and whether one of another gateway lay here.
+    fn load_record(&self, remarks: &mut Vec<String>) -> (Option<Record>, bool) {
+        let mut foreign = false;
+        for path in [self.standing(), self.previous()] {
+            let bytes = match durable::read(&path, LARGEST_STANDING) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    remarks.push(format!("`{}` cannot be read: {error}", path.display()));
+                    self.put_aside(&path, remarks);
+                    continue;
+                }
+            };
+            match format::decode(&bytes, &self.owner) {
+                Ok(record) => return (Some(record), false),
+                Err(error) => {
+                    foreign |= matches!(error, format::FormatError::Foreign { .. });
+                    remarks.push(format!("`{}` is not used: {error}", path.display()));
+                    self.put_aside(&path, remarks);
+                }
+            }
+        }
+        (None, foreign)
+    }
+
+    fn is_whole(&self, digest: ConfigDigest, remarks: &mut Vec<String>) -> bool {
+        let path = self.pack_path(digest);
+        match durable::read(&path, LARGEST_PACK) {
+            Ok(bytes) if ConfigDigest::of(&bytes) == digest => true,
+            Ok(_) => {
+                remarks
+                    .push(format!("`{}` is not used: its bytes are not what its name says", path.display()));
+                self.put_aside(&path, remarks);
+                false
+            }
+            Err(error) => {
+                remarks.push(format!("`{}` is not used: {error}", path.display()));
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.put_aside(&path, remarks);
+                }
+                false
+            }
+        }
+    }
+
+    /// Whole packs without a record, the newest first. Each passed every stage when it was written.
+    fn packs_left(&self, remarks: &mut Vec<String>) -> Vec<ConfigDigest> {
+        let Ok(entries) = fs::read_dir(self.packs()) else { return Vec::new() };
+        let mut left = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let digest = name.to_str().and_then(|name| name.strip_suffix(".yaml"));
+            let Some(Ok(digest)) = digest.map(|hex| format!("sha256:{hex}").parse()) else { continue };
+            let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            if self.is_whole(digest, remarks) {
+                left.push((written, digest));
+            }
+        }
+        left.sort();
+        left.into_iter().rev().map(|(_, digest)| digest).collect()
+    }
+
+    fn put_aside(&self, path: &Path, remarks: &mut Vec<String>) {
+        match durable::set_aside(path) {
+            Ok(aside) => remarks.push(format!("it is kept as `{}`", aside.display())),
+            Err(error) => remarks.push(format!("it cannot be moved aside: {error}")),
+        }
+    }
+
+    fn packs(&self) -> PathBuf {
+        self.dir.join("packs")
+    }
+
+    fn pack_path(&self, digest: ConfigDigest) -> PathBuf {
+        self.packs().join(format!("{}.yaml", digest.hex()))
+    }
+
+    fn standing(&self) -> PathBuf {
+        self.dir.join("standing.json")
+    }
+
+    fn previous(&self) -> PathBuf {
+        self.dir.join("standing.previous.json")
+    }
+}
+
+fn boot_order(record: &Record) -> Vec<ConfigDigest> {
+    let active = record.active_pack().into_iter();
+    let good = record.kept.iter().filter(|pack| pack.good);
+    let others = record.kept.iter().filter(|pack| !pack.good);
+    let mut order: Vec<ConfigDigest> = Vec::new();
+    for pack in active.chain(good).chain(others) {
+        if !order.contains(&pack.digest) {
+            order.push(pack.digest);
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! `standing.json`: one line of JSON with a checksum over its content and the name of its gateway.
+//!
+//! The JSON types are private: the file is this program's own memory, a promise to nobody else.
+
+use std::io;
+
+use fleet_core::offer::{Acknowledgement, NackReason, Stage};
+use fleet_core::standing::RefusedAttempt;
+use fleet_core::version::Generation;
+use policy_config::location::Location;
+use policy_config::{ConfigDigest, Finding, Severity};
+use proto::convert::reports::Timings;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::activation::record::{KeptPack, Moment, PendingReport, Record};
+
+/// Whose standing it is. A file of another gateway or fleet is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub instance: String,
+    /// `None`: this gateway runs from a file.
+    pub fleet: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FormatError {
+    #[error("it is empty")]
+    Empty,
+    #[error("it is not a whole standing file: {0}")]
+    Broken(String),
+    #[error("its content does not have the checksum it was written with")]
+    Checksum,
+    #[error("it belongs to {owner}, not to {here}")]
+    Foreign { owner: String, here: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    checksum: String,
+    standing: Box<RawValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StandingJson {
+    instance: String,
+    fleet: Option<String>,
+    lineage: Option<String>,
+    highest: Option<u64>,
+    refused: Option<RefusedJson>,
+    pinned: bool,
+    active: Option<String>,
+    kept: Vec<KeptJson>,
+    unconfirmed: Option<ReportJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RefusedJson {
+    generation: u64,
+    digest: String,
+    boot: String,
+    reason: NackJson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptJson {
+    digest: String,
+    version: String,
+    lineage: Option<String>,
+    generation: Option<u64>,
+    since: String,
+    good: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReportJson {
+    session: String,
+    offer: String,
+    lineage: String,
+    generation: u64,
+    digest: String,
+    warnings: Vec<FindingJson>,
+    nack: Option<NackJson>,
+    at: String,
+    validate_us: u64,
+    activate_us: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NackJson {
+    stage: String,
+    reason: String,
+    findings: Vec<FindingJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FindingJson {
+    code: String,
+    error: bool,
+    path: String,
+    line: u32,
+    column: u32,
+    message: String,
+    suggestion: String,
+}
+
+pub(super) fn encode(record: &Record, owner: &Owner) -> io::Result<String> {
+    let standing = serde_json::value::to_raw_value(&StandingJson::of(record, owner))?;
+    let checksum = ConfigDigest::of(standing.get().as_bytes()).to_string();
+    let mut text = serde_json::to_string(&Envelope { checksum, standing })?;
+    text.push('\n');
+    Ok(text)
+}
+
+pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Record, FormatError> {
+    if bytes.is_empty() {
+        return Err(FormatError::Empty);
+    }
+    let envelope: Envelope = serde_json::from_slice(bytes).map_err(broken)?;
+    if ConfigDigest::of(envelope.standing.get().as_bytes()).to_string() != envelope.checksum {
+        return Err(FormatError::Checksum);
+    }
+    let standing: StandingJson = serde_json::from_str(envelope.standing.get()).map_err(broken)?;
+    // A gateway may go from a file to a fleet and back; it never becomes another one.
+    let other_fleet = standing.fleet.is_some() && owner.fleet.is_some() && standing.fleet != owner.fleet;
+    if standing.instance != owner.instance || other_fleet {
+        let found = Owner { instance: standing.instance, fleet: standing.fleet };
+        return Err(FormatError::Foreign { owner: found.shown(), here: owner.shown() });
+    }
+    standing.record().map_err(FormatError::Broken)
+}
+
+// === impl Owner ===
+
+impl Owner {
+    fn shown(&self) -> String {
+        match &self.fleet {
+            Some(fleet) => format!("gateway `{fleet}/{}`", self.instance.escape_debug()),
+            None => format!("gateway `{}`", self.instance.escape_debug()),
+        }
+    }
+}
+
+// === impl StandingJson ===
+
+impl StandingJson {
+    fn of(record: &Record, owner: &Owner) -> Self {
+        Self {
+            instance: owner.instance.clone(),
+            fleet: owner.fleet.clone(),
+            lineage: record.lineage.map(|lineage| lineage.to_string()),
+            highest: record.highest.map(|generation| generation.0),
+            refused: record.refused.as_ref().map(|refused| RefusedJson {
+                generation: refused.generation.0,
+                digest: refused.digest.to_string(),
+                boot: refused.boot.to_string(),
+                reason: NackJson::of(&refused.reason),
+            }),
+            pinned: record.pinned,
+            active: record.active.map(|digest| digest.to_string()),
+            kept: record.kept.iter().map(KeptJson::of).collect(),
+            unconfirmed: record.unconfirmed.as_ref().map(ReportJson::of),
+        }
+    }
+
+    fn record(self) -> Result<Record, String> {
+        Ok(Record {
+            lineage: self.lineage.as_deref().map(read).transpose()?,
+            highest: self.highest.map(Generation),
+            refused: self.refused.map(RefusedJson::read).transpose()?,
+            pinned: self.pinned,
+            active: self.active.as_deref().map(read).transpose()?,
+            kept: self.kept.into_iter().map(KeptJson::read).collect::<Result<_, _>>()?,
+            unconfirmed: self.unconfirmed.map(ReportJson::read).transpose()?,
+        })
+    }
+}
+
+// === impl RefusedJson ===
+
+impl RefusedJson {
+    fn read(self) -> Result<RefusedAttempt, String> {
+        Ok(RefusedAttempt {
+            generation: Generation(self.generation),
+            digest: read(&self.digest)?,
+            boot: read(&self.boot)?,
+            reason: self.reason.read()?,
+        })
+    }
+}
+
+// === impl KeptJson ===
+
+impl KeptJson {
+    fn of(pack: &KeptPack) -> Self {
+        Self {
+            digest: pack.digest.to_string(),
+            version: pack.version.to_string(),
+            lineage: pack.assigned.map(|(lineage, _)| lineage.to_string()),
+            generation: pack.assigned.map(|(_, generation)| generation.0),
+            since: written(pack.since),
+            good: pack.good,
+        }
+    }
+
+    fn read(self) -> Result<KeptPack, String> {
+        let lineage = self.lineage.as_deref().map(read).transpose()?;
+        Ok(KeptPack {
+            digest: read(&self.digest)?,
+            version: read(&self.version)?,
+            assigned: lineage.zip(self.generation.map(Generation)),
+            since: moment(&self.since)?,
+            good: self.good,
+        })
+    }
+}
+
+// === impl ReportJson ===
+
+impl ReportJson {
+    fn of(report: &PendingReport) -> Self {
+        let (warnings, nack) = match &report.acknowledgement {
+            Acknowledgement::Ack { warnings } => (warnings.iter().map(FindingJson::of).collect(), None),
+            Acknowledgement::Nack(reason) => (Vec::new(), Some(NackJson::of(reason))),
+        };
+        let micros = |span: std::time::Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            session: report.session.to_string(),
+            offer: report.offer.to_string(),
+            lineage: report.lineage.to_string(),
+            generation: report.generation.0,
+            digest: report.digest.to_string(),
+            warnings,
+            nack,
+            at: written(report.at),
+            validate_us: micros(report.timings.validate),
+            activate_us: micros(report.timings.activate),
+        }
+    }
+
+    fn read(self) -> Result<PendingReport, String> {
+        let acknowledgement = match self.nack {
+            Some(nack) => Acknowledgement::Nack(nack.read()?),
+            None => {
+                Acknowledgement::Ack { warnings: self.warnings.into_iter().map(FindingJson::read).collect() }
+            }
+        };
+        Ok(PendingReport {
+            session: read(&self.session)?,
+            offer: read(&self.offer)?,
+            lineage: read(&self.lineage)?,
+            generation: Generation(self.generation),
+            digest: read(&self.digest)?,
+            acknowledgement,
+            at: moment(&self.at)?,
+            timings: Timings {
+                validate: std::time::Duration::from_micros(self.validate_us),
+                activate: std::time::Duration::from_micros(self.activate_us),
+            },
+        })
+    }
+}
+
+// === impl NackJson ===
+
+impl NackJson {
+    fn of(reason: &NackReason) -> Self {
+        Self {
+            stage: reason.stage.to_string(),
+            reason: reason.reason.clone(),
+            findings: reason.findings.iter().map(FindingJson::of).collect(),
+        }
+    }
+
+    fn read(self) -> Result<NackReason, String> {
+        Ok(NackReason {
+            stage: read::<Stage>(&self.stage)?,
+            reason: self.reason,
+            findings: self.findings.into_iter().map(FindingJson::read).collect(),
+        })
+    }
+}
+
+// === impl FindingJson ===
+
+impl FindingJson {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            code: finding.code.clone(),
+            error: finding.severity == Severity::Error,
+            path: finding.path.clone(),
+            line: finding.location.line,
+            column: finding.location.column,
+            message: finding.message.clone(),
+            suggestion: finding.suggestion.clone(),
+        }
+    }
+
+    fn read(self) -> Finding {
+        Finding {
+            code: self.code,
+            severity: if self.error { Severity::Error } else { Severity::Warning },
+            path: self.path,
+            location: Location { line: self.line, column: self.column },
+            message: self.message,
+            suggestion: self.suggestion,
+        }
+    }
+}
+
+fn read<T>(text: &str) -> Result<T, String>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+fn written(moment: Moment) -> String {
+    moment.wall.format(&Rfc3339).unwrap_or_default()
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    OffsetDateTime::parse(text, &Rfc3339).map(Moment::stored).map_err(|error| error.to_string())
+}
+
+fn broken(error: serde_json::Error) -> FormatError {
+    FormatError::Broken(error.to_string())
+}

@@ -1,0 +1,139 @@
+//! Provider keys, looked up on this host by this host's rules: a pack can only name what the gateway's
+//! operator opened to it, and a value is never printed.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use fleet_core::offer::{NackReason, Stage};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+use policy_config::location::Location;
+use policy_config::schema::{ProviderTarget, SecretKeyRef};
+use policy_config::{Finding, PolicyConfig, Severity};
+use policy_engine::{Secret, Secrets};
+
+use super::env_file::EnvFile;
+use crate::durable;
+use crate::settings::{Environment, SecretGlob};
+
+/// Where keys may come from.
+#[derive(Debug, Clone)]
+pub struct SecretRules {
+    pub env_file: Option<PathBuf>,
+    pub environment: Environment,
+    pub globs: Vec<SecretGlob>,
+    /// `<instance>/secrets`.
+    pub dir: PathBuf,
+}
+
+/// The keys that were found, and what is to be said about the others.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) secrets: Secrets,
+    /// One for each target whose key is not at hand.
+    pub(super) missing: Vec<Finding>,
+}
+
+const LARGEST: u64 = 16 * 1024;
+
+// === impl SecretRules ===
+
+impl SecretRules {
+    /// Looks up the key of every target; the env file is read anew.
+    pub(super) fn resolve(&self, config: &PolicyConfig) -> Resolved {
+        let mut resolved = Resolved { secrets: Secrets::new(), missing: Vec::new() };
+        let env_file = self.env_file.as_deref().map(EnvFile::read).transpose();
+        for target in &config.providers.targets {
+            let Some(reference) = &target.secret_key_ref else { continue };
+            let found = match reference {
+                SecretKeyRef::Env(name) => match &env_file {
+                    Ok(env_file) => self.from_env(name, env_file.as_ref()),
+                    Err(error) => Err(format!("the env file cannot be used: {error}")),
+                },
+                SecretKeyRef::File(name) => self.from_file(name),
+            };
+            match found.and_then(|value| checked(reference, value)) {
+                Ok(secret) => resolved.secrets.insert(target.id.clone(), secret),
+                Err(problem) => resolved.missing.push(missing(target, reference, problem)),
+            }
+        }
+        resolved
+    }
+
+    /// The env file first, then the process environment; only names the operator opened.
+    fn from_env(&self, name: &str, env_file: Option<&EnvFile>) -> Result<String, String> {
+        if !self.globs.iter().any(|glob| glob.matches(name)) {
+            let globs: Vec<&str> = self.globs.iter().map(SecretGlob::as_str).collect();
+            return Err(format!(
+                "the variable {name} is not open to packs on this gateway (--secret-env {})",
+                globs.join(", ")
+            ));
+        }
+        if let Some(value) = env_file.and_then(|file| file.get(name)) {
+            return Ok(value.to_owned());
+        }
+        match self.environment.get(name) {
+            Some(value) => {
+                value.into_string().map_err(|_| format!("the value of the variable {name} is not UTF-8"))
+            }
+            None => Err(format!("the variable {name} is not set on this gateway's host")),
+        }
+    }
+
+    /// Every step is relative to the opened directory, so no link leads out of it.
+    fn from_file(&self, name: &str) -> Result<String, String> {
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+            return Err(format!("`{}` is not a plain file name", name.escape_debug()));
+        }
+        let failed = |errno: Errno| match errno {
+            Errno::ENOENT => format!("there is no file {name} in this gateway's secrets directory"),
+            Errno::ELOOP => format!("the secret file {name} is a symbolic link"),
+            errno => format!("the secret file {name} cannot be opened: {}", errno.desc()),
+        };
+        let beneath = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let dir = open(&self.dir, beneath | OFlag::O_DIRECTORY, Mode::empty()).map_err(failed)?;
+        let file = openat(&dir, name, beneath | OFlag::O_NONBLOCK, Mode::empty()).map_err(failed)?;
+        let bytes = durable::read_open(&File::from(file), LARGEST)
+            .map_err(|error: io::Error| format!("the secret file {name} cannot be read: {error}"))?;
+        String::from_utf8(bytes).map_err(|_| format!("the secret file {name} is not UTF-8"))
+    }
+}
+
+/// A refusal that names every variable and file that is missing.
+pub(super) fn refusal(missing: Vec<Finding>) -> NackReason {
+    let reasons: Vec<&str> = missing.iter().map(|finding| finding.message.as_str()).collect();
+    NackReason { stage: Stage::Secrets, reason: reasons.join("; "), findings: missing }
+}
+
+/// One trailing newline, as editors leave it, is no part of a key; what no header can carry is refused.
+fn checked(reference: &SecretKeyRef, value: String) -> Result<Secret, String> {
+    let trimmed =
+        value.strip_suffix('\n').map_or(value.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if trimmed.is_empty() {
+        return Err(format!("the key of {reference} is empty"));
+    }
+    if http::HeaderValue::from_str(trimmed).is_err() {
+        return Err(format!("the key of {reference} holds a character that no header can carry"));
+    }
+    Ok(Secret::new(trimmed.to_owned()))
+}
+
+fn missing(target: &ProviderTarget, reference: &SecretKeyRef, problem: String) -> Finding {
+    let suggestion = match reference {
+        SecretKeyRef::Env(name) => format!("set {name} in --env-file or in the gateway's environment"),
+        SecretKeyRef::File(name) => format!("put the key into secrets/{name} in the gateway's directory"),
+    };
+    Finding {
+        code: "S001".to_owned(),
+        severity: Severity::Error,
+        path: format!("providers.targets[{}].secret_key_ref", target.id),
+        location: Location::default(),
+        message: problem,
+        suggestion,
+    }
+}
+
+#[cfg(test)]
+mod tests;

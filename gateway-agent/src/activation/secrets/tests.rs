@@ -1,0 +1,1 @@
+//! Which keys a pack may name.

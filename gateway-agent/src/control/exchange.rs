@@ -1,0 +1,369 @@
+//! One stream: hello with the standing, offers in, reports and heartbeats out. A report is repeated
+//! until the control plane confirmed it.
+//!
+//! It holds nothing that must survive it: what is unconfirmed is in the Activator's record.
+
+use std::time::Duration;
+
+use fleet_core::gateway::Labels;
+use fleet_core::ids::{Lineage, OfferId, SessionId};
+use fleet_core::offer::Acknowledgement;
+use policy_config::ConfigDigest;
+use proto::convert::findings::{wire_findings, wire_refusal};
+use proto::convert::hello::{HelloMessage, MAX_STAGED};
+use proto::convert::offers::OfferMessage;
+use proto::convert::scalars;
+use proto::v1;
+use proto::v1::delivery_service_client::DeliveryServiceClient;
+use service_kit::clock::Clock;
+use service_kit::drain::DrainWatcher;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+
+use super::identity::Identity;
+use crate::activation::handle::{ActivatorHandle, Event, Offered, Validated};
+
+/// What a stream is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) labels: &'a Labels,
+    pub(super) session_counter: u64,
+    pub(super) activator: &'a ActivatorHandle,
+    pub(super) clock: &'a Clock,
+    pub(super) drain: &'a DrainWatcher,
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Draining,
+    SentAway { retry_after: Duration, reason: String },
+    Unauthenticated(String),
+    Lost { problem: String, welcomed_at: Option<Instant> },
+}
+
+/// A welcomed stream.
+struct Exchange<'a> {
+    activator: &'a ActivatorHandle,
+    clock: &'a Clock,
+    outbound: mpsc::Sender<v1::FromAgent>,
+    validated: mpsc::Sender<Validated>,
+    session: SessionId,
+    lineage: Lineage,
+    /// An offer whose bytes are still to come; a newer offer takes its place.
+    awaiting_parcel: Option<(OfferMessage, Instant)>,
+    /// The last report that was sent, and when.
+    reported: Option<(OfferId, Instant)>,
+}
+
+/// What the welcome said.
+struct Welcomed {
+    session: SessionId,
+    lineage: Lineage,
+    heartbeat: Duration,
+    gateway: String,
+}
+
+/// The largest pack this gateway takes; lint refuses more.
+const MAX_CONFIG_BYTES: u64 = 256 * 1024;
+const LARGEST_MESSAGE: usize = 1024 * 1024;
+/// From the dial to the welcome.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+const REPEAT_REPORT: Duration = Duration::from_secs(3);
+const LOOK_AT_REPORT: Duration = Duration::from_millis(500);
+/// For the control plane to end its half after we ended ours.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Messages that may wait for a slow peer. A report or heartbeat beyond it is not sent, but repeated later.
+const OUTBOUND: usize = 16;
+
+/// Opens a stream and serves it to its end.
+pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
+    let (outbound, requests) = mpsc::channel(OUTBOUND);
+    let drain = opening.drain;
+    let hello = hello(&opening);
+    let reported = hello.unconfirmed.as_ref().map(|report| (report.offer, Instant::now()));
+    // Before the call: some servers answer with headers only after the first message.
+    if outbound.try_send(from_agent(v1::from_agent::Message::Hello(hello.into()))).is_err() {
+        return lost("the stream could not be opened", None);
+    }
+    let opened = tokio::select! {
+        () = drain.signaled() => return Ended::Draining,
+        opened = tokio::time::timeout(WELCOME_TIMEOUT, open(channel, &opening, requests)) => opened,
+    };
+    let (mut inbound, welcomed) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(ended)) => return ended,
+        Err(_) => return lost("the control plane did not answer the hello in time", None),
+    };
+    let welcomed_at = Instant::now();
+    tracing::info!(gateway = welcomed.gateway, session = %welcomed.session, "link up");
+    let (validated, mut answers) = mpsc::channel(1);
+    let mut exchange = Exchange {
+        activator: opening.activator,
+        clock: opening.clock,
+        outbound,
+        validated,
+        session: welcomed.session,
+        lineage: welcomed.lineage,
+        awaiting_parcel: None,
+        reported,
+    };
+    let mut records = opening.activator.watch();
+    let mut heartbeat = ticker(welcomed.heartbeat);
+    let mut look = ticker(LOOK_AT_REPORT);
+    loop {
+        tokio::select! {
+            () = drain.signaled() => break,
+            message = inbound.message() => match message {
+                Ok(Some(message)) => {
+                    if let Some(ended) = exchange.receive(message).await {
+                        return ended;
+                    }
+                }
+                Ok(None) => return lost("the control plane closed the stream", Some(welcomed_at)),
+                Err(status) => return ended_by(&status, Some(welcomed_at)),
+            },
+            changed = records.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+                exchange.report();
+            }
+            _ = look.tick() => exchange.report(),
+            _ = heartbeat.tick() => exchange.beat(),
+            Some(answer) = answers.recv() => exchange.answer(&answer),
+        }
+    }
+    drop(exchange);
+    let goodbye = async { while let Ok(Some(_)) = inbound.message().await {} };
+    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    Ended::Draining
+}
+
+/// Sends the hello and waits for the welcome.
+async fn open(
+    channel: Channel,
+    opening: &Opening<'_>,
+    requests: mpsc::Receiver<v1::FromAgent>,
+) -> Result<(Streaming<v1::ToAgent>, Welcomed), Ended> {
+    let request = opening.identity.credential.sign(ReceiverStream::new(requests));
+    let mut client = DeliveryServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
+    let response = client.attach(request).await.map_err(|status| ended_by(&status, None))?;
+    let mut inbound = response.into_inner();
+    loop {
+        let message = match inbound.message().await {
+            Ok(Some(message)) => message.message,
+            Ok(None) => return Err(lost("the control plane closed the stream before its welcome", None)),
+            Err(status) => return Err(ended_by(&status, None)),
+        };
+        match message {
+            Some(v1::to_agent::Message::Welcome(welcome)) => {
+                let welcomed = Welcomed::read(&welcome)
+                    .map_err(|error| lost(&format!("the welcome is not valid: {error}"), None))?;
+                return Ok((inbound, welcomed));
+            }
+            Some(v1::to_agent::Message::Reconnect(reconnect)) => return Err(sent_away(reconnect)),
+            Some(
+                v1::to_agent::Message::Offer(_)
+                | v1::to_agent::Message::Parcel(_)
+                | v1::to_agent::Message::ReportAck(_),
+            )
+            | None => tracing::debug!("a message before the welcome is ignored"),
+        }
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange<'_> {
+    /// One message of the control plane; `Some` when it ends the stream.
+    async fn receive(&mut self, message: v1::ToAgent) -> Option<Ended> {
+        match message.message {
+            Some(v1::to_agent::Message::Offer(offer)) => self.take_offer(offer).await,
+            Some(v1::to_agent::Message::Parcel(parcel)) => self.take_parcel(parcel).await,
+            Some(v1::to_agent::Message::ReportAck(ack)) => match ack.offer_id.parse() {
+                Ok(offer) => self.tell(Event::Confirmed { offer }).await,
+                Err(_) => {
+                    tracing::warn!("a confirmation without a valid offer id is ignored");
+                    None
+                }
+            },
+            Some(v1::to_agent::Message::Reconnect(reconnect)) => Some(sent_away(reconnect)),
+            Some(v1::to_agent::Message::Welcome(_)) => {
+                tracing::warn!("a second welcome on one stream is ignored");
+                None
+            }
+            // A newer control plane may know messages that this version does not.
+            None => None,
+        }
+    }
+
+    async fn take_offer(&mut self, offer: v1::Offer) -> Option<Ended> {
+        let received = Instant::now();
+        let offer = match OfferMessage::try_from(offer) {
+            Ok(offer) if offer.session == self.session => offer,
+            Ok(_) => {
+                tracing::debug!("an offer of another session is ignored");
+                return None;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an offer that is not valid is ignored");
+                return None;
+            }
+        };
+        if offer.parcel_follows {
+            self.awaiting_parcel = Some((offer, received));
+            return None;
+        }
+        self.awaiting_parcel = None;
+        self.pass_on(offer, None, received).await
+    }
+
+    async fn take_parcel(&mut self, parcel: v1::Parcel) -> Option<Ended> {
+        let digest: Option<ConfigDigest> = parcel.digest.parse().ok();
+        match self.awaiting_parcel.take() {
+            Some((offer, received)) if digest == Some(offer.offer.digest) => {
+                self.pass_on(offer, Some(parcel.source.to_vec()), received).await
+            }
+            other => {
+                tracing::debug!("a parcel that no open offer announced is ignored");
+                self.awaiting_parcel = other;
+                None
+            }
+        }
+    }
+
+    async fn pass_on(
+        &self,
+        message: OfferMessage,
+        source: Option<Vec<u8>>,
+        received: Instant,
+    ) -> Option<Ended> {
+        tracing::debug!(offer = %message.offer.id, digest = %message.offer.digest, "offer received");
+        let validated = self.validated.clone();
+        let offered = Offered { session: self.session, offer: message.offer, source, received, validated };
+        self.tell(Event::Offered(offered)).await
+    }
+
+    async fn tell(&self, event: Event) -> Option<Ended> {
+        self.activator.send(event).await.err().map(|_| Ended::Draining)
+    }
+
+    /// Sends the unconfirmed report when it is new, and again while it stays unconfirmed.
+    fn report(&mut self) {
+        let record = self.activator.record();
+        let Some(pending) = &record.unconfirmed else { return };
+        let due =
+            self.reported.is_none_or(|(offer, at)| offer != pending.offer || at.elapsed() >= REPEAT_REPORT);
+        if due {
+            let report = record.report(pending, self.clock);
+            if self.send(v1::from_agent::Message::Report(report.into())) {
+                self.reported = Some((pending.offer, Instant::now()));
+            }
+        }
+    }
+
+    fn beat(&self) {
+        let active = self.activator.record().running_in(self.lineage, self.clock);
+        self.send(v1::from_agent::Message::Heartbeat(v1::Heartbeat {
+            session_id: self.session.to_string(),
+            active: active.map(v1::Held::from),
+        }));
+    }
+
+    /// The answer to a mere question: it has no generation, as the offer had none.
+    fn answer(&self, answer: &Validated) {
+        let outcome = match &answer.acknowledgement {
+            Acknowledgement::Ack { warnings } => {
+                v1::report::Outcome::Ack(v1::Acknowledged { warnings: wire_findings(warnings) })
+            }
+            Acknowledgement::Nack(reason) => v1::report::Outcome::Nack(wire_refusal(reason)),
+        };
+        let active = self.activator.record().running_in(self.lineage, self.clock);
+        self.send(v1::from_agent::Message::Report(v1::Report {
+            session_id: self.session.to_string(),
+            offer_id: answer.offer.to_string(),
+            digest: answer.digest.to_string(),
+            outcome: Some(outcome),
+            active: active.map(v1::Held::from),
+            ..v1::Report::default()
+        }));
+    }
+
+    /// False: the peer is slow, and this message is sent another time.
+    fn send(&self, message: v1::from_agent::Message) -> bool {
+        self.outbound.try_send(from_agent(message)).is_ok()
+    }
+}
+
+// === impl Welcomed ===
+
+impl Welcomed {
+    fn read(welcome: &v1::Welcome) -> Result<Self, proto::WireError> {
+        let interval = welcome
+            .heartbeat_interval
+            .ok_or_else(|| proto::WireError::missing("welcome.heartbeat_interval"))?;
+        let interval = scalars::duration("welcome.heartbeat_interval", interval)?;
+        Ok(Self {
+            session: scalars::parse("welcome.session_id", &welcome.session_id)?,
+            lineage: scalars::parse("welcome.lineage", &welcome.lineage)?,
+            heartbeat: interval.clamp(Duration::from_millis(100), Duration::from_secs(60)),
+            gateway: welcome.gateway.clone(),
+        })
+    }
+}
+
+fn hello(opening: &Opening<'_>) -> HelloMessage {
+    let record = opening.activator.record();
+    let standing = record.standing();
+    HelloMessage {
+        boot: opening.activator.boot(),
+        session_counter: opening.session_counter,
+        labels: opening.labels.clone(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        max_config_bytes: MAX_CONFIG_BYTES,
+        lineage: record.lineage,
+        active: record.lineage.and_then(|lineage| record.running_in(lineage, opening.clock)),
+        highest: record.highest,
+        unconfirmed: record.unconfirmed.as_ref().map(|pending| record.report(pending, opening.clock)),
+        staged: record.staged().take(MAX_STAGED).collect(),
+        pinned: record.pinned,
+        last_refused: standing.refused.map(|refused| {
+            let held = fleet_core::standing::Held { generation: refused.generation, digest: refused.digest };
+            (held, refused.reason)
+        }),
+    }
+}
+
+fn ended_by(status: &Status, welcomed_at: Option<Instant>) -> Ended {
+    match status.code() {
+        Code::Unauthenticated => Ended::Unauthenticated(status.message().to_owned()),
+        code => lost(&format!("{code:?}: {}", status.message()), welcomed_at),
+    }
+}
+
+fn sent_away(reconnect: v1::Reconnect) -> Ended {
+    let retry_after = reconnect
+        .retry_after
+        .and_then(|after| scalars::duration("reconnect.retry_after", after).ok())
+        .unwrap_or_default();
+    Ended::SentAway { retry_after, reason: reconnect.reason }
+}
+
+fn lost(problem: &str, welcomed_at: Option<Instant>) -> Ended {
+    Ended::Lost { problem: problem.to_owned(), welcomed_at }
+}
+
+fn from_agent(message: v1::from_agent::Message) -> v1::FromAgent {
+    v1::FromAgent { message: Some(message) }
+}
+
+/// The first tick comes after one period; ticks that were missed are not made up for.
+fn ticker(period: Duration) -> tokio::time::Interval {
+    let mut ticker = tokio::time::interval_at(Instant::now() + period, period);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticker
+}

@@ -1,0 +1,221 @@
+//! For ever: dial, enrol if need be, exchange, and wait before the next try as long as the end of the
+//! last one asks for. The gateway serves on meanwhile.
+
+use std::time::Duration;
+
+use fleet_core::gateway::Labels;
+use service_kit::backoff::Backoff;
+use service_kit::clock::Clock;
+use service_kit::drain::DrainWatcher;
+use tonic::transport::{Channel, Endpoint};
+
+use super::exchange::{self, Ended};
+use super::identity::{EnrollError, Identity, IdentityError, IdentityStore};
+use crate::activation::handle::ActivatorHandle;
+use crate::settings::ControlPlaneSource;
+
+/// The link of one gateway.
+pub struct Link {
+    source: ControlPlaneSource,
+    store: IdentityStore,
+    labels: Labels,
+    activator: ActivatorHandle,
+    clock: Clock,
+    drain: DrainWatcher,
+    identity: Option<Identity>,
+    /// The control plane did not know the credential; enrol anew if that can be done.
+    rejected: bool,
+    /// Of this process; with the boot id it fences older streams.
+    session_counter: u64,
+    backoff: Backoff,
+    /// Failures since the link was last up; only the first is worth an operator's attention.
+    failures: u64,
+}
+
+/// A refusal that ends a gateway which has nothing to serve and never belonged to this fleet.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotTakenIn {
+    pub reason: EnrollError,
+    pub exit_code: u8,
+}
+
+/// How one try ended.
+enum Try {
+    Unreachable(String),
+    NoIdentity(IdentityError),
+    NotEnrolled(EnrollError),
+    Exchanged(Ended),
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A stream that lived this long starts the waits from the shortest again.
+const STABLE: Duration = Duration::from_secs(30);
+/// A control plane that goes may send us away for at most this long.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A parcel fits whole, with room, so that no offer waits for a window update.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+// === impl Link ===
+
+impl Link {
+    pub fn new(
+        source: ControlPlaneSource,
+        store: IdentityStore,
+        labels: Labels,
+        activator: ActivatorHandle,
+        clock: Clock,
+        drain: DrainWatcher,
+    ) -> Self {
+        Self {
+            source,
+            store,
+            labels,
+            activator,
+            clock,
+            drain,
+            identity: None,
+            rejected: false,
+            session_counter: 0,
+            backoff: Backoff::full_jitter(FIRST_WAIT, LONGEST_WAIT, fastrand::u64(..)),
+            failures: 0,
+        }
+    }
+
+    /// Until the drain begins.
+    ///
+    /// # Errors
+    /// The first enrolment was refused for good, and there is no pack to serve.
+    pub async fn run(mut self) -> Result<(), NotTakenIn> {
+        let drain = self.drain.clone();
+        loop {
+            let tried = self.try_once().await;
+            let Some(wait) = self.judge(tried)? else { return Ok(()) };
+            tokio::select! {
+                () = drain.signaled() => return Ok(()),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn try_once(&mut self) -> Try {
+        let drain = self.drain.clone();
+        let (channel, identity) = tokio::select! {
+            () = drain.signaled() => return Try::Exchanged(Ended::Draining),
+            ready = self.make_ready() => match ready {
+                Ok(ready) => ready,
+                Err(tried) => return tried,
+            },
+        };
+        self.session_counter += 1;
+        let hello = exchange::Opening {
+            identity: &identity,
+            labels: &self.labels,
+            session_counter: self.session_counter,
+            activator: &self.activator,
+            clock: &self.clock,
+            drain: &self.drain,
+        };
+        Try::Exchanged(exchange::run(channel, hello).await)
+    }
+
+    async fn make_ready(&mut self) -> Result<(Channel, Identity), Try> {
+        let channel = dial(self.source.url.as_str()).await.map_err(Try::Unreachable)?;
+        let identity = self.identify(channel.clone()).await?;
+        Ok((channel, identity))
+    }
+
+    /// The identity to attach with: held, on disk, or by enrolment.
+    async fn identify(&mut self, channel: Channel) -> Result<Identity, Try> {
+        if self.identity.is_none() {
+            self.identity = self.store.load().map_err(Try::NoIdentity)?;
+        }
+        if let Some(identity) = &self.identity
+            && !self.rejected
+        {
+            return Ok(identity.clone());
+        }
+        // If this fails, the next try asks with the old credential again: its refusal may have been an accident.
+        self.rejected = false;
+        let enrolled = self.store.enroll(channel, &self.source.operator_token, &self.labels).await;
+        let identity = enrolled.map_err(Try::NotEnrolled)?;
+        self.identity = Some(identity.clone());
+        Ok(identity)
+    }
+
+    /// How long to wait before the next try; `None`: there is none.
+    fn judge(&mut self, tried: Try) -> Result<Option<Duration>, NotTakenIn> {
+        let problem = match tried {
+            Try::Unreachable(problem) => format!("the control plane cannot be reached: {problem}"),
+            Try::NoIdentity(error) => error.to_string(),
+            Try::NotEnrolled(reason) => {
+                let nothing_to_lose = self.identity.is_none() && self.activator.record().active.is_none();
+                if let Some(exit_code) = reason.final_exit_code().filter(|_| nothing_to_lose) {
+                    return Err(NotTakenIn { reason, exit_code });
+                }
+                reason.to_string()
+            }
+            Try::Exchanged(Ended::Draining) => return Ok(None),
+            Try::Exchanged(Ended::SentAway { retry_after, reason }) => {
+                tracing::info!(
+                    retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
+                    reason,
+                    "the control plane asked to reconnect"
+                );
+                self.failures = 0;
+                // Never at once: a control plane that sends everybody away would be called in a tight loop.
+                let apart = FIRST_WAIT.mul_f64(1.0 + fastrand::f64());
+                return Ok(Some(retry_after.min(LONGEST_RETRY_AFTER) + apart));
+            }
+            Try::Exchanged(Ended::Unauthenticated(message)) => {
+                self.rejected = true;
+                format!("the control plane does not accept this gateway's credential: {message}")
+            }
+            Try::Exchanged(Ended::Lost { problem, welcomed_at }) => {
+                if let Some(welcomed_at) = welcomed_at {
+                    self.failures = 0;
+                    if welcomed_at.elapsed() >= STABLE {
+                        self.backoff.reset();
+                    }
+                }
+                problem
+            }
+        };
+        self.failures += 1;
+        let wait = self.backoff.next().unwrap_or(LONGEST_WAIT);
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        if self.failures == 1 {
+            tracing::warn!(wait_ms, "link down, trying again: {problem}");
+        } else {
+            tracing::debug!(wait_ms, failures = self.failures, "link still down: {problem}");
+        }
+        Ok(Some(wait))
+    }
+}
+
+async fn dial(url: &str) -> Result<Channel, String> {
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|error| error.to_string())?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    endpoint.connect().await.map_err(|error| innermost(&error))
+}
+
+/// The outer layers of a transport error only say that there is an inner one.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
