@@ -3,10 +3,12 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pg_private::{Cluster, Options, USER};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -30,14 +32,20 @@ async fn run(mut words: Vec<OsString>) -> Result<u8, Failure> {
         std::env::temp_dir().join(format!("kt-postgres-{}", std::process::id()))
     };
     let (program, arguments) = words.split_first().ok_or("no command to run was given")?;
+    let outcome = run_beside_server(&dir, program, arguments).await;
+    if !kept && dir.exists() {
+        std::fs::remove_dir_all(&dir)?;
+    }
+    outcome
+}
 
-    let options = Options { dir: dir.clone(), unsafe_fast: true, max_connections: 20, bin: None };
+async fn run_beside_server(dir: &Path, program: &OsString, arguments: &[OsString]) -> Result<u8, Failure> {
+    let options = Options { dir: dir.to_path_buf(), unsafe_fast: true, max_connections: 20, bin: None };
     let cluster = Cluster::start(&options).await?;
     let url = format!("postgres://{USER}@localhost/postgres?host={}", cluster.socket_dir().display());
     // Caught before the command exists: ^C reaches the command too, and its end is waited for.
-    let mut interrupted = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    let mut command =
-        tokio::process::Command::new(program).args(arguments).env("DATABASE_URL", url).spawn()?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut command = Command::new(program).args(arguments).env("DATABASE_URL", url).spawn()?;
     let status = loop {
         tokio::select! {
             status = command.wait() => break status?,
@@ -45,8 +53,5 @@ async fn run(mut words: Vec<OsString>) -> Result<u8, Failure> {
         }
     };
     cluster.stop().await?;
-    if !kept {
-        std::fs::remove_dir_all(&dir)?;
-    }
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
