@@ -1,0 +1,45 @@
+//! What can be wrong with a call itself, before and beside any operation.
+
+use std::time::Duration;
+
+use proto::WireError;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("the call carries no credential")]
+    NoCredential,
+    #[error("the call carries a credential that is not valid here")]
+    WrongCredential,
+    #[error("the `authorization` of the call is not one `Bearer` token")]
+    UnreadableCredential,
+    #[error("{method} is not for {caller}")]
+    NotAllowed { method: &'static str, caller: &'static str },
+    #[error("the authority of the call is not a loopback name")]
+    ForeignAuthority,
+    #[error("there is no such method")]
+    UnknownMethod,
+    #[error("the answer took longer than {0:?}")]
+    TooSlow(Duration),
+    #[error("the message is larger than this method takes")]
+    TooLarge,
+    #[error("the message cannot be read: {0}")]
+    Unreadable(String),
+    #[error(transparent)]
+    Field(#[from] WireError),
+    #[error("the control plane is shutting down")]
+    Draining,
+    #[error("no Hello came within {0:?}")]
+    NoHello(Duration),
+    #[error("the first message of a stream is a Hello")]
+    FirstNotHello,
+    #[error("a stream has one Hello, and it came already")]
+    SecondHello,
+    #[error("a newer stream of this gateway has taken over")]
+    NewerSession,
+    #[error("the stream was not read for {0:?}")]
+    SlowReader(Duration),
+    #[error("nothing was heard on the stream for {0:?}")]
+    SilentPeer(Duration),
+    #[error("this control plane serves as many streams as it can")]
+    TooManyStreams,
+}

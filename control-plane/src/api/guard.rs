@@ -1,0 +1,130 @@
+//! What every call passes before its handler: the authority, the rule, the credential, a time limit.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::time::{Instant, timeout};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::auth::{Authenticator, is_loopback_authority};
+use super::call_error::CallError;
+use super::rules::{self, Rule};
+use super::status;
+
+/// An answer comes within this, or the beginning of its stream does.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone)]
+pub(crate) struct GuardLayer {
+    authenticator: Arc<Authenticator>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Guard<S> {
+    authenticator: Arc<Authenticator>,
+    inner: S,
+}
+
+// === impl GuardLayer ===
+
+impl GuardLayer {
+    pub(crate) fn new(authenticator: Authenticator) -> Self {
+        Self { authenticator: Arc::new(authenticator) }
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { authenticator: self.authenticator.clone(), inner }
+    }
+}
+
+// === impl Guard ===
+
+impl<S> Service<Request<Body>> for Guard<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The service that was polled ready is the one that is called.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let authenticator = self.authenticator.clone();
+        Box::pin(async move {
+            let began = Instant::now();
+            let rule = rules::of_path(request.uri().path());
+            let response = match timeout(ANSWER_WITHIN, answer(&authenticator, rule, request, inner)).await {
+                Ok(response) => response?,
+                Err(_) => status::respond(status::refuse(CallError::TooSlow(ANSWER_WITHIN))),
+            };
+            let response = if status::says_too_large(response.headers()) {
+                status::respond(status::refuse(CallError::TooLarge))
+            } else {
+                response
+            };
+            note(rule, &response, began.elapsed());
+            Ok(response)
+        })
+    }
+}
+
+async fn answer<S>(
+    authenticator: &Authenticator,
+    rule: Option<Rule>,
+    mut request: Request<Body>,
+    mut inner: S,
+) -> Result<Response<Body>, S::Error>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    match admit(authenticator, rule, &request).await {
+        Ok(Some(principal)) => {
+            request.extensions_mut().insert(principal);
+        }
+        Ok(None) => {}
+        Err(status) => return Ok(status::respond(status)),
+    }
+    inner.call(request).await
+}
+
+/// An unknown method needs a credential as well: a stranger does not learn what there is.
+async fn admit(
+    authenticator: &Authenticator,
+    rule: Option<Rule>,
+    request: &Request<Body>,
+) -> Result<Option<crate::operations::Principal>, Status> {
+    if !is_loopback_authority(request.uri(), request.headers()) {
+        return Err(status::refuse(CallError::ForeignAuthority));
+    }
+    match rule {
+        Some(rule) => authenticator.admit(rule, request.headers()).await,
+        None => {
+            authenticator.identify_any(request.headers()).await?;
+            Err(status::refuse(CallError::UnknownMethod))
+        }
+    }
+}
+
+fn note(rule: Option<Rule>, response: &Response<Body>, took: Duration) {
+    let method = rule.map_or("unknown", |rule| rule.name);
+    let code = Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
+    tracing::debug!(method, ?code, ?took, "call");
+    metrics::counter!(crate::metrics::CALLS, "method" => method, "code" => crate::metrics::code_label(code)).increment(1);
+    metrics::histogram!(crate::metrics::CALL_SECONDS, "method" => method).record(took.as_secs_f64());
+}

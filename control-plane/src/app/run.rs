@@ -1,0 +1,67 @@
+//! The program's body: settings, log, runtime, signals, exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use service_kit::drain;
+use service_kit::telemetry;
+
+use super::{ControlPlane, StartError};
+use crate::args::{Args, Environment};
+use crate::settings::Settings;
+
+/// What is under way gets this long in all, however long each part may take.
+const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+
+/// Runs until SIGTERM or SIGINT.
+pub fn main(args: Args) -> ExitCode {
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With stderr closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {}", error.with_cause());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<(), StartError> {
+    telemetry::init(&args.log, args.log_format.parse()?)?;
+    let as_root = nix::unistd::geteuid().is_root();
+    let settings = Settings::new(args, &Environment::of_process(), as_root)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    let ended = runtime.block_on(serve(settings));
+    // Not waited for: what is left after the drain is stuck.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(settings: Settings) -> Result<(), StartError> {
+    let signal = drain::run_until_signal();
+    tokio::pin!(signal);
+    // A signal during the start ends the start: dropping it stops what was begun.
+    let bound = tokio::select! {
+        bound = ControlPlane::bind(settings) => bound?,
+        signal = &mut signal => {
+            tracing::info!(%signal, "stopped while starting");
+            return Ok(());
+        }
+    };
+    let (trigger, watcher) = drain::channel();
+    let serving = bound.serve(watcher);
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended,
+        signal = &mut signal => tracing::info!(%signal, "draining"),
+    }
+    trigger.start();
+    tokio::select! {
+        ended = &mut serving => ended,
+        () = tokio::time::sleep(DRAIN_WITHIN) => {
+            tracing::error!("the drain took too long; leaving");
+            Ok(())
+        }
+    }
+}

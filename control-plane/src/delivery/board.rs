@@ -1,0 +1,142 @@
+//! Gateway → cell with its newest desired version. One reader fills all cells after a wake-up, with one query for
+//! all that changed; a slow stream finds only the newest version in its cell.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fleet_core::ids::GatewayId;
+use fleet_core::version::DesiredVersion;
+use service_kit::drain::DrainWatcher;
+use tokio::sync::watch;
+
+use crate::store::desired::{ChangeMark, desired_since};
+use crate::store::wakeup::WakeListener;
+use crate::store::{Store, StoreError};
+
+/// A lost wake-up costs this much latency and nothing else.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The cells of the gateways that are connected here.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    cells: Mutex<HashMap<GatewayId, watch::Sender<Option<DesiredVersion>>>>,
+}
+
+// === impl Board ===
+
+impl Board {
+    /// The gateway's cell. Watch it first and read the store afterwards: then no change falls between.
+    pub(crate) fn watch(&self, gateway: GatewayId) -> watch::Receiver<Option<DesiredVersion>> {
+        self.lock().entry(gateway).or_insert_with(|| watch::Sender::new(None)).subscribe()
+    }
+
+    /// Puts a version into the gateway's cell, unless a newer one is in it or nobody watches it.
+    pub(crate) fn fill(&self, gateway: GatewayId, desired: DesiredVersion) {
+        if let Some(cell) = self.lock().get(&gateway) {
+            cell.send_if_modified(|held| {
+                let newer = held.is_none_or(|held| held.generation < desired.generation);
+                if newer {
+                    *held = Some(desired);
+                }
+                newer
+            });
+        }
+    }
+
+    /// Drops the cell when nobody watches it any more.
+    pub(crate) fn forget(&self, gateway: GatewayId) {
+        let mut cells = self.lock();
+        if cells.get(&gateway).is_some_and(watch::Sender::is_closed) {
+            cells.remove(&gateway);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<GatewayId, watch::Sender<Option<DesiredVersion>>>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Fills the cells until the drain begins. `marker` is how far the store was read before the first stream.
+pub(crate) async fn run(
+    board: Arc<Board>,
+    store: Store,
+    mut marker: ChangeMark,
+    mut wake: WakeListener,
+    drain: DrainWatcher,
+) {
+    let mut away = false;
+    loop {
+        match fill_changed(&board, &store, marker).await {
+            Ok(reached) => {
+                marker = reached;
+                away = false;
+            }
+            Err(error) => {
+                if !away {
+                    tracing::warn!(%error, "desired versions cannot be read; streams keep what they have");
+                }
+                away = true;
+            }
+        }
+        tokio::select! {
+            () = drain.signaled() => return,
+            () = wake.woken() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+async fn fill_changed(board: &Board, store: &Store, marker: ChangeMark) -> Result<ChangeMark, StoreError> {
+    let (changed, reached) = desired_since(store, marker).await?;
+    for (gateway, desired) in changed {
+        board.fill(gateway, desired);
+    }
+    Ok(reached)
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_core::version::{Generation, Revision};
+    use policy_config::ConfigDigest;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn desired(generation: u64) -> DesiredVersion {
+        DesiredVersion {
+            revision: Revision(1),
+            generation: Generation(generation),
+            digest: ConfigDigest::of(b"x"),
+        }
+    }
+
+    #[test]
+    fn a_cell_holds_the_newest_and_never_goes_back() {
+        let board = Board::default();
+        let gateway = GatewayId(Uuid::from_u128(1));
+        board.fill(gateway, desired(1));
+        let mut cell = board.watch(gateway);
+        assert_eq!(*cell.borrow_and_update(), None);
+        for generation in [2, 5, 3] {
+            board.fill(gateway, desired(generation));
+        }
+        assert!(cell.has_changed().unwrap());
+        assert_eq!(*cell.borrow_and_update(), Some(desired(5)));
+        board.fill(gateway, desired(5));
+        assert!(!cell.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_cell_lives_as_long_as_somebody_watches() {
+        let board = Board::default();
+        let gateway = GatewayId(Uuid::from_u128(1));
+        let (one, two) = (board.watch(gateway), board.watch(gateway));
+        drop(one);
+        board.forget(gateway);
+        assert_eq!(board.lock().len(), 1);
+        drop(two);
+        board.forget(gateway);
+        assert_eq!(board.lock().len(), 0);
+    }
+}

@@ -1,0 +1,322 @@
+//! One stream of one gateway: a select over what it says, its cell, confirmations, time and the drain. What is
+//! offered and what an answer means is `fleet_core::delivery`'s.
+
+mod opening;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleet_core::delivery::{Delivery, NextOffer};
+use fleet_core::gateway::GatewayPath;
+use fleet_core::ids::{GatewayId, Lineage, OfferId};
+use fleet_core::offer::{Acknowledgement, Intent, Offer};
+use fleet_core::time::Timestamp;
+use fleet_core::version::DesiredVersion;
+use proto::convert::offers::OfferMessage;
+use proto::convert::reports::{ReportMessage, Running};
+use proto::convert::scalars::wire_duration;
+use proto::v1::from_agent;
+use proto::v1::to_agent::Message as ToAgent;
+use proto::{WireError, v1};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tonic::{Status, Streaming};
+use uuid::Uuid;
+
+use super::Hub;
+use super::outbound::{End, Outbound};
+use super::presence::Fence;
+use super::reports::{Confirm, Confirmed};
+use super::sessions::Seat;
+use crate::api::call_error::CallError;
+use crate::api::status;
+use crate::operations::{Answered, ReportRecord, RunningPack, SentOffer};
+
+/// Reports of one stream that wait to be written; a stream that says more is not heard until some are.
+const UNCONFIRMED: usize = 8;
+/// An agent gets this share of the server's patience, so that its answer comes before the server gives up.
+const AGENT_SHARE: f64 = 0.8;
+/// A stream without any message for so long has a peer that does not work.
+const SILENCE: Duration = Duration::from_secs(60);
+/// When the bytes of an offer cannot be read, this long until the next try.
+const RETRY: Duration = Duration::from_secs(1);
+/// Streams that are sent away come back spread over this time.
+const RETURN_WITHIN_MILLIS: u64 = 3_000;
+
+/// A stream after its Welcome.
+struct Session {
+    hub: Arc<Hub>,
+    gateway: GatewayId,
+    path: GatewayPath,
+    fence: Fence,
+    agent_version: String,
+    seat: Seat,
+    delivery: Delivery,
+    cell: watch::Receiver<Option<DesiredVersion>>,
+    confirm: mpsc::Sender<Confirmed>,
+    confirmed: mpsc::Receiver<Confirmed>,
+    last_heard: Instant,
+    /// Not before this is an offer tried again.
+    retry_at: Option<Instant>,
+}
+
+/// The life of a stream. `sender` is what its peer reads.
+pub(crate) async fn run(
+    hub: Arc<Hub>,
+    gateway: GatewayId,
+    path: GatewayPath,
+    mut inbound: Streaming<v1::FromAgent>,
+    sender: mpsc::Sender<Result<v1::ToAgent, Status>>,
+) {
+    let outbound = Outbound::new(sender);
+    let end = match opening::open(&hub, gateway, &path, &mut inbound, &outbound).await {
+        Ok(mut session) => {
+            tracing::info!(gateway = %path, session = %session.seat.session, "attached");
+            let end = session.live(&mut inbound, &outbound).await;
+            session.leave();
+            end
+        }
+        Err(end) => end,
+    };
+    match &end {
+        End::Quiet => tracing::info!(gateway = %path, "detached"),
+        End::Told(status) => {
+            tracing::info!(gateway = %path, code = ?status.code(), reason = status.message(), "stream ended");
+        }
+    }
+    hub.board.forget(gateway);
+    outbound.end(end).await;
+}
+
+// === impl Session ===
+
+impl Session {
+    async fn live(&mut self, inbound: &mut Streaming<v1::FromAgent>, outbound: &Outbound) -> End {
+        let drain = self.hub.drain.clone();
+        loop {
+            if let Err(end) = self.offer(outbound).await {
+                return end;
+            }
+            let look_again = self.look_again();
+            let step = tokio::select! {
+                biased;
+                () = self.seat.displaced() => Err(CallError::NewerSession.into()),
+                () = drain.signaled() => Err(self.send_away(outbound).await),
+                () = outbound.closed() => Err(End::Quiet),
+                message = inbound.message() => self.hear(message),
+                confirmed = self.confirmed.recv() => match confirmed {
+                    Some(confirmed) => outbound.send(ToAgent::ReportAck(confirmed.into())).await,
+                    None => Err(End::Quiet),
+                },
+                changed = self.cell.changed() => changed.map_err(|_| End::Quiet),
+                () = sleep_until(look_again) => self.on_time(),
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    /// Sends what the gateway should run, if it is behind and nothing is on its way.
+    async fn offer(&mut self, outbound: &Outbound) -> Result<(), End> {
+        let now = Instant::now();
+        if self.retry_at.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        self.retry_at = None;
+        let desired = *self.cell.borrow_and_update();
+        // Decided beside the delivery and taken over when it is on its way: the bytes may be out of reach.
+        let mut decided = self.delivery.clone();
+        let deadline = self.now().plus(self.hub.timings.offer_deadline);
+        let id = OfferId(Uuid::new_v4());
+        let Some(next) = decided.next_offer(desired, id, deadline) else { return Ok(()) };
+        let parcel = if next.with_parcel {
+            match self.hub.parcels.get(next.desired.digest).await {
+                Ok(parcel) => Some(parcel),
+                Err(error) => {
+                    tracing::warn!(gateway = %self.path, %error, "the bytes of an offer cannot be read");
+                    self.retry_at = Some(now + RETRY);
+                    return Ok(());
+                }
+            }
+        } else {
+            None
+        };
+        self.delivery = decided;
+        self.hub.reports.sent(SentOffer {
+            gateway: self.gateway,
+            generation: next.desired.generation,
+            deadline: self.hub.timings.offer_deadline,
+        });
+        tracing::debug!(gateway = %self.path, generation = %next.desired.generation, "offered");
+        outbound.send(ToAgent::Offer(self.offer_message(&next).into())).await?;
+        match parcel {
+            Some(parcel) => outbound.send(ToAgent::Parcel(parcel)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn offer_message(&self, next: &NextOffer) -> OfferMessage {
+        let intent =
+            Intent::Activate { lineage: self.delivery.lineage(), generation: next.desired.generation };
+        OfferMessage {
+            session: self.seat.session,
+            offer: Offer { id: next.id, digest: next.desired.digest, intent },
+            deadline: self.hub.timings.offer_deadline.mul_f64(AGENT_SHARE),
+            parcel_follows: next.with_parcel,
+        }
+    }
+
+    fn hear(&mut self, message: Result<Option<v1::FromAgent>, Status>) -> Result<(), End> {
+        let message = match message {
+            Ok(Some(message)) => message,
+            Ok(None) => return Err(End::Quiet),
+            Err(failed) => return Err(hung_up_or(&failed)),
+        };
+        self.last_heard = Instant::now();
+        self.hub.presence.seen(self.gateway, self.fence);
+        match message.message {
+            None => Err(CallError::from(WireError::missing("message")).into()),
+            Some(from_agent::Message::Hello(_)) => Err(CallError::SecondHello.into()),
+            Some(from_agent::Message::Report(report)) => {
+                let report = ReportMessage::try_from(report).map_err(CallError::from)?;
+                self.on_report(report);
+                Ok(())
+            }
+            Some(from_agent::Message::Heartbeat(heartbeat)) => self.on_heartbeat(heartbeat),
+        }
+    }
+
+    fn on_report(&mut self, report: ReportMessage) {
+        if report.lineage == self.delivery.lineage() {
+            let acked = matches!(report.acknowledgement, Acknowledgement::Ack { .. });
+            let held = report.active.as_ref().map(|running| running.held);
+            self.delivery.on_acknowledgement(report.offer, report.generation, acked, held);
+            metrics::counter!(crate::metrics::REPORTS, "outcome" => if acked { "ack" } else { "nack" })
+                .increment(1);
+        }
+        self.record(report);
+    }
+
+    /// What a heartbeat says of another session is of the past.
+    fn on_heartbeat(&mut self, heartbeat: v1::Heartbeat) -> Result<(), End> {
+        if heartbeat.session_id != self.seat.session.to_string() {
+            return Ok(());
+        }
+        let active = heartbeat.active.map(Running::try_from).transpose().map_err(CallError::from)?;
+        let held = active.as_ref().map(|running| running.held);
+        if held.is_some() && held != self.delivery.held() {
+            // Its report was lost, or has not come yet: what it runs is the truth.
+            self.hub.reports.heard(self.record_of(None, active), None);
+        }
+        self.delivery.on_observed(held);
+        Ok(())
+    }
+
+    /// Hands a report to be written. Of another lineage it means nothing here: confirmed, so that it is not repeated.
+    fn record(&self, report: ReportMessage) {
+        let confirmed =
+            Confirmed { session: report.session, offer: report.offer, generation: report.generation };
+        let confirm = Confirm { told: self.confirm.clone(), confirmed };
+        if report.lineage != self.delivery.lineage() {
+            let _ = self.confirm.try_send(confirmed);
+        } else if self.confirm.capacity() > 0 {
+            let answered = Answered {
+                generation: report.generation,
+                digest: report.digest,
+                acknowledgement: report.acknowledgement,
+                ago: report.age,
+                validate: Some(report.timings.validate),
+                activate: Some(report.timings.activate),
+            };
+            let record = self.record_of(Some(answered), report.active);
+            if !self.hub.reports.heard(record, Some(confirm)) {
+                tracing::warn!(gateway = %self.path, "the queue of reports is full; the agent will repeat it");
+            }
+        }
+    }
+
+    fn record_of(&self, answered: Option<Answered>, running: Option<Running>) -> ReportRecord {
+        ReportRecord {
+            gateway: self.gateway,
+            boot: self.fence.boot,
+            session_counter: self.fence.counter,
+            lineage: self.delivery.lineage(),
+            agent_version: self.agent_version.clone(),
+            answered,
+            running: running.map(|running| RunningPack {
+                generation: running.held.generation,
+                digest: running.held.digest,
+                version: running.version.to_string(),
+                ago: running.age,
+            }),
+        }
+    }
+
+    fn on_time(&mut self) -> Result<(), End> {
+        if let Some(open) = self.delivery.on_silence(self.now()) {
+            tracing::warn!(gateway = %self.path, generation = %open.desired.generation, "no answer to an offer in time");
+        }
+        if self.last_heard.elapsed() >= SILENCE { Err(CallError::SilentPeer(SILENCE).into()) } else { Ok(()) }
+    }
+
+    /// The next time something is due without being told.
+    fn look_again(&self) -> Instant {
+        let silent = self.last_heard + SILENCE;
+        let unanswered =
+            self.delivery.open_offer().map(|open| Instant::now() + open.deadline.since(self.now()));
+        [unanswered, self.retry_at].into_iter().flatten().fold(silent, Instant::min)
+    }
+
+    /// The last word of a drain. The times are spread, or all would come back at once.
+    async fn send_away(&self, outbound: &Outbound) -> End {
+        let retry_after = Duration::from_millis(fastrand::u64(0..RETURN_WITHIN_MILLIS));
+        let reconnect = v1::Reconnect {
+            retry_after: Some(wire_duration(retry_after)),
+            reason: CallError::Draining.to_string(),
+        };
+        let _ = outbound.send(ToAgent::Reconnect(reconnect)).await;
+        End::Quiet
+    }
+
+    /// Tells that the stream ended, unless a newer one has taken over.
+    fn leave(&self) {
+        if self.seat.is_newest() {
+            self.hub.presence.left(self.gateway, self.fence);
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        now(&self.hub)
+    }
+}
+
+// === impl Confirmed ===
+
+impl From<Confirmed> for v1::ReportAck {
+    fn from(confirmed: Confirmed) -> Self {
+        Self {
+            session_id: confirmed.session.to_string(),
+            offer_id: confirmed.offer.to_string(),
+            generation: confirmed.generation.0,
+        }
+    }
+}
+
+/// A stream that breaks off is a hang-up; anything else is told.
+fn hung_up_or(failed: &Status) -> End {
+    match failed.code() {
+        tonic::Code::Cancelled | tonic::Code::Unknown | tonic::Code::Unavailable => End::Quiet,
+        _ => status::of_transport(failed).into(),
+    }
+}
+
+fn now(hub: &Hub) -> Timestamp {
+    let micros = hub.context.clock.now().unix_timestamp_nanos() / 1_000;
+    Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+/// The agent's lineage and the control plane's may differ: see `Delivery::open`.
+fn lineage(hub: &Hub) -> Lineage {
+    hub.context.store.lineage()
+}
