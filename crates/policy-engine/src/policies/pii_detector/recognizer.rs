@@ -1,8 +1,10 @@
 //! A kind of personal data: a cheap pattern that proposes candidates, and a check that decides.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use policy_config::schema::PiiDetector;
+use regex::{Regex, RegexSet};
 
 use super::{banking, contact, health, network};
 
@@ -20,17 +22,57 @@ pub(super) struct Recognizer {
     pub(super) covers_candidate: bool,
 }
 
-/// The kinds that these settings ask for; the earlier gives its label where two overlap.
-pub(super) fn built_in(settings: &PiiDetector) -> Vec<Recognizer> {
-    let mut recognizers = vec![contact::EMAIL, banking::IBAN];
-    if settings.pci_mode {
-        recognizers.push(banking::CARD);
+/// All kinds; the earlier gives its label where two overlap.
+const ALL: &[Recognizer] = &[
+    contact::EMAIL,
+    banking::IBAN,
+    banking::CARD,
+    health::MRN,
+    health::NPI,
+    contact::SSN,
+    network::IPV4,
+    network::IPV6,
+    contact::PHONE,
+];
+
+/// All kinds with their patterns, built once per process: they are part of the program, not of a pack.
+#[derive(Debug)]
+pub(super) struct BuiltIn {
+    pub(super) recognizers: Vec<(Recognizer, Regex)>,
+    /// The same patterns as one automaton: most texts are done after it.
+    pub(super) prefilter: RegexSet,
+}
+
+static BUILT_IN: LazyLock<Result<BuiltIn, String>> =
+    LazyLock::new(|| BuiltIn::build().map_err(|error| error.to_string()));
+
+/// The kinds, or why this build has none (a test keeps that from happening).
+pub(super) fn built_in() -> Result<&'static BuiltIn, &'static str> {
+    BUILT_IN.as_ref().map_err(String::as_str)
+}
+
+// === impl BuiltIn ===
+
+impl BuiltIn {
+    fn build() -> Result<Self, regex::Error> {
+        let compiled = |kind: &Recognizer| Ok((*kind, Regex::new(kind.candidate)?));
+        Ok(Self {
+            recognizers: ALL.iter().map(compiled).collect::<Result<_, regex::Error>>()?,
+            prefilter: RegexSet::new(ALL.iter().map(|kind| kind.candidate))?,
+        })
     }
-    if settings.healthcare_mode {
-        recognizers.extend([health::MRN, health::NPI]);
+}
+
+// === impl Recognizer ===
+
+impl Recognizer {
+    pub(super) fn is_wanted(&self, settings: &PiiDetector) -> bool {
+        match self.label {
+            "CREDIT_CARD" => settings.pci_mode,
+            "MRN" | "NPI" => settings.healthcare_mode,
+            _ => true,
+        }
     }
-    recognizers.extend([contact::SSN, network::IPV4, network::IPV6, contact::PHONE]);
-    recognizers
 }
 
 /// The character before an offset.

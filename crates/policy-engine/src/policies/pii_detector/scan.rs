@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use policy_config::Finding;
 use policy_config::schema::PiiDetector;
-use regex::{Regex, RegexSet};
+use regex::Regex;
 
 use super::marker::Markers;
-use super::recognizer::{Recognizer, built_in};
+use super::recognizer::{BuiltIn, Recognizer, built_in};
 use crate::compile;
 use crate::json::{Document, Shape, Value, encode};
 use crate::text::Edit;
@@ -18,9 +18,9 @@ use crate::text::Edit;
 /// The compiled patterns of one `pii-detector`.
 #[derive(Debug)]
 pub(super) struct Scanner {
-    recognizers: Vec<(Recognizer, Regex)>,
-    /// The same patterns as one automaton: most texts are done after it.
-    prefilter: RegexSet,
+    built_in: &'static BuiltIn,
+    /// For each built-in kind, in order: whether the pack wants it.
+    wanted: Vec<bool>,
     own: Vec<(String, Regex)>,
     markers: Markers,
 }
@@ -49,22 +49,20 @@ impl Found<'_> {
 impl Scanner {
     pub(super) fn compile(settings: &PiiDetector) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let mut keep = |result: Result<Regex, Finding>| result.map_err(|finding| findings.push(finding)).ok();
-        let kinds = built_in(settings);
-        let recognizers: Vec<(Recognizer, Regex)> = kinds
-            .iter()
-            .filter_map(|kind| Some((*kind, keep(compile::pattern(kind.candidate, "policy.pii-detector"))?)))
-            .collect();
+        let built_in = built_in().map_err(|error| {
+            vec![compile::finding("C001", "policy.pii-detector", error.to_owned(), String::new())]
+        })?;
+        let wanted = built_in.recognizers.iter().map(|(kind, _)| kind.is_wanted(settings)).collect();
         let mut own = Vec::new();
         for (label, source) in &settings.detect_patterns {
             let path = format!("policy.pii-detector.detect_patterns.{label}");
-            own.extend(keep(compile::pattern(source, &path)).map(|regex| (label.clone(), regex)));
+            match compile::pattern(source, &path) {
+                Ok(regex) => own.push((label.clone(), regex)),
+                Err(finding) => findings.push(finding),
+            }
         }
-        let prefilter = RegexSet::new(kinds.iter().map(|kind| kind.candidate)).map_err(|error| {
-            vec![compile::finding("C001", "policy.pii-detector", error.to_string(), String::new())]
-        })?;
         let markers = Markers::new(settings.marker_format, &settings.custom_markers);
-        let scanner = Self { recognizers, prefilter, own, markers };
+        let scanner = Self { built_in, wanted, own, markers };
         findings.extend(scanner.refuse_detectable_markers(settings));
         if findings.is_empty() { Ok(scanner) } else { Err(findings) }
     }
@@ -152,14 +150,15 @@ impl Scanner {
     /// Label and place of every match; overlapping ones become one under the label of the first kind.
     fn matches(&self, text: &str) -> Vec<(&str, Range<usize>)> {
         let mut places: Vec<(usize, &str, Range<usize>)> = Vec::new();
-        for at in &self.prefilter.matches(text) {
-            if let Some((kind, regex)) = self.recognizers.get(at) {
+        for at in &self.built_in.prefilter.matches(text) {
+            let wanted = self.wanted.get(at).is_some_and(|wanted| *wanted);
+            if let Some((kind, regex)) = self.built_in.recognizers.get(at).filter(|_| wanted) {
                 confirmed(kind, regex, text, |range| places.push((at, kind.label, range)));
             }
         }
         for (at, (label, regex)) in self.own.iter().enumerate() {
             let matches = regex.find_iter(text).filter(|found| !found.is_empty());
-            places.extend(matches.map(|found| (self.recognizers.len() + at, label.as_str(), found.range())));
+            places.extend(matches.map(|found| (self.wanted.len() + at, label.as_str(), found.range())));
         }
         places.sort_by_key(|(_, _, range)| range.start);
         closure::unite(places)
