@@ -10,7 +10,7 @@ const PACK: &str = include_str!("../../../examples/policy-config-0.1.1.yaml");
 
 fn config(source: &str) -> PolicyConfig {
     let (config, report) = PolicyDocument::new(source).parse();
-    config.unwrap_or_else(|| panic!("{report:?}"))
+    config.unwrap_or_else(|| unreachable!("{report:?}"))
 }
 
 #[test]

@@ -6,6 +6,9 @@ use super::{rules, secrets};
 
 /// Longest excerpt, in characters.
 const WIDTH: usize = 160;
+/// A line longer than this is not written by a person; searching it for secrets again for each finding
+/// would cost more than it shows. In bytes.
+const LONGEST_LINE: usize = 4096;
 
 /// One source line and the part of it to mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +22,16 @@ pub struct Excerpt {
     pub length: usize,
 }
 
-/// The excerpt for `finding` in the source it was made from; `None` for findings about the whole file.
+/// The excerpt for `finding` in the source it was made from; `None` for findings about the whole file,
+/// and where the line is far too long to show.
 pub fn excerpt(source: &[u8], finding: &Finding) -> Option<Excerpt> {
     let number = usize::try_from(finding.location.line.checked_sub(1)?).ok()?;
     let text = std::str::from_utf8(source).ok()?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let line = text.split('\n').nth(number)?.trim_end_matches('\r');
+    if line.len() > LONGEST_LINE {
+        return None;
+    }
     let column = usize::try_from(finding.location.column.max(1)).ok()? - 1;
 
     let mut masked: Vec<char> =

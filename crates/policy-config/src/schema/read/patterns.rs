@@ -113,11 +113,7 @@ fn read_pattern<'t>(field: Field<'t>, findings: &mut Collector) -> Option<Patter
 /// Builds all patterns at once. False when they are too big, or one matches the empty text.
 fn check_together(field: &Field<'_>, patterns: &[Pattern<'_>], findings: &mut Collector) -> bool {
     let Some(set) = build(patterns) else {
-        let culprit = first_too_big(patterns)
-            .and_then(|index| patterns.get(index))
-            .map_or(field, |pattern| &pattern.field);
-        let message = "from this pattern on, the compiled patterns of this list are too big";
-        findings.add(rules::BAD_REGEX, &culprit.path, culprit.node.at, message, SHORTEN);
+        report_too_big(field, patterns, findings);
         return false;
     };
     let mut all_good = true;
@@ -157,7 +153,23 @@ fn build(patterns: &[Pattern<'_>]) -> Option<RegexSet> {
         .ok()
 }
 
-/// The first pattern with which the list is over the limit, by bisection: a dozen builds at most.
+/// A short list is bisected for the pattern that is too much; for a long one that would take too long.
+fn report_too_big(field: &Field<'_>, patterns: &[Pattern<'_>], findings: &mut Collector) {
+    const MAX_BISECTED: usize = 16;
+    let culprit = match patterns.len() {
+        0..=MAX_BISECTED => first_too_big(patterns).and_then(|index| patterns.get(index)),
+        _ => None,
+    };
+    let (field, message) = match culprit {
+        Some(Pattern { field, .. }) => {
+            (field, "with this pattern the compiled patterns of the list are too big")
+        }
+        None => (field, "the compiled patterns of this list are too big together"),
+    };
+    findings.add(rules::BAD_REGEX, &field.path, field.node.at, message, SHORTEN);
+}
+
+/// The first pattern with which the list is over the limit.
 fn first_too_big(patterns: &[Pattern<'_>]) -> Option<usize> {
     let (mut fits, mut too_big) = (0, patterns.len());
     while too_big - fits > 1 {
