@@ -141,9 +141,16 @@ pub(crate) fn ask<T>(message: T) -> Request<T> {
     request
 }
 
-/// True when trying again may help and can do no harm to a call that carries an idempotency key.
+/// True when a stream may be opened again: the connection broke, or the control plane is going or slow.
 pub(crate) fn is_passing(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Aborted) || std::error::Error::source(status).is_some()
+    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+        || std::error::Error::source(status).is_some()
+}
+
+/// True when a call that carries an idempotency key may be made again at once. Not after a time-out: whoever
+/// waited once is told.
+pub(crate) fn may_repeat(status: &Status) -> bool {
+    is_passing(status) && !matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled)
 }
 
 fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {

@@ -119,7 +119,7 @@ impl Token {
         let default = data_dir().join("operator.token");
         Self::read(&default)?.ok_or_else(|| {
             forbidden(
-                "no_token",
+                "token_missing",
                 format!(
                     "no operator token: KT_TOKEN_FILE is not set, and there is no `{}`",
                     default.display()

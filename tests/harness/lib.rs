@@ -6,3 +6,4 @@
 pub mod postgres;
 pub mod eventually;
 pub mod http;
+pub mod kt;

@@ -31,6 +31,11 @@ impl Failure {
         } else {
             status.message().trim_end_matches('.').to_owned()
         };
+        let message = match code.as_str() {
+            // The server speaks of a call; the person has a file.
+            "token_wrong" => format!("the control plane at {url} does not accept this token"),
+            _ => message,
+        };
         let mut failure = Self::new(exit, &code, message);
         if let Some(violation) = details.bad_request().and_then(|request| request.field_violations.first()) {
             failure = failure.with_field(violation.field.clone());

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tonic::Status;
 
 use crate::cli::central::PushArgs;
-use crate::client::{Client, ask, is_passing};
+use crate::client::{Client, ask, may_repeat};
 use crate::commands::rollout::{order, show_rejections};
 use crate::diagnostics::{Exhibit, Style, first_place, report, summary};
 use crate::failure::{Exit, Failure};
@@ -56,7 +56,11 @@ fn check(source: &NamedSource, printer: &Printer) -> Result<(), Failure> {
     if config.is_some() && found.admissible() {
         return Ok(());
     }
-    let message = format!("{}: {}", first_place(&source.name, &found.findings), summary(&found.findings));
+    let message = format!(
+        "{}: the pack is not valid: {}",
+        first_place(&source.name, &found.findings),
+        summary(&found.findings)
+    );
     let failure = Failure::new(Exit::Usage, "invalid_pack", message)
         .with_field("FILE")
         .with_hint("nothing was sent; see the findings")
@@ -84,7 +88,7 @@ async fn push(client: &Client, request: v1::PushConfigRequest) -> Result<v1::Pus
     let mut backoff = Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(1), 0);
     for _ in 1..TRIES {
         match client.configs().push_config(ask(request.clone())).await {
-            Err(status) if is_passing(&status) => sleep(backoff.next().unwrap_or_default()).await,
+            Err(status) if may_repeat(&status) => sleep(backoff.next().unwrap_or_default()).await,
             answer => return answer.map(tonic::Response::into_inner),
         }
     }

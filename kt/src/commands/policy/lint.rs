@@ -39,7 +39,11 @@ pub(crate) fn run(args: &LintArgs, printer: &Printer) -> Result<Exit, Failure> {
         _ => Err(Failure::new(
             exit,
             "invalid_pack",
-            format!("{}: {}", first_place(&source.name, &found.findings), summary(&found.findings)),
+            format!(
+                "{}: the pack is not valid: {}",
+                first_place(&source.name, &found.findings),
+                summary(&found.findings)
+            ),
         )),
     }
 }

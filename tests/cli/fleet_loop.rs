@@ -1,0 +1,1 @@
+//! The fleet loop against a real control plane and real gateways, all started by `kt dev`.
