@@ -27,9 +27,9 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+use crate::delivery::Hub;
 pub(crate) use auth::Authenticator;
 use guard::GuardLayer;
-use crate::delivery::Hub;
 
 /// A pack is at most 256 KiB; the lint says so more kindly than the transport, so there is some room above.
 const MAX_PUSH: usize = 512 * 1024;

@@ -23,7 +23,6 @@ use crate::metrics;
 use crate::operations::{Context, Wake};
 use crate::reconcile;
 use crate::settings::Settings;
-use crate::store::desired::{ChangeMark, desired_head};
 use crate::store::wakeup;
 use database::Database;
 pub use start_error::StartError;
@@ -44,7 +43,6 @@ pub struct Bound {
     authenticator: Authenticator,
     context: Context,
     database: Database,
-    marker: ChangeMark,
     readiness: Readiness,
     starting: ReadinessBlocker,
 }
@@ -71,11 +69,11 @@ impl ControlPlane {
         let (token_path, operator) = data_dir::operator_token(&settings.data_dir)?;
         let database = Database::start(&settings).await?;
         let store = database.open().await?;
-        // What changes from here on is read again; what changed before comes with each attach.
-        let marker = desired_head(&store).await.map_err(StartError::Store)?;
         let context = Context { store: store.clone(), clock: Clock::system(), wake: Wake::new() };
         Ok(Bound {
-            grpc_address: grpc.local_addr().map_err(|source| StartError::listen("--listen", settings.listen, source))?,
+            grpc_address: grpc
+                .local_addr()
+                .map_err(|source| StartError::listen("--listen", settings.listen, source))?,
             admin_address: admin
                 .local_addr()
                 .map_err(|source| StartError::listen("--metrics-listen", settings.metrics_listen, source))?,
@@ -85,7 +83,6 @@ impl ControlPlane {
             authenticator: Authenticator::new(operator, store),
             context,
             database,
-            marker,
             readiness,
             starting,
             settings,
@@ -129,8 +126,8 @@ impl Bound {
         };
         probes_drain.spawn("admin server", admin_server::serve(self.admin, routes, probes_drain.clone()));
         let (health, health_service) = tonic_health::server::health_reporter();
-        let mut server =
-            streams_drain.spawn("gRPC server", api::serve(self.grpc, hub, self.authenticator, health_service));
+        let mut server = streams_drain
+            .spawn("gRPC server", api::serve(self.grpc, hub, self.authenticator, health_service));
         drop(self.starting);
         tracing::info!(grpc = %self.grpc_address, metrics = %self.admin_address, "serving");
 
@@ -172,10 +169,7 @@ impl Bound {
         let store = context.store.clone();
         let wake = context.wake.clone();
         writers.spawn("wake-ups", wakeup::listen(store.clone(), wake.clone(), writers.clone()));
-        writers.spawn(
-            "board",
-            board::run(board.clone(), store.clone(), self.marker, wake.listen(), writers.clone()),
-        );
+        writers.spawn("board", board::run(board.clone(), store.clone(), wake.listen(), writers.clone()));
         writers.spawn("presence", presence::run(presence.clone(), context.clone(), writers.clone()));
         writers.spawn("reports", reports::run(inbox, context.clone(), writers.clone()));
         writers.spawn("rollouts", reconcile::driver::run(context.clone(), writers.clone()));

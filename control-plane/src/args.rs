@@ -48,10 +48,6 @@ Environment:
 impl Environment {
     pub fn of_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        Self {
-            database_url: set("DATABASE_URL"),
-            xdg_data_home: set("XDG_DATA_HOME"),
-            home: set("HOME"),
-        }
+        Self { database_url: set("DATABASE_URL"), xdg_data_home: set("XDG_DATA_HOME"), home: set("HOME") }
     }
 }

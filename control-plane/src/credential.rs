@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn other_text_is_none() {
-        for text in ["", "kt_", "secret", "kt_short", &format!("kt_{}", "ä".repeat(22)), &"k".repeat(70_000)] {
+        for text in ["", "kt_", "secret", "kt_short", &format!("kt_{}", "ä".repeat(22)), &"k".repeat(70_000)]
+        {
             assert!(Credential::parse(text).is_none(), "{}", text.len());
         }
     }

@@ -57,7 +57,10 @@ fn install() -> Option<PrometheusHandle> {
 
 fn describe() {
     metrics::describe_counter!(CALLS, "gRPC calls by method and code");
-    metrics::describe_histogram!(CALL_SECONDS, "seconds from a call to its answer or the start of its stream");
+    metrics::describe_histogram!(
+        CALL_SECONDS,
+        "seconds from a call to its answer or the start of its stream"
+    );
     metrics::describe_gauge!(SESSIONS, "gateways connected to this replica");
     metrics::describe_counter!(REPORTS, "answers of gateways by outcome");
     metrics::describe_histogram!(REPORT_BATCH, "reports written in one transaction");

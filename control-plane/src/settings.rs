@@ -101,7 +101,11 @@ impl DatabaseUrl {
     pub fn new(text: &OsStr) -> Result<Self, SettingsError> {
         let text = text.to_str().ok_or(SettingsError::DatabaseUrl("it is not UTF-8"))?;
         let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
-        if known { Ok(Self(text.to_owned())) } else { Err(SettingsError::DatabaseUrl("it names no Postgres")) }
+        if known {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(SettingsError::DatabaseUrl("it names no Postgres"))
+        }
     }
 
     pub fn expose(&self) -> &str {
@@ -183,7 +187,8 @@ mod tests {
 
     #[test]
     fn only_loopback_addresses_are_listened_on() {
-        let listen = |value: &str| settings(&["--data-dir", "/d", "--listen", value], &Environment::default(), true);
+        let listen =
+            |value: &str| settings(&["--data-dir", "/d", "--listen", value], &Environment::default(), true);
         for good in ["127.0.0.1:7443", "127.8.8.8:0", "[::1]:7443", "localhost:7443"] {
             assert!(listen(good).is_ok(), "{good}");
         }

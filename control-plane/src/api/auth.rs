@@ -31,7 +31,11 @@ impl Authenticator {
     }
 
     /// The caller, if it may call `rule`; `None` when nobody needs to be known.
-    pub(crate) async fn admit(&self, rule: Rule, headers: &HeaderMap) -> Result<Option<Principal>, tonic::Status> {
+    pub(crate) async fn admit(
+        &self,
+        rule: Rule,
+        headers: &HeaderMap,
+    ) -> Result<Option<Principal>, tonic::Status> {
         if rule.access == Access::Anyone {
             return Ok(None);
         }
@@ -81,7 +85,8 @@ pub(crate) fn is_loopback_authority(uri: &Uri, headers: &HeaderMap) -> bool {
 
 fn is_loopback_name(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn allow(rule: Rule, principal: &Principal) -> Result<(), CallError> {
@@ -152,7 +157,9 @@ mod tests {
     #[test]
     fn only_loopback_names_are_authorities() {
         let allowed = |uri: &str| is_loopback_authority(&uri.parse().unwrap(), &HeaderMap::new());
-        for good in ["http://localhost:7443/x", "http://127.0.0.1/x", "http://127.9.9.9:1/", "http://[::1]:7443/"] {
+        for good in
+            ["http://localhost:7443/x", "http://127.0.0.1/x", "http://127.9.9.9:1/", "http://[::1]:7443/"]
+        {
             assert!(allowed(good), "{good}");
         }
         for bad in ["http://evil.example/x", "http://localhost.evil.example/", "http://10.0.0.1/", "/x"] {

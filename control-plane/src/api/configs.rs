@@ -1,5 +1,6 @@
 //! ConfigService: push, and reads of what was pushed.
 
+use fleet_core::version::Revision;
 use policy_config::diff::{Change, diff};
 use policy_config::schema::PackName;
 use policy_config::{PolicyConfig, PolicyDocument};
@@ -7,7 +8,6 @@ use proto::convert::findings::wire_findings;
 use proto::convert::scalars::{parse, revision};
 use proto::v1::config_service_server::ConfigService;
 use proto::{WireError, v1};
-use fleet_core::version::Revision;
 use tonic::{Request, Response, Status};
 
 use super::paging::{Listing, page_size};
@@ -33,7 +33,8 @@ impl ConfigService for Configs {
     ) -> Result<Response<v1::PushConfigResponse>, Status> {
         let principal = auth::principal(&request)?;
         let order = push_order(request.into_inner()).map_err(status::refuse)?;
-        let pushed = operations::push_config(&self.context, &principal, order).await.map_err(status::refuse)?;
+        let pushed =
+            operations::push_config(&self.context, &principal, order).await.map_err(status::refuse)?;
         Ok(Response::new(v1::PushConfigResponse {
             config: pushed.version.config.to_string(),
             revision: pushed.version.revision.0,
@@ -50,8 +51,7 @@ impl ConfigService for Configs {
         request: Request<v1::GetConfigRequest>,
     ) -> Result<Response<v1::GetConfigResponse>, Status> {
         let request = request.into_inner();
-        let (record, source) =
-            self.stored(&request.config, "revision", request.revision).await?;
+        let (record, source) = self.stored(&request.config, "revision", request.revision).await?;
         Ok(Response::new(v1::GetConfigResponse { revision: Some(wire::config_revision(record)), source }))
     }
 
@@ -144,7 +144,9 @@ impl Configs {
 
     async fn unknown_revision(&self, config: &PackName, wanted: Revision) -> OperationError {
         let known = match revision_list(&self.context.store, config, None, KNOWN).await {
-            Ok(page) => page.items.iter().map(|record| record.version.revision.to_string()).collect::<Vec<_>>(),
+            Ok(page) => {
+                page.items.iter().map(|record| record.version.revision.to_string()).collect::<Vec<_>>()
+            }
             Err(error) => return error.into(),
         };
         if known.is_empty() {
@@ -162,7 +164,7 @@ fn push_order(wire: v1::PushConfigRequest) -> Result<PushConfig, WireError> {
         source: wire.source,
         note: wire.note,
         idempotency_key: idempotency_key(wire.idempotency_key)?,
-        expect_revision: wire.expect_revision,
+        expect_revision: wire.expect_revision.map(Revision),
         allow_same_version: wire.allow_same_version,
         accept_risk: wire.accept_risk,
         rollout: wire.rollout.map(rollout_order).transpose()?,
@@ -187,6 +189,8 @@ fn parsed(record: &ConfigRecord, source: &[u8]) -> Result<PolicyConfig, Status> 
 }
 
 fn diff_lines(change: &Change) -> Vec<String> {
-    let line = |sign: char, value: &Option<String>| value.as_ref().map(|value| format!("{sign}{}: {value}", change.path));
+    let line = |sign: char, value: &Option<String>| {
+        value.as_ref().map(|value| format!("{sign}{}: {value}", change.path))
+    };
     [line('-', &change.before), line('+', &change.after)].into_iter().flatten().collect()
 }

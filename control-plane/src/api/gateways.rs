@@ -35,7 +35,8 @@ impl FleetService for Fleets {
     ) -> Result<Response<v1::Fleet>, Status> {
         let principal = auth::principal(&request)?;
         let name: FleetName = parse("name", &request.get_ref().name).map_err(status::refuse)?;
-        let fleet = operations::create_fleet(&self.context, &principal, name).await.map_err(status::refuse)?;
+        let fleet =
+            operations::create_fleet(&self.context, &principal, name).await.map_err(status::refuse)?;
         Ok(Response::new(wire::fleet(fleet)))
     }
 
@@ -65,7 +66,10 @@ impl FleetService for Fleets {
 
 #[tonic::async_trait]
 impl GatewayService for Gateways {
-    async fn enroll(&self, request: Request<v1::EnrollRequest>) -> Result<Response<v1::EnrollResponse>, Status> {
+    async fn enroll(
+        &self,
+        request: Request<v1::EnrollRequest>,
+    ) -> Result<Response<v1::EnrollResponse>, Status> {
         let principal = auth::principal(&request)?;
         let order = enrolment(request.into_inner()).map_err(status::refuse)?;
         let path = order.path.clone();

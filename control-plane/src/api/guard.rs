@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Request, Response};
 use tokio::time::{Instant, timeout};
 use tonic::Status;
@@ -87,35 +88,36 @@ where
 async fn answer<S>(
     authenticator: &Authenticator,
     rule: Option<Rule>,
-    mut request: Request<Body>,
+    request: Request<Body>,
     mut inner: S,
 ) -> Result<Response<Body>, S::Error>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
-    match admit(authenticator, rule, &request).await {
+    let (mut head, body) = request.into_parts();
+    match admit(authenticator, rule, &head).await {
         Ok(Some(principal)) => {
-            request.extensions_mut().insert(principal);
+            head.extensions.insert(principal);
         }
         Ok(None) => {}
         Err(status) => return Ok(status::respond(status)),
     }
-    inner.call(request).await
+    inner.call(Request::from_parts(head, body)).await
 }
 
 /// An unknown method needs a credential as well: a stranger does not learn what there is.
 async fn admit(
     authenticator: &Authenticator,
     rule: Option<Rule>,
-    request: &Request<Body>,
+    head: &Parts,
 ) -> Result<Option<crate::operations::Principal>, Status> {
-    if !is_loopback_authority(request.uri(), request.headers()) {
+    if !is_loopback_authority(&head.uri, &head.headers) {
         return Err(status::refuse(CallError::ForeignAuthority));
     }
     match rule {
-        Some(rule) => authenticator.admit(rule, request.headers()).await,
+        Some(rule) => authenticator.admit(rule, &head.headers).await,
         None => {
-            authenticator.identify_any(request.headers()).await?;
+            authenticator.identify_any(&head.headers).await?;
             Err(status::refuse(CallError::UnknownMethod))
         }
     }
@@ -125,6 +127,7 @@ fn note(rule: Option<Rule>, response: &Response<Body>, took: Duration) {
     let method = rule.map_or("unknown", |rule| rule.name);
     let code = Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
     tracing::debug!(method, ?code, ?took, "call");
-    metrics::counter!(crate::metrics::CALLS, "method" => method, "code" => crate::metrics::code_label(code)).increment(1);
+    metrics::counter!(crate::metrics::CALLS, "method" => method, "code" => crate::metrics::code_label(code))
+        .increment(1);
     metrics::histogram!(crate::metrics::CALL_SECONDS, "method" => method).record(took.as_secs_f64());
 }

@@ -19,7 +19,7 @@ use super::call_error::CallError;
 use super::{status, wire};
 use crate::operations::{Context, OperationError, WakeListener};
 use crate::store::history::{EventFilter, event_head, event_in_force_at, event_list, event_newest};
-use crate::store::{gateways, fleets};
+use crate::store::{fleets, gateways};
 
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1_000;
@@ -59,7 +59,13 @@ impl HistoryService for History {
         let page = if request.newest {
             event_newest(store, &filter, size).await
         } else {
-            event_list(store, &filter, cursor("after_cursor", request.after_cursor).map_err(status::refuse)?, size).await
+            event_list(
+                store,
+                &filter,
+                cursor("after_cursor", request.after_cursor).map_err(status::refuse)?,
+                size,
+            )
+            .await
         };
         let page = page.map_err(status::refuse)?;
         Ok(Response::new(v1::ListEventsResponse {
@@ -115,7 +121,7 @@ impl HistoryService for History {
 // === impl Tail ===
 
 impl Tail {
-    async fn run(mut self, mut wake: WakeListener, drain: DrainWatcher) {
+    async fn run(self, mut wake: WakeListener, drain: DrainWatcher) {
         let ended = tokio::select! {
             () = drain.signaled() => status::refuse(CallError::Draining),
             () = self.out.closed() => return,

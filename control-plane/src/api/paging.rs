@@ -43,7 +43,12 @@ impl Listing<'_> {
     /// The token of the next page; empty when this was the last.
     pub(crate) fn token<K: ToString>(&self, next: Option<K>) -> String {
         let Some(key) = next else { return String::new() };
-        URL_SAFE_NO_PAD.encode(format!("{}{SEPARATOR}{}{SEPARATOR}{}", self.name, self.filter, key.to_string()))
+        URL_SAFE_NO_PAD.encode(format!(
+            "{}{SEPARATOR}{}{SEPARATOR}{}",
+            self.name,
+            self.filter,
+            key.to_string()
+        ))
     }
 
     fn open<K: FromStr>(&self, token: &str) -> Option<K> {

@@ -163,7 +163,8 @@ impl std::str::FromStr for PageKey {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (nanos, id) = text.split_once('/').ok_or(())?;
-        let created_at = OffsetDateTime::from_unix_timestamp_nanos(nanos.parse().map_err(drop)?).map_err(drop)?;
+        let created_at =
+            OffsetDateTime::from_unix_timestamp_nanos(nanos.parse().map_err(drop)?).map_err(drop)?;
         Ok(Self(RolloutKey { created_at, id: id.parse().map_err(drop)? }))
     }
 }
@@ -252,7 +253,9 @@ async fn load(context: &Context, id: RolloutId) -> Result<RolloutView, Operation
 const fn is_over(rollout: &RolloutView) -> bool {
     match rollout.state {
         RolloutState::Planned | RolloutState::Advancing | RolloutState::Reverting => false,
-        RolloutState::Succeeded | RolloutState::Halted | RolloutState::Reverted | RolloutState::Aborted => true,
+        RolloutState::Succeeded | RolloutState::Halted | RolloutState::Reverted | RolloutState::Aborted => {
+            true
+        }
     }
 }
 

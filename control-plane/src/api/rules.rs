@@ -66,9 +66,8 @@ mod tests {
         for file in files.file {
             for service in &file.service {
                 let service_name = format!("{}.{}", file.package(), service.name());
-                methods.extend(
-                    service.method.iter().map(|method| format!("/{service_name}/{}", method.name())),
-                );
+                methods
+                    .extend(service.method.iter().map(|method| format!("/{service_name}/{}", method.name())));
             }
         }
         assert!(!methods.is_empty());

@@ -9,7 +9,7 @@ use std::error::Error as StdError;
 
 use bytes::Bytes;
 use policy_config::Finding;
-use prost::{Message, Name};
+use prost::Message;
 use proto::convert::findings::wire_findings;
 use proto::{WireError, v1};
 use tonic::{Code, Status};
@@ -32,6 +32,7 @@ pub(crate) struct Problem {
 }
 
 const DOMAIN: &str = "kt";
+const FINDINGS: &str = "kt.fleet.v1.FindingList";
 /// Details travel in a header, and peers refuse header lists over 16 KiB; base64 adds a third.
 const MAX_DETAILS: usize = 8 * 1024;
 const MAX_MESSAGE: usize = 1024;
@@ -73,6 +74,11 @@ impl Problem {
             metadata: HashMap::new(),
             findings: Vec::new(),
         }
+    }
+
+    fn internal() -> Self {
+        Self::new(Code::Internal, "internal", "the control plane failed at this request")
+            .hint("its log says why")
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -126,7 +132,7 @@ impl Problem {
         let mut status = pb::Status { code: self.code as i32, message: message.to_owned(), details };
         let room = MAX_DETAILS.saturating_sub(status.encoded_len());
         if let Some(list) = fitting(&self.findings, room) {
-            status.details.push(any(&v1::FindingList::full_name(), &list));
+            status.details.push(any(FINDINGS, &list));
         }
         status.encode_to_vec().into()
     }
@@ -198,6 +204,10 @@ impl From<OperationError> for Problem {
             OperationError::Conflict(conflict) => {
                 Self::new(Code::Aborted, conflict.code, conflict.message).hint(conflict.hint)
             }
+            OperationError::NoRandomness(_) => {
+                tracing::error!(cause = message, "a credential cannot be made");
+                Self::internal()
+            }
             OperationError::Store(error) => error.into(),
         }
     }
@@ -207,18 +217,20 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound { .. } => Self::new(Code::NotFound, "not_found", error.to_string()),
-            StoreError::Conflict { expected, found, .. } => Self::new(Code::Aborted, "conflict", error.to_string())
-                .hint("somebody else was faster; look again and repeat")
-                .told("expected", Some(expected.clone()))
-                .told("found", Some(found.clone())),
+            StoreError::Conflict { expected, found, .. } => {
+                Self::new(Code::Aborted, "conflict", error.to_string())
+                    .hint("somebody else was faster; look again and repeat")
+                    .told("expected", Some(expected.clone()))
+                    .told("found", Some(found.clone()))
+            }
             StoreError::Unavailable(_) => {
                 tracing::debug!(cause = causes(&error), "the database is away");
-                Self::new(Code::Unavailable, "database_unavailable", error.to_string()).hint("try again in a moment")
+                Self::new(Code::Unavailable, "database_unavailable", error.to_string())
+                    .hint("try again in a moment")
             }
             StoreError::Corrupt { .. } | StoreError::Refused(_) => {
                 tracing::error!(cause = causes(&error), "a request failed inside");
-                Self::new(Code::Internal, "internal", "the control plane failed at this request")
-                    .hint("its log says why")
+                Self::internal()
             }
         }
     }

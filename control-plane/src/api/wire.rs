@@ -138,11 +138,8 @@ const fn liveness(liveness: fleet_core::liveness::Liveness) -> v1::Liveness {
 
 /// A JSON object as a `Struct`; other JSON has no such form.
 fn structure(value: &Value, depth: usize) -> Option<prost_types::Struct> {
-    let fields: BTreeMap<String, prost_types::Value> = value
-        .as_object()?
-        .iter()
-        .map(|(key, value)| (key.clone(), protobuf_value(value, depth)))
-        .collect();
+    let fields: BTreeMap<String, prost_types::Value> =
+        value.as_object()?.iter().map(|(key, value)| (key.clone(), protobuf_value(value, depth))).collect();
     Some(prost_types::Struct { fields })
 }
 

@@ -10,7 +10,7 @@ use nix::libc;
 use crate::credential::{Credential, CredentialHash};
 
 /// The file's name within the data directory.
-pub const TOKEN_FILE: &str = "operator.token";
+const TOKEN_FILE: &str = "operator.token";
 
 /// Longer than any token; a bigger file is something else.
 const MAX_TOKEN_FILE: u64 = 1024;
@@ -30,7 +30,7 @@ pub enum DataDirError {
 }
 
 /// Makes the directory when it is absent. `passable` lets others pass through it, never look into it.
-pub fn prepare(dir: &Path, passable: bool) -> Result<(), DataDirError> {
+pub(super) fn prepare(dir: &Path, passable: bool) -> Result<(), DataDirError> {
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => return Err(DataDirError::NotADirectory(dir.to_owned())),
@@ -43,19 +43,22 @@ pub fn prepare(dir: &Path, passable: bool) -> Result<(), DataDirError> {
     }
     match fs::DirBuilder::new().mode(mode).create(dir) {
         // Not narrowed by the umask, or a server that runs as another user could not pass.
-        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", dir)),
+        Ok(()) => {
+            fs::set_permissions(dir, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", dir))
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed("make", dir)(error)),
     }
 }
 
 /// The hash of the operator token; the file is written when there is none.
-pub fn operator_token(dir: &Path) -> Result<(PathBuf, CredentialHash), DataDirError> {
+pub(super) fn operator_token(dir: &Path) -> Result<(PathBuf, CredentialHash), DataDirError> {
     let path = dir.join(TOKEN_FILE);
     loop {
         match read_token(&path) {
             Ok(token) => {
-                let credential = Credential::parse(&token).ok_or_else(|| DataDirError::NoToken(path.clone()))?;
+                let credential =
+                    Credential::parse(&token).ok_or_else(|| DataDirError::NoToken(path.clone()))?;
                 return Ok((path, credential.hash()));
             }
             Err(DataDirError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

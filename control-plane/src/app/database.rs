@@ -1,6 +1,7 @@
 //! Where the store's Postgres comes from: somebody else's, by URL, or a private cluster that lives with us.
 
 use pg_private::{Cluster, Options};
+use sqlx::postgres::PgConnectOptions;
 
 use super::start_error::StartError;
 use crate::settings::{Database as Choice, Settings};
@@ -15,6 +16,8 @@ pub(super) struct Database {
 
 /// Within the data directory.
 const CLUSTER_DIR: &str = "postgres";
+/// Every cluster has it from the start.
+const DATABASE: &str = "postgres";
 /// Each costs the server some megabytes; sessions share them.
 const POOL: u32 = 16;
 /// The pool, the listener, and room for an administrator.
@@ -27,20 +30,24 @@ impl Database {
     pub(super) async fn start(settings: &Settings) -> Result<Self, StartError> {
         match &settings.database {
             Choice::Url(url) | Choice::Disposable(url) => {
-                let options = StoreOptions::from_url(url.expose(), POOL).map_err(|_| StartError::DatabaseUrl)?;
+                let options = options(url.expose().parse().map_err(|_| StartError::DatabaseUrl)?);
                 Ok(Self { options, private: None })
             }
             Choice::Private => {
                 let dir = settings.data_dir.join(CLUSTER_DIR);
-                let options = Options {
+                let cluster = Cluster::start(&Options {
                     dir,
                     unsafe_fast: false,
                     max_connections: PRIVATE_CONNECTIONS,
                     bin: None,
-                };
-                let cluster = Cluster::start(&options).await?;
-                let options = StoreOptions::of_socket(cluster.socket_dir(), pg_private::USER, POOL);
-                Ok(Self { options, private: Some(cluster) })
+                })
+                .await?;
+                // Without what the environment says of other servers (PGHOST, PGPASSWORD …).
+                let connect = PgConnectOptions::new_without_pgpass()
+                    .socket(cluster.socket_dir())
+                    .username(pg_private::USER)
+                    .database(DATABASE);
+                Ok(Self { options: options(connect), private: Some(cluster) })
             }
         }
     }
@@ -56,6 +63,10 @@ impl Database {
             tracing::warn!(%error, "the private Postgres did not stop in order");
         }
     }
+}
+
+fn options(connect: PgConnectOptions) -> StoreOptions {
+    StoreOptions { connect, max_connections: POOL }
 }
 
 /// True when the cluster's server runs as another user, who must be able to pass through the data directory.

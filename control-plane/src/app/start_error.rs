@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use super::data_dir::DataDirError;
 use crate::api::ServeError;
 use crate::settings::SettingsError;
-use crate::store::StoreError;
 use crate::store::migrate::MigrateError;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +27,6 @@ pub enum StartError {
     Private(#[from] pg_private::Error),
     #[error(transparent)]
     Migrate(#[from] MigrateError),
-    #[error(transparent)]
-    Store(StoreError),
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -67,8 +64,7 @@ impl StartError {
             Self::DataDir(error) => data_dir_code(error),
             Self::Private(error) => private_code(error),
             Self::Migrate(error) => migrate_code(error),
-            Self::Store(StoreError::Unavailable(_)) => 5,
-            Self::Listen { .. } | Self::Store(_) | Self::Runtime(_) | Self::Serve(_) | Self::Ended => 1,
+            Self::Listen { .. } | Self::Runtime(_) | Self::Serve(_) | Self::Ended => 1,
         }
     }
 }
@@ -104,7 +100,9 @@ fn private_code(error: &pg_private::Error) -> u8 {
 fn migrate_code(error: &MigrateError) -> u8 {
     match error {
         MigrateError::Unreachable(_) => 5,
-        MigrateError::ServerTooOld { .. } | MigrateError::SchemaTooNew { .. } | MigrateError::SchemaDiffers { .. } => 6,
+        MigrateError::ServerTooOld { .. }
+        | MigrateError::SchemaTooNew { .. }
+        | MigrateError::SchemaDiffers { .. } => 6,
         MigrateError::Failed(_) | MigrateError::Store(_) => 1,
     }
 }

@@ -57,14 +57,9 @@ impl Board {
     }
 }
 
-/// Fills the cells until the drain begins. `marker` is how far the store was read before the first stream.
-pub(crate) async fn run(
-    board: Arc<Board>,
-    store: Store,
-    mut marker: ChangeMark,
-    mut wake: WakeListener,
-    drain: DrainWatcher,
-) {
+/// Fills the cells until the drain begins.
+pub(crate) async fn run(board: Arc<Board>, store: Store, mut wake: WakeListener, drain: DrainWatcher) {
+    let mut marker = ChangeMark::default();
     let mut away = false;
     loop {
         match fill_changed(&board, &store, marker).await {

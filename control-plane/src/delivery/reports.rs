@@ -155,7 +155,7 @@ async fn save(batch: Batch, context: &Context, drain: &DrainWatcher) {
             }
             Err(StoreError::Unavailable(_)) if !drain.is_draining() => {
                 if !told {
-                    tracing::warn!( reports = batch.heard.len(), "reports wait for the database");
+                    tracing::warn!(reports = batch.heard.len(), "reports wait for the database");
                 }
                 told = true;
                 tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;

@@ -10,7 +10,7 @@ use super::*;
 
 fn findings_of(status: &Status) -> Vec<v1::Finding> {
     let details = pb::Status::decode(status.details()).unwrap();
-    let url = format!("type.googleapis.com/{}", v1::FindingList::full_name());
+    let url = format!("type.googleapis.com/{FINDINGS}");
     let list = details.details.iter().find(|detail| detail.type_url == url);
     list.map(|any| v1::FindingList::decode(any.value.as_slice()).unwrap().findings).unwrap_or_default()
 }

@@ -36,7 +36,7 @@ pub(super) async fn open(
     // Watched before the store is read, so that no change falls between.
     let cell = hub.board.watch(gateway);
     let fence = Fence { boot: hello.boot, counter: hello.session_counter };
-    let outcome = operations::attach_gateway(&hub.context, gateway, AttachFacts::from(&hello)).await?;
+    let outcome = operations::attach_gateway(&hub.context, gateway, facts(&hello)).await?;
     let seat = hub.sessions.enter(gateway)?;
     if let Some(desired) = outcome.desired {
         hub.board.fill(gateway, desired);
@@ -79,12 +79,24 @@ pub(super) async fn open(
     Ok(session)
 }
 
+fn facts(hello: &HelloMessage) -> AttachFacts {
+    AttachFacts {
+        boot: hello.boot,
+        session_counter: hello.session_counter,
+        labels: hello.labels.clone(),
+        agent_version: hello.agent_version.clone(),
+        pinned: hello.pinned,
+    }
+}
+
 async fn read_hello(hub: &Hub, inbound: &mut Streaming<v1::FromAgent>) -> Result<HelloMessage, End> {
     let patience = hub.timings.hello;
     let first = timeout(patience, inbound.message()).await.map_err(|_| CallError::NoHello(patience))?;
     let message = first.map_err(|failed| hung_up_or(&failed))?.ok_or(End::Quiet)?;
     match message.message {
-        Some(from_agent::Message::Hello(hello)) => Ok(HelloMessage::try_from(hello).map_err(CallError::from)?),
+        Some(from_agent::Message::Hello(hello)) => {
+            Ok(HelloMessage::try_from(hello).map_err(CallError::from)?)
+        }
         Some(from_agent::Message::Report(_) | from_agent::Message::Heartbeat(_)) | None => {
             Err(CallError::FirstNotHello.into())
         }
