@@ -269,7 +269,14 @@ async fn apply_first(
     match live.snapshot() {
         None => Err(refused),
         Some(policy) => {
-            tracing::error!(version = %policy.version, digest = %policy.digest, "serving the last good policy: {refused}");
+            tracing::error!(
+                version = %policy.version,
+                digest = %policy.digest,
+                "the policy file is refused, serving what is on disk"
+            );
+            for line in refused.to_string().lines() {
+                tracing::error!("{line}");
+            }
             Ok(())
         }
     }
@@ -291,11 +298,11 @@ async fn reload_on_hangup(
             tracing::info!("SIGHUP: nothing to read again, packs come from the control plane");
             continue;
         };
-        match reload(path, &handle).await {
-            Ok(_) => {}
-            Err(error) => {
-                let version = live.snapshot().map(|policy| policy.version.to_string());
-                tracing::error!(version, "reload failed, the old policy serves on: {error}");
+        if let Err(error) = reload(path, &handle).await {
+            let version = live.snapshot().map(|policy| policy.version.to_string());
+            tracing::error!(version, "reload failed, the old policy serves on");
+            for line in error.to_string().lines() {
+                tracing::error!("{line}");
             }
         }
     }

@@ -1,1 +1,139 @@
-//! Which keys a pack may name.
+//! Which keys a pack may name, and what is said when one is not there.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use policy_config::PolicyDocument;
+use policy_config::schema::TargetId;
+
+use super::*;
+
+const CANARY: &str = "sk-canary-value";
+
+fn config(reference: &str) -> PolicyConfig {
+    let source = format!(
+        "pack: {{name: p, version: 1.0.0, enabled: true}}\n\
+         providers:\n  targets:\n    - {{id: t, provider: openai-compatible, model: m, \
+         base_url: \"http://127.0.0.1:1\", secret_key_ref: {reference}}}\n\
+         policies: {{chain: [audit-logger]}}\npolicy: {{audit-logger: {{}}}}\n"
+    );
+    let (config, report) = PolicyDocument::new(source).parse();
+    config.unwrap_or_else(|| panic!("{report:?}"))
+}
+
+fn rules(dir: &Path, environment: &[(&str, &str)]) -> SecretRules {
+    fs::create_dir_all(dir.join("secrets")).unwrap();
+    SecretRules {
+        env_file: None,
+        environment: Environment::fixed(environment.iter().copied()),
+        globs: vec![SecretGlob::new("*_API_KEY").unwrap()],
+        dir: dir.join("secrets"),
+    }
+}
+
+/// The key of the one target, or what is said about it.
+fn resolve(rules: &SecretRules, reference: &str) -> Result<String, String> {
+    let resolved = rules.resolve(&config(reference));
+    match resolved.secrets.get(&TargetId("t".to_owned())) {
+        Some(secret) => Ok(secret.expose().to_owned()),
+        None => {
+            let reason = refusal(resolved.missing);
+            assert_eq!(reason.stage, Stage::Secrets);
+            assert!(!format!("{reason:?}").contains(CANARY), "a value leaked: {reason:?}");
+            Err(reason.reason)
+        }
+    }
+}
+
+fn env_file(dir: &Path, text: &str, mode: u32) -> std::path::PathBuf {
+    let path = dir.join("keys.env");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+#[test]
+fn the_env_file_goes_before_the_environment_and_is_read_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rules = rules(dir.path(), &[("A_API_KEY", "from-process")]);
+    assert_eq!(resolve(&rules, "{env: A_API_KEY}").as_deref(), Ok("from-process"));
+    rules.env_file = Some(env_file(dir.path(), "# keys\n\nexport A_API_KEY='from file'\n", 0o600));
+    assert_eq!(resolve(&rules, "{env: A_API_KEY}").as_deref(), Ok("from file"));
+    env_file(dir.path(), "A_API_KEY=changed\r\nA_API_KEY=last\n", 0o600);
+    assert_eq!(resolve(&rules, "{env: A_API_KEY}").as_deref(), Ok("last"));
+}
+
+#[test]
+fn an_env_file_that_others_may_read_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rules = rules(dir.path(), &[("A_API_KEY", CANARY)]);
+    for mode in [0o644, 0o640, 0o400, 0o700] {
+        rules.env_file = Some(env_file(dir.path(), &format!("A_API_KEY={CANARY}"), mode));
+        let problem = resolve(&rules, "{env: A_API_KEY}").unwrap_err();
+        assert!(problem.contains("chmod 600") && problem.contains("keys.env"), "{problem}");
+    }
+    rules.env_file = Some(env_file(dir.path(), &format!("ok=1\n{CANARY}\n"), 0o600));
+    let problem = resolve(&rules, "{env: A_API_KEY}").unwrap_err();
+    assert!(problem.contains("line 2"), "{problem}");
+}
+
+#[test]
+fn a_pack_names_only_what_the_operator_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rules = rules(dir.path(), &[("HOME", CANARY), ("API_KEY", CANARY), ("X_API_KEY", "x")]);
+    assert_eq!(resolve(&rules, "{env: X_API_KEY}").as_deref(), Ok("x"));
+    for name in ["HOME", "API_KEY"] {
+        let problem = resolve(&rules, &format!("{{env: {name}}}")).unwrap_err();
+        assert!(problem.contains(name) && problem.contains("*_API_KEY"), "{problem}");
+    }
+    rules.globs.push(SecretGlob::new("API_*").unwrap());
+    assert_eq!(resolve(&rules, "{env: API_KEY}").as_deref(), Ok(CANARY));
+}
+
+#[test]
+fn a_missing_empty_or_unsendable_key_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = rules(dir.path(), &[("EMPTY_API_KEY", "\n"), ("BAD_API_KEY", "a\nb")]);
+    for (name, says) in [
+        ("GONE_API_KEY", "is not set on this gateway's host"),
+        ("EMPTY_API_KEY", "is empty"),
+        ("BAD_API_KEY", "no header can carry"),
+    ] {
+        let problem = resolve(&rules, &format!("{{env: {name}}}")).unwrap_err();
+        assert!(problem.contains(name) && problem.contains(says), "{problem}");
+    }
+}
+
+#[test]
+fn a_file_is_a_plain_name_beneath_secrets_and_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = rules(dir.path(), &[]);
+    fs::write(dir.path().join("outside"), CANARY).unwrap();
+    fs::write(dir.path().join("secrets/key"), "sk-file\n").unwrap();
+    fs::create_dir(dir.path().join("secrets/dir")).unwrap();
+    symlink(dir.path().join("outside"), dir.path().join("secrets/link")).unwrap();
+    fs::write(dir.path().join("secrets/huge"), vec![b'a'; 20_000]).unwrap();
+    nix::unistd::mkfifo(&dir.path().join("secrets/fifo"), Mode::S_IRUSR).unwrap();
+
+    assert_eq!(rules.from_file("key").as_deref(), Ok("sk-file\n"));
+    assert_eq!(resolve(&rules, "{file: key}").as_deref(), Ok("sk-file"));
+    for (name, says) in [
+        ("gone", "no file gone"),
+        ("link", "symbolic link"),
+        ("dir", "not a regular file"),
+        ("fifo", "not a regular file"),
+        ("huge", "more than"),
+        ("../outside", "plain file name"),
+        (".", "plain file name"),
+        ("", "plain file name"),
+        ("a\0b", "plain file name"),
+    ] {
+        let problem = rules.from_file(name).unwrap_err();
+        assert!(problem.contains(says), "{name:?}: {problem}");
+    }
+    // The directory itself may not be led away either.
+    fs::rename(dir.path().join("secrets"), dir.path().join("moved")).unwrap();
+    symlink(dir.path().join("moved"), dir.path().join("secrets")).unwrap();
+    assert!(rules.from_file("key").is_err());
+}
