@@ -3,7 +3,9 @@
 
 #![forbid(unsafe_code)]
 
-pub mod postgres;
 pub mod eventually;
+pub mod fleet;
 pub mod http;
 pub mod kt;
+pub mod plane;
+pub mod postgres;

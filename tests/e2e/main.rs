@@ -1,0 +1,11 @@
+//! The whole fleet in one process: a control plane on a real Postgres, gateways with real sockets, a provider.
+#![cfg(test)]
+
+mod boots_from_disk;
+mod history_cursor;
+mod in_flight_requests;
+mod nack;
+mod push_to_fleet;
+mod reconnect;
+mod swaps_under_load;
+mod two_publishers;

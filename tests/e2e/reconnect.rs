@@ -1,0 +1,53 @@
+//! The control plane goes and comes back: gateways serve on, find it again and miss nothing.
+
+use proto::v1;
+use tests::fleet::{FLEET, Fleet};
+use tests::http::chat;
+
+const CHAIN: &str = "prompt-injection, audit-logger";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gateways_resume_after_the_control_plane_restarted() {
+    let mut fleet = Fleet::start(&["edge-1", "edge-2"]).await;
+    let first = fleet.plane.push(FLEET, &fleet.provider.pack("0.1.0", CHAIN)).await;
+    fleet.until_ended(&first.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
+    let generation = fleet.plane.gateway(FLEET, "edge-1").await.desired.unwrap().generation;
+
+    fleet.plane.stop().await;
+    let alone = fleet.http.post(&fleet.chat_url("edge-1"), &chat("hello")).await.unwrap();
+    assert_eq!((alone.status.as_u16(), alone.version()), (200, Some("0.1.0")));
+
+    fleet.plane.start_again().await;
+    for name in ["edge-1", "edge-2"] {
+        fleet.until_online(name).await;
+    }
+    // In sync already: nothing was assigned and nothing activated again.
+    let resumed = fleet.plane.gateway(FLEET, "edge-1").await;
+    assert_eq!(resumed.desired.unwrap().generation, generation);
+    assert!(resumed.in_sync);
+
+    let second = fleet.plane.push(FLEET, &fleet.provider.pack("0.2.0", CHAIN)).await;
+    let rollout = fleet.until_ended(&second.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
+    assert_eq!(rollout.counts.unwrap().active, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_was_away_catches_up() {
+    let mut fleet = Fleet::start(&["edge-1", "edge-2"]).await;
+    let first = fleet.plane.push(FLEET, &fleet.provider.pack("0.1.0", CHAIN)).await;
+    fleet.until_ended(&first.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
+    fleet.stop_gateway("edge-2").await;
+    tests::eventually::eventually("edge-2 is known to be away", tests::plane::PATIENCE, async || {
+        let gateway = fleet.plane.gateway(FLEET, "edge-2").await;
+        if gateway.liveness() == v1::Liveness::Online { Err(gateway.last_seen) } else { Ok(()) }
+    })
+    .await;
+
+    let second = fleet.plane.push(FLEET, &fleet.provider.pack("0.2.0", CHAIN)).await;
+    let rollout = fleet.until_ended(&second.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
+    let counts = rollout.counts.unwrap();
+    assert_eq!((counts.active, counts.offline, counts.total), (1, 1, 2));
+
+    fleet.start_gateway("edge-2").await;
+    fleet.until_serves("edge-2", "0.2.0").await;
+}
