@@ -28,6 +28,12 @@ pub(crate) enum Exit {
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     exit: Exit,
+    /// Boxed: a failure travels through every result, and is rare.
+    told: Box<Told>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Told {
     /// Stable word for scripts, such as `not_found`.
     code: String,
     /// What, where and why; a sentence without a final full stop.
@@ -62,15 +68,8 @@ impl Exit {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            code: code.to_owned(),
-            message: message.into(),
-            field: None,
-            hint: None,
-            findings: Vec::new(),
-            report: None,
-        }
+        let told = Told { code: code.to_owned(), message: message.into(), ..Told::default() };
+        Self { exit, told: Box::new(told) }
     }
 
     /// Bad input: `field` is the flag or argument as typed.
@@ -98,26 +97,26 @@ impl Failure {
 
     #[must_use]
     pub(crate) fn with_field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.told.field = Some(field.into());
         self
     }
 
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.told.hint = Some(hint.into());
         self
     }
 
     #[must_use]
     pub(crate) fn with_findings(mut self, findings: Vec<Finding>) -> Self {
-        self.findings = findings;
+        self.told.findings = findings;
         self
     }
 
     /// `report` is printed above the error for people; `--json` has the findings instead.
     #[must_use]
     pub(crate) fn with_report(mut self, report: String) -> Self {
-        self.report = Some(report);
+        self.told.report = Some(report);
         self
     }
 
@@ -126,27 +125,27 @@ impl Failure {
     }
 
     pub(crate) fn code(&self) -> &str {
-        &self.code
+        &self.told.code
     }
 
     pub(crate) fn message(&self) -> &str {
-        &self.message
+        &self.told.message
     }
 
     pub(crate) fn field(&self) -> Option<&str> {
-        self.field.as_deref()
+        self.told.field.as_deref()
     }
 
     pub(crate) fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.told.hint.as_deref()
     }
 
     pub(crate) fn findings(&self) -> &[Finding] {
-        &self.findings
+        &self.told.findings
     }
 
     pub(crate) fn report(&self) -> Option<&str> {
-        self.report.as_deref()
+        self.told.report.as_deref()
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn control_plane_url(flag: Option<&str>) -> Result<(String, Uri), Fai
         return Err(Failure::usage("--control-plane", "the control plane URL holds a user name or password")
             .with_hint("kt proves itself with KT_TOKEN_FILE"));
     }
-    if uri.path().trim_matches('/') != "" || uri.query().is_some() {
+    if !uri.path().trim_matches('/').is_empty() || uri.query().is_some() {
         return Err(bad("it has a path or a query"));
     }
     match uri.scheme_str() {

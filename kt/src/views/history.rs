@@ -96,8 +96,5 @@ fn value(wire: &prost_types::Value) -> Value {
 /// The wire has floats only; a whole number reads as one.
 fn number(number: f64) -> Value {
     let whole = format!("{number:.0}").parse::<i64>().ok().filter(|_| number.fract() == 0.0);
-    whole.map_or_else(
-        || Number::from_f64(number).map_or(Value::Null, Value::Number),
-        |whole| Value::from(whole),
-    )
+    whole.map_or_else(|| Number::from_f64(number).map_or(Value::Null, Value::Number), Value::from)
 }

@@ -6,7 +6,6 @@ use policy_config::PolicyDocument;
 use proto::v1;
 use service_kit::backoff::Backoff;
 use tokio::time::sleep;
-use tonic::Status;
 
 use crate::cli::central::PushArgs;
 use crate::client::{Client, ask, may_repeat};
@@ -29,8 +28,7 @@ pub(crate) async fn run(args: &PushArgs, printer: &Printer) -> Result<Exit, Fail
     check(&source, printer)?;
     let request = request(args, &source)?;
     let client = Client::connect(&ControlPlane::resolve(&args.endpoint)?).await?;
-    let pushed =
-        push(&client, request).await.map_err(|status| drawn(client.failure(&status), &source, printer))?;
+    let pushed = push(&client, request).await.map_err(|failure| drawn(failure, &source, printer))?;
     show_pushed(&pushed, &source, printer)?;
     let Some(rollout) = pushed.rollout.clone().filter(|_| args.wait.wait) else {
         if printer.is_json() {
@@ -84,15 +82,15 @@ fn request(args: &PushArgs, source: &NamedSource) -> Result<v1::PushConfigReques
     })
 }
 
-async fn push(client: &Client, request: v1::PushConfigRequest) -> Result<v1::PushConfigResponse, Status> {
+async fn push(client: &Client, request: v1::PushConfigRequest) -> Result<v1::PushConfigResponse, Failure> {
     let mut backoff = Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(1), 0);
     for _ in 1..TRIES {
         match client.configs().push_config(ask(request.clone())).await {
             Err(status) if may_repeat(&status) => sleep(backoff.next().unwrap_or_default()).await,
-            answer => return answer.map(tonic::Response::into_inner),
+            answer => return client.answer(answer),
         }
     }
-    client.configs().push_config(ask(request)).await.map(tonic::Response::into_inner)
+    client.answer(client.configs().push_config(ask(request)).await)
 }
 
 fn show_pushed(
