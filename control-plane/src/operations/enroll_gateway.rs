@@ -5,13 +5,13 @@ use fleet_core::history::EventKind;
 use fleet_core::ids::GatewayId;
 use fleet_core::liveness::Liveness;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::place_gateway::place_gateway;
 use super::record_refusal::{Subject, refused};
 use super::{Context, OperationError, Principal};
+use crate::credential::Credential;
 use crate::store::fleets::{fleet_lock_shared, fleet_names};
 use crate::store::gateways::{gateway_insert, gateway_lock_by_path, gateway_take_over};
 use crate::store::history::{NewEvent, event_append};
@@ -26,22 +26,11 @@ pub struct EnrollGateway {
 }
 
 /// The gateway, and its credential, which is told this once.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EnrolledGateway {
     pub id: GatewayId,
     pub path: GatewayPath,
-    pub credential: String,
-}
-
-/// What an agent's credential starts with, so that a leaked one is recognised.
-const CREDENTIAL_PREFIX: &str = "kta_";
-
-// === impl EnrolledGateway ===
-
-impl std::fmt::Debug for EnrolledGateway {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EnrolledGateway").field("id", &self.id).field("path", &self.path).finish_non_exhaustive()
-    }
+    pub credential: Credential,
 }
 
 /// Enrols a gateway. An enrolled name is taken over, with a new credential, unless it holds a live stream.
@@ -53,8 +42,8 @@ pub async fn enroll_gateway(
     principal: &Principal,
     enroll: EnrollGateway,
 ) -> Result<EnrolledGateway, OperationError> {
-    let credential = new_credential();
-    let token = TokenHash(Sha256::digest(credential.as_bytes()).into());
+    let credential = Credential::fresh().map_err(OperationError::NoRandomness)?;
+    let token = TokenHash(*credential.hash().as_bytes());
     let (actor, asked) = (principal.actor(), &enroll);
     let actor = &actor;
     let enrolled = context
@@ -119,7 +108,3 @@ async fn save(
     Ok(id)
 }
 
-/// 244 random bits.
-fn new_credential() -> String {
-    format!("{CREDENTIAL_PREFIX}{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
-}

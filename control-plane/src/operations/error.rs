@@ -30,6 +30,8 @@ pub enum OperationError {
     /// Somebody else did something in between or the key was used for another request.
     #[error("{}", .0.message)]
     Conflict(Box<Conflict>),
+    #[error("the system's random source cannot be read")]
+    NoRandomness(#[source] std::io::Error),
     #[error(transparent)]
     Store(StoreError),
 }
@@ -75,7 +77,7 @@ impl OperationError {
             Self::Precondition(precondition) => precondition.code,
             Self::Conflict(conflict) => conflict.code,
             Self::Store(StoreError::Unavailable(_)) => "unavailable",
-            Self::Store(_) => "internal",
+            Self::Store(_) | Self::NoRandomness(_) => "internal",
         }
     }
 }
@@ -95,7 +97,8 @@ impl AsStoreError for OperationError {
             | Self::Invalid { .. }
             | Self::Lint(_)
             | Self::Precondition(_)
-            | Self::Conflict(_) => None,
+            | Self::Conflict(_)
+            | Self::NoRandomness(_) => None,
         }
     }
 }

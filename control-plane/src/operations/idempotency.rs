@@ -33,16 +33,14 @@ const LONGEST_KEY: usize = 128;
 // === impl RequestKey ===
 
 impl RequestKey {
-    /// `parts` are everything in the request that matters; an empty key asks for nothing.
+    /// `parts` are everything in the request that matters.
     pub(crate) fn new(
         principal: &Principal,
-        key: &str,
+        key: Option<&str>,
         parts: &[&[u8]],
     ) -> Result<Option<Self>, OperationError> {
-        if key.is_empty() {
-            return Ok(None);
-        }
-        if key.len() > LONGEST_KEY || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        let Some(key) = key else { return Ok(None) };
+        if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
             let problem = format!("an idempotency key is 1-{LONGEST_KEY} printable ASCII characters");
             return Err(OperationError::Invalid { field: "idempotency_key", problem });
         }

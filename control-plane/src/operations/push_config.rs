@@ -27,8 +27,7 @@ pub struct PushConfig {
     pub source: Bytes,
     /// At most 1 000 characters, none of them a control character.
     pub note: String,
-    /// Empty: none.
-    pub idempotency_key: String,
+    pub idempotency_key: Option<String>,
     /// The newest revision that the caller has seen; 0: the config must not exist yet.
     pub expect_revision: Option<Revision>,
     pub allow_same_version: bool,
@@ -109,7 +108,7 @@ fn request_key(principal: &Principal, push: &PushConfig) -> Result<Option<Reques
     let rollout = push.rollout.as_ref().map(|order| format!("{order:?}")).unwrap_or_default();
     let parts: [&[u8]; 5] =
         [b"push_config", &push.source, push.note.as_bytes(), flags.as_bytes(), rollout.as_bytes()];
-    RequestKey::new(principal, &push.idempotency_key, &parts)
+    RequestKey::new(principal, push.idempotency_key.as_deref(), &parts)
 }
 
 async fn save(

@@ -39,8 +39,7 @@ pub struct StartRollout {
     pub revision: Revision,
     pub order: RolloutOrder,
     pub accept_risk: bool,
-    /// Empty: none.
-    pub idempotency_key: String,
+    pub idempotency_key: Option<String>,
 }
 
 /// Who orders, and the id that a new rollout would get.
@@ -132,7 +131,7 @@ async fn try_start(
 ) -> Result<RolloutView, OperationError> {
     let parts = [format!("{:?} {} {:?} {}", start.config, start.revision, start.order, start.accept_risk)];
     let key =
-        RequestKey::new(principal, &start.idempotency_key, &[b"start_rollout", parts.concat().as_bytes()])?;
+        RequestKey::new(principal, start.idempotency_key.as_deref(), &[b"start_rollout", parts.concat().as_bytes()])?;
     let Some((record, source)) = config_get(&context.store, &start.config, Some(start.revision)).await? else {
         return Err(OperationError::NotFound {
             what: "revision",

@@ -39,7 +39,7 @@ impl MigrateError {
 pub(super) async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut conn = pool.acquire().await.map_err(MigrateError::unreachable)?.detach();
     // A migration may take longer than any query may.
-    sqlx::query!("select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)")
+    sqlx::query!("select set_config('statement_timeout', '0', false) as a, set_config('lock_timeout', '0', false) as b")
         .fetch_one(&mut conn)
         .await
         .map_err(MigrateError::unreachable)?;
