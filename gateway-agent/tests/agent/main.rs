@@ -1,0 +1,8 @@
+//! The agent from outside: a scripted control plane on one side, its directory and its port on the other.
+
+mod activation;
+mod cold_start;
+mod enrolment;
+mod program;
+mod scripted_control_plane;
+mod support;
