@@ -109,8 +109,9 @@ impl Fleet {
 
     pub async fn until_online(&self, name: &str) {
         eventually(&format!("{name} is online"), PATIENCE, async || {
-            let gateway = self.plane.gateway(FLEET, name).await;
-            if gateway.liveness() == proto::v1::Liveness::Online { Ok(()) } else { Err(gateway) }
+            // It may not have enrolled yet.
+            let gateway = self.plane.find_gateway(FLEET, name).await.map_err(|status| status.to_string())?;
+            if gateway.liveness() == proto::v1::Liveness::Online { Ok(()) } else { Err(format!("{gateway:?}")) }
         })
         .await;
     }

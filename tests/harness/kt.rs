@@ -48,6 +48,11 @@ impl Kt {
         self
     }
 
+    /// What [`Kt::with`] set last.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().rev().find(|(set, _)| set == name).map(|(_, value)| value.as_str())
+    }
+
     pub fn home(&self) -> &Path {
         self.home.path()
     }

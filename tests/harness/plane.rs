@@ -163,8 +163,12 @@ impl Plane {
     }
 
     pub async fn gateway(&self, fleet: &str, name: &str) -> v1::Gateway {
+        self.find_gateway(fleet, name).await.unwrap()
+    }
+
+    pub async fn find_gateway(&self, fleet: &str, name: &str) -> Result<v1::Gateway, Status> {
         let request = v1::GetGatewayRequest { fleet: fleet.into(), name: name.into() };
-        self.gateways().get_gateway(request).await.unwrap().into_inner()
+        Ok(self.gateways().get_gateway(request).await?.into_inner())
     }
 
     pub async fn events(&self, filter: v1::EventFilter) -> Vec<v1::HistoryEvent> {
