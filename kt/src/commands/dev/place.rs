@@ -1,6 +1,6 @@
 //! Where `kt dev` plays: its directories, its addresses, and what it tells about them.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,8 +14,10 @@ use crate::printer::Printer;
 use crate::settings::state_dir;
 
 /// Everything that is decided before anything is started.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Place {
+    /// Held as long as this `kt dev` lives.
+    _lock: File,
     pub(super) data_dir: PathBuf,
     pub(super) control_plane: SocketAddr,
     pub(super) metrics: SocketAddr,
@@ -76,6 +78,8 @@ impl Place {
     pub(super) fn prepare(args: &DevArgs) -> Result<Self, Failure> {
         let data_dir = args.data_dir.clone().unwrap_or_else(default_dir);
         let data_dir = std::path::absolute(&data_dir).map_err(|error| cannot_make(&data_dir, &error))?;
+        make_dir(&data_dir)?;
+        let lock = lock(&data_dir)?;
         let mut ports = Ports::default();
         let metrics_wanted = args.metrics_listen.unwrap_or_else(|| {
             // With a control plane on any port, a second `kt dev` beside a first must not meet on this one.
@@ -98,10 +102,9 @@ impl Place {
             provider: ports.take("--provider-listen", args.provider_listen)?,
             gateways,
             data_dir,
+            _lock: lock,
         };
-        for dir in [place.data_dir.clone(), place.logs()] {
-            fs::create_dir_all(&dir).map_err(|error| cannot_make(&dir, &error))?;
-        }
+        make_dir(&place.logs())?;
         place.write_starter_pack()?;
         Ok(place)
     }
@@ -158,13 +161,13 @@ impl Place {
         self.data_dir.join("policy-config.yaml")
     }
 
-    /// Written once; from then on it is the user's.
+    /// Written with the provider's present address; once somebody changed more than that, it is theirs.
     fn write_starter_pack(&self) -> Result<(), Failure> {
         let path = self.starter_pack();
-        if path.exists() {
+        let text = STARTER_PACK.replace("BASE_URL", &format!("http://{}", self.provider));
+        if fs::read_to_string(&path).is_ok_and(|there| without_address(&there) != without_address(&text)) {
             return Ok(());
         }
-        let text = STARTER_PACK.replace("BASE_URL", &format!("http://{}", self.provider));
         fs::write(&path, text).map_err(|error| cannot_make(&path, &error))
     }
 }
@@ -227,6 +230,30 @@ impl Ports {
         let address = listener.local_addr().map_err(|error| taken(flag, wanted, &error))?;
         self.held.push(listener);
         Ok(address)
+    }
+}
+
+fn without_address(pack: &str) -> Vec<&str> {
+    pack.lines().filter(|line| !line.trim_start().starts_with("base_url:")).collect()
+}
+
+fn make_dir(dir: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(dir).map_err(|error| cannot_make(dir, &error))
+}
+
+/// Two on one directory would write each other's logs.
+fn lock(data_dir: &Path) -> Result<File, Failure> {
+    let path = data_dir.join("dev.lock");
+    let file = File::create(&path).map_err(|error| cannot_make(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            Exit::Conflict,
+            "already_running",
+            format!("another `kt dev` runs in `{}`", data_dir.display()),
+        )
+        .with_hint("end it, or choose another directory with --data-dir")),
+        Err(TryLockError::Error(error)) => Err(cannot_make(&path, &error)),
     }
 }
 

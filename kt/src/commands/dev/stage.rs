@@ -16,6 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
 use crate::programs;
 use crate::settings::ControlPlane;
+use crate::words::counted;
 
 /// The first start makes a database.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -62,7 +63,7 @@ impl Stage {
         let client = reach(program, place).await?;
         make_fleet(&client, &fleet).await?;
 
-        printer.talk(&format!("starting {} gateways", place.gateways.len()));
+        printer.talk(&format!("starting {}", counted(place.gateways.len(), "gateway")));
         for (name, address) in &place.gateways {
             let log = place.logs().join(format!("{name}.log"));
             let script = Script { name: &format!("gateway {name}"), program: &gateway, log };
