@@ -49,10 +49,10 @@ impl SecretRules {
             let Some(reference) = &target.secret_key_ref else { continue };
             let found = match reference {
                 SecretKeyRef::Env(name) => match &env_file {
-                    Ok(env_file) => self.from_env(name, env_file.as_ref()),
+                    Ok(env_file) => self.in_env(name, env_file.as_ref()),
                     Err(error) => Err(format!("the env file cannot be used: {error}")),
                 },
-                SecretKeyRef::File(name) => self.from_file(name),
+                SecretKeyRef::File(name) => self.in_file(name),
             };
             match found.and_then(|value| checked(reference, value)) {
                 Ok(secret) => resolved.secrets.insert(target.id.clone(), secret),
@@ -63,7 +63,7 @@ impl SecretRules {
     }
 
     /// The env file first, then the process environment; only names the operator opened.
-    fn from_env(&self, name: &str, env_file: Option<&EnvFile>) -> Result<String, String> {
+    fn in_env(&self, name: &str, env_file: Option<&EnvFile>) -> Result<String, String> {
         if !self.globs.iter().any(|glob| glob.matches(name)) {
             let globs: Vec<&str> = self.globs.iter().map(SecretGlob::as_str).collect();
             return Err(format!(
@@ -83,7 +83,7 @@ impl SecretRules {
     }
 
     /// Every step is relative to the opened directory, so no link leads out of it.
-    fn from_file(&self, name: &str) -> Result<String, String> {
+    fn in_file(&self, name: &str) -> Result<String, String> {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
             return Err(format!("`{}` is not a plain file name", name.escape_debug()));
         }

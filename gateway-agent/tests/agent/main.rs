@@ -1,5 +1,7 @@
 //! The agent from outside: a scripted control plane on one side, its directory and its port on the other.
 
+#![cfg(test)]
+
 mod activation;
 mod cold_start;
 mod enrolment;

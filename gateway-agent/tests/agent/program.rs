@@ -1,11 +1,11 @@
 //! The program as it is started: exit codes, SIGHUP, SIGTERM, what it leaves in its directory.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,27 +22,35 @@ fn command(home: &TempDir, arguments: &[&str]) -> Command {
 }
 
 /// A gateway process that is killed with its test.
-struct Program(Child);
+struct Program {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
 
 impl Program {
     fn start(home: &TempDir, arguments: &[&str]) -> Self {
-        Self(command(home, arguments).spawn().unwrap())
+        Self::spawn(command(home, arguments))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log }
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
     /// Waits for a line of the log that holds this.
     fn until_log(&mut self, wanted: &str) {
-        let log = self.0.stderr.as_mut().unwrap();
         let mut seen = String::new();
-        // Byte by byte: a buffer would swallow what the next call waits for.
-        for byte in log.bytes() {
-            seen.push(char::from(byte.unwrap()));
-            if seen.ends_with('\n') && seen.lines().last().is_some_and(|line| line.contains(wanted)) {
+        let mut line = String::new();
+        while self.log.read_line(&mut line).unwrap() > 0 {
+            if line.contains(wanted) {
                 return;
             }
+            seen.push_str(&std::mem::take(&mut line));
         }
         panic!("the log ended without {wanted:?}:\n{seen}");
     }
@@ -50,8 +58,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -104,7 +112,7 @@ fn it_serves_a_file_reads_it_again_and_drains() {
 
     let told = description(&home);
     assert_eq!((told["name"].as_str(), told["source"].as_str()), (Some("default"), Some("local")));
-    assert_eq!(told["pid"].as_u64(), Some(program.0.id().into()));
+    assert_eq!(told["pid"].as_u64(), Some(program.child.id().into()));
     let address = told["listen"].as_str().unwrap().to_owned();
     let models = head(&address, "/v1/models");
     assert!(models.starts_with("HTTP/1.1 200") && models.contains("x-kt-config-version: 0.1.0"), "{models}");
@@ -121,7 +129,7 @@ fn it_serves_a_file_reads_it_again_and_drains() {
 
     program.signal(Signal::SIGTERM);
     program.until_log("stopped");
-    assert_eq!(program.0.wait().unwrap().code(), Some(0));
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
     let instance = home.path().join("kt/gateways/default");
     for (path, mode) in [("", 0o700), ("packs", 0o700), ("standing.json", 0o600), ("instance.json", 0o600)] {
         let found = fs::metadata(instance.join(path)).unwrap().permissions().mode() & 0o777;
@@ -159,7 +167,7 @@ async fn a_managed_gateway_is_unready_and_answers_503_until_its_first_pack() {
         &["--fleet", "prod", "--control-plane", "http://127.0.0.1:9", "--listen", "127.0.0.1:0"],
     );
     command.env("KT_TOKEN_FILE", home.path().join(token));
-    let mut program = Program(command.spawn().unwrap());
+    let mut program = Program::spawn(command);
     program.until_log("serving listen=");
     let told = description(&home);
     assert_eq!((told["source"].as_str(), told["fleet"].as_str()), (Some("control-plane"), Some("prod")));
@@ -173,5 +181,5 @@ async fn a_managed_gateway_is_unready_and_answers_503_until_its_first_pack() {
     program.signal(Signal::SIGHUP);
     program.until_log("packs come from the control plane");
     program.signal(Signal::SIGINT);
-    assert_eq!(program.0.wait().unwrap().code(), Some(0));
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
 }

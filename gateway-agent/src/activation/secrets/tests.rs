@@ -116,7 +116,7 @@ fn a_file_is_a_plain_name_beneath_secrets_and_no_link() {
     fs::write(dir.path().join("secrets/huge"), vec![b'a'; 20_000]).unwrap();
     nix::unistd::mkfifo(&dir.path().join("secrets/fifo"), Mode::S_IRUSR).unwrap();
 
-    assert_eq!(rules.from_file("key").as_deref(), Ok("sk-file\n"));
+    assert_eq!(rules.in_file("key").as_deref(), Ok("sk-file\n"));
     assert_eq!(resolve(&rules, "{file: key}").as_deref(), Ok("sk-file"));
     for (name, says) in [
         ("gone", "no file gone"),
@@ -129,11 +129,11 @@ fn a_file_is_a_plain_name_beneath_secrets_and_no_link() {
         ("", "plain file name"),
         ("a\0b", "plain file name"),
     ] {
-        let problem = rules.from_file(name).unwrap_err();
+        let problem = rules.in_file(name).unwrap_err();
         assert!(problem.contains(says), "{name:?}: {problem}");
     }
     // The directory itself may not be led away either.
     fs::rename(dir.path().join("secrets"), dir.path().join("moved")).unwrap();
     symlink(dir.path().join("moved"), dir.path().join("secrets")).unwrap();
-    assert!(rules.from_file("key").is_err());
+    assert!(rules.in_file("key").is_err());
 }
