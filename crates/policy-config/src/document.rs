@@ -2,6 +2,7 @@
 //!
 //! Limits are checked before and while the tree is built, so hostile input costs no more than a look.
 
+mod locate;
 mod source;
 mod syntax;
 
