@@ -5,6 +5,9 @@ use policy_config::lint::{lint_change, lint_growth};
 use policy_config::{Finding, LintReport, PolicyConfig, PolicyDocument};
 use policy_engine::{Engine, Secrets};
 
+/// No risk, and a rule of its own: the store knows every version, not only the one before.
+const VERSION_NOT_BUMPED: &str = "R005";
+
 /// Bytes that may be stored.
 #[derive(Debug, Clone)]
 pub struct AdmittedConfig {
@@ -34,7 +37,8 @@ pub fn risks(old_source: &[u8], new: &AdmittedConfig) -> Vec<Finding> {
     let old = PolicyDocument::new(old_source);
     let mut findings = lint_growth(old_source.len(), new.document.source().len()).findings;
     if let (Some(old), _) = old.parse() {
-        findings.extend(lint_change(&old, &new.config).findings);
+        let changes = lint_change(&old, &new.config).findings;
+        findings.extend(changes.into_iter().filter(|finding| finding.code != VERSION_NOT_BUMPED));
     }
     findings
 }

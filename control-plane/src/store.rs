@@ -19,8 +19,8 @@ pub mod history;
 pub mod migrate;
 pub mod placing;
 pub mod presence;
-pub mod rollouts;
 pub mod rollout_reads;
+pub mod rollouts;
 pub mod tokens;
 pub mod tx;
 pub mod wakeup;
@@ -78,7 +78,8 @@ impl StoreOptions {
 
     /// A server by the directory of its unix socket.
     pub fn of_socket(dir: &Path, user: &str, max_connections: u32) -> Self {
-        let connect = PgConnectOptions::new_without_pgpass().socket(dir).username(user).database(PRIVATE_DATABASE);
+        let connect =
+            PgConnectOptions::new_without_pgpass().socket(dir).username(user).database(PRIVATE_DATABASE);
         Self { connect, max_connections }
     }
 }

@@ -107,4 +107,3 @@ async fn save(
     event_append(conn, &[event]).await?;
     Ok(id)
 }
-

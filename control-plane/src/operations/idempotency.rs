@@ -40,7 +40,8 @@ impl RequestKey {
         parts: &[&[u8]],
     ) -> Result<Option<Self>, OperationError> {
         let Some(key) = key else { return Ok(None) };
-        if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+        {
             let problem = format!("an idempotency key is 1-{LONGEST_KEY} printable ASCII characters");
             return Err(OperationError::Invalid { field: "idempotency_key", problem });
         }

@@ -12,6 +12,7 @@ use super::record_refusal::{Subject, refused};
 use super::start_rollout::{Plan, RolloutOrder, check_risk, plan_rollout, rollout_view};
 use super::{Context, OperationError, Precondition, Principal};
 use crate::admission::{AdmittedConfig, admit};
+use crate::store::StoreError;
 use crate::store::configs::{
     KnownRevisions, NewRevision, config_lock, revision_find, revision_get, revision_insert,
 };
@@ -19,7 +20,6 @@ use crate::store::history::{NewEvent, event_append};
 use crate::store::rollout_reads::RolloutView;
 use crate::store::tx::Tx;
 use crate::store::wakeup::notify;
-use crate::store::StoreError;
 
 /// Bytes to store, and where to roll them out.
 #[derive(Debug, Clone)]
@@ -97,7 +97,8 @@ pub async fn push_config(
 /// What can be said without the database.
 fn check(push: &PushConfig) -> Result<AdmittedConfig, OperationError> {
     if push.note.chars().count() > LONGEST_NOTE || push.note.chars().any(char::is_control) {
-        let problem = format!("a note is at most {LONGEST_NOTE} characters, none of them a control character");
+        let problem =
+            format!("a note is at most {LONGEST_NOTE} characters, none of them a control character");
         return Err(OperationError::Invalid { field: "note", problem });
     }
     admit(&push.source).map_err(OperationError::Lint)
@@ -153,7 +154,16 @@ async fn save(
     }
     let planned = match &push.rollout {
         Some(order) => Some(
-            plan_rollout(&mut tx, &plan, order, &version, head.filter(|_| created), admitted, push.accept_risk).await?,
+            plan_rollout(
+                &mut tx,
+                &plan,
+                order,
+                &version,
+                head.filter(|_| created),
+                admitted,
+                push.accept_risk,
+            )
+            .await?,
         ),
         None => None,
     };
@@ -196,7 +206,10 @@ fn decide(
     {
         return Err(OperationError::Precondition(Box::new(Precondition {
             code: "version_reused",
-            message: format!("version {} of `{}` is revision {other} with other bytes", pack.version, pack.name),
+            message: format!(
+                "version {} of `{}` is revision {other} with other bytes",
+                pack.version, pack.name
+            ),
             hint: "raise `pack.version`, or pass --allow-same-version".to_owned(),
             expected: Some("a new version".to_owned()),
             found: Some(pack.version.to_string()),

@@ -8,7 +8,9 @@ use fleet_core::ids::{BootId, GatewayId};
 
 use super::{Context, SELF};
 use crate::store::StoreError;
-use crate::store::presence::{gateway_find_again, gateway_lose, gateway_tell, presence_write, without_waiting_for_disk};
+use crate::store::presence::{
+    gateway_find_again, gateway_lose, gateway_tell, presence_write, without_waiting_for_disk,
+};
 
 /// What this replica knows of one gateway's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

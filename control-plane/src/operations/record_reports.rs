@@ -84,7 +84,8 @@ pub async fn record_reports(
     records: Vec<ReportRecord>,
 ) -> Result<Vec<Confirmed>, StoreError> {
     let lineage = context.store.lineage();
-    let said: Vec<Said<'_>> = records.iter().filter(|record| record.lineage == lineage).flat_map(said).collect();
+    let said: Vec<Said<'_>> =
+        records.iter().filter(|record| record.lineage == lineage).flat_map(said).collect();
     let observed = observed(&records, lineage);
     let changed = if said.is_empty() && observed.is_empty() {
         false
@@ -93,8 +94,10 @@ pub async fn record_reports(
         context
             .store
             .in_tx("record_reports", async |mut tx| {
-                let keys: Vec<_> =
-                    said.iter().map(|said| ActivationKey::new(said.record.gateway, said.generation)).collect();
+                let keys: Vec<_> = said
+                    .iter()
+                    .map(|said| ActivationKey::new(said.record.gateway, said.generation))
+                    .collect();
                 let loaded = activation_load(&mut tx, &keys).await?;
                 let answers = decide(loaded, said);
                 activation_answer(&mut tx, &answers).await?;

@@ -118,7 +118,8 @@ pub async fn start_rollout(
     match try_start(context, principal, &start).await {
         Ok(view) => Ok(view),
         Err(error) => {
-            let subject = Subject { fleet: Some(&start.order.fleet), config: Some(&start.config), gateway: None };
+            let subject =
+                Subject { fleet: Some(&start.order.fleet), config: Some(&start.config), gateway: None };
             Err(refused(context, principal, "start_rollout", subject, error).await)
         }
     }
@@ -130,9 +131,13 @@ async fn try_start(
     start: &StartRollout,
 ) -> Result<RolloutView, OperationError> {
     let parts = [format!("{:?} {} {:?} {}", start.config, start.revision, start.order, start.accept_risk)];
-    let key =
-        RequestKey::new(principal, start.idempotency_key.as_deref(), &[b"start_rollout", parts.concat().as_bytes()])?;
-    let Some((record, source)) = config_get(&context.store, &start.config, Some(start.revision)).await? else {
+    let key = RequestKey::new(
+        principal,
+        start.idempotency_key.as_deref(),
+        &[b"start_rollout", parts.concat().as_bytes()],
+    )?;
+    let Some((record, source)) = config_get(&context.store, &start.config, Some(start.revision)).await?
+    else {
         return Err(OperationError::NotFound {
             what: "revision",
             name: format!("{}@{}", start.config, start.revision),
@@ -224,8 +229,14 @@ pub(crate) async fn plan_rollout(
         }
         None => None,
     };
-    let new =
-        NewRollout { id: plan.id, fleet, version, strategy: order.strategy, created_by: &plan.actor, replaced: rebinds };
+    let new = NewRollout {
+        id: plan.id,
+        fleet,
+        version,
+        strategy: order.strategy,
+        created_by: &plan.actor,
+        replaced: rebinds,
+    };
     rollout_insert(conn, new).await?;
     if binding.is_none() || rebinds.is_some() {
         fleet_bind(conn, fleet, &version.config, version.revision, StableBy::Declared).await?;

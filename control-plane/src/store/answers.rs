@@ -101,7 +101,8 @@ pub(crate) async fn activation_load(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let stage = row.stage.map(|stage| stage.parse::<Stage>()).transpose().column("activations.stage")?;
+            let stage =
+                row.stage.map(|stage| stage.parse::<Stage>()).transpose().column("activations.stage")?;
             Ok(LoadedActivation {
                 key: key(row.gateway, row.generation),
                 state: ActivationState::from_parts(&row.state, stage).column("activations.state")?,

@@ -99,10 +99,7 @@ pub(crate) async fn assign_fleet(
 }
 
 /// Sends every member back to what it had before; members that had nothing stay.
-pub(crate) async fn assign_back(
-    conn: &mut PgConnection,
-    rollout: RolloutId,
-) -> Result<Assigned, StoreError> {
+pub(crate) async fn assign_back(conn: &mut PgConnection, rollout: RolloutId) -> Result<Assigned, StoreError> {
     let change = next_change(conn).await?;
     let assigned = sqlx::query_scalar!(
         "update desired_versions d
@@ -195,7 +192,9 @@ pub(crate) async fn assign_one(
 /// The number of this transaction's changes; others that assign wait from here to its end, so that a lower number
 /// is never committed after a higher one.
 async fn next_change(conn: &mut PgConnection) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar!("update desired_head set change = change + 1 returning change").fetch_one(conn).await?)
+    Ok(sqlx::query_scalar!("update desired_head set change = change + 1 returning change")
+        .fetch_one(conn)
+        .await?)
 }
 
 /// Opens the activation of each gateway's present generation.

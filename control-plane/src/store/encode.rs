@@ -68,7 +68,8 @@ pub(crate) fn labels_to_json(labels: &Labels) -> Value {
 
 pub(crate) fn labels_from_json(value: &Value) -> Result<Labels, StoreError> {
     let object = value.as_object().column("gateways.labels")?;
-    let pairs = object.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
+    let pairs =
+        object.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
     Labels::new(pairs).column("gateways.labels")
 }
 

@@ -15,7 +15,11 @@ pub enum StoreError {
     Unavailable(#[source] sqlx::Error),
     /// What is stored cannot be read by this program.
     #[error("what is stored in {column} cannot be read")]
-    Corrupt { column: &'static str, #[source] source: Option<Box<dyn StdError + Send + Sync>> },
+    Corrupt {
+        column: &'static str,
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
     /// A bug: a statement was refused for a reason no caller can act on.
     #[error("the database refused a statement")]
     Refused(#[source] sqlx::Error),

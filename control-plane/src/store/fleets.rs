@@ -85,7 +85,11 @@ impl Row {
                 version: ConfigVersion {
                     config: config.parse().column("fleets.config")?,
                     revision: revision(stable)?,
-                    version: self.version.column("config_revisions.version")?.parse().column("fleets.stable")?,
+                    version: self
+                        .version
+                        .column("config_revisions.version")?
+                        .parse()
+                        .column("fleets.stable")?,
                     digest: digest(&self.digest.column("config_revisions.digest")?)?,
                 },
                 by: StableBy::from_word(&by)?,

@@ -12,7 +12,9 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::encode::{digest, findings_from_json, generation, labels_from_json, labels_to_json, revision, timestamp};
+use super::encode::{
+    digest, findings_from_json, generation, labels_from_json, labels_to_json, revision, timestamp,
+};
 use super::error::Column;
 use super::{Page, Store, StoreError, page};
 

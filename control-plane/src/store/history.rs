@@ -194,11 +194,7 @@ pub async fn event_list(
 }
 
 /// The newest events, at most `limit`, still oldest first. `more` tells that there are older ones.
-pub async fn event_newest(
-    store: &Store,
-    filter: &EventFilter,
-    limit: u32,
-) -> Result<EventPage, StoreError> {
+pub async fn event_newest(store: &Store, filter: &EventFilter, limit: u32) -> Result<EventPage, StoreError> {
     let head = event_head(store).await?;
     let kinds = words(filter);
     let rows = sqlx::query_as!(
@@ -257,10 +253,7 @@ pub async fn event_in_force_at(
 
 /// Appends facts in this order. The last locking statements of their transaction: whoever holds the head keeps
 /// every other writer waiting.
-pub(crate) async fn event_append(
-    conn: &mut PgConnection,
-    events: &[NewEvent<'_>],
-) -> Result<(), StoreError> {
+pub(crate) async fn event_append(conn: &mut PgConnection, events: &[NewEvent<'_>]) -> Result<(), StoreError> {
     let Ok(number_of_events) = i64::try_from(events.len()) else { return Ok(()) };
     if number_of_events == 0 {
         return Ok(());

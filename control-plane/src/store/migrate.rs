@@ -39,10 +39,12 @@ impl MigrateError {
 pub(super) async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut conn = pool.acquire().await.map_err(MigrateError::unreachable)?.detach();
     // A migration may take longer than any query may.
-    sqlx::query!("select set_config('statement_timeout', '0', false) as a, set_config('lock_timeout', '0', false) as b")
-        .fetch_one(&mut conn)
-        .await
-        .map_err(MigrateError::unreachable)?;
+    sqlx::query!(
+        "select set_config('statement_timeout', '0', false) as a, set_config('lock_timeout', '0', false) as b"
+    )
+    .fetch_one(&mut conn)
+    .await
+    .map_err(MigrateError::unreachable)?;
     MIGRATOR.run(&mut conn).await.map_err(|error| match error {
         SqlxMigrateError::VersionMissing(version) => MigrateError::SchemaTooNew { version },
         SqlxMigrateError::VersionMismatch(version) => MigrateError::SchemaDiffers { version },
@@ -66,7 +68,10 @@ pub(super) async fn check_server(pool: &PgPool) -> Result<(), MigrateError> {
     }
     for (setting, value) in [("fsync", &server.fsync), ("full_page_writes", &server.full_page_writes)] {
         if value == "off" {
-            tracing::warn!(setting, "PostgreSQL runs with {setting}=off: a crash may lose confirmed versions");
+            tracing::warn!(
+                setting,
+                "PostgreSQL runs with {setting}=off: a crash may lose confirmed versions"
+            );
         }
     }
     Ok(())

@@ -68,7 +68,8 @@ pub(crate) async fn gateway_load(
     };
     let assignment = match (row.config, row.revision, row.generation, row.digest, row.state) {
         (Some(config), Some(number), Some(ordinal), Some(bytes), Some(state)) => {
-            let stage = row.stage.map(|stage| stage.parse::<Stage>()).transpose().column("activations.stage")?;
+            let stage =
+                row.stage.map(|stage| stage.parse::<Stage>()).transpose().column("activations.stage")?;
             let desired = DesiredVersion {
                 revision: revision(number)?,
                 generation: generation(ordinal)?,
@@ -83,7 +84,8 @@ pub(crate) async fn gateway_load(
                 }),
                 _ => None,
             };
-            let rollout = row.rollout_state.map(|state| RolloutState::from_word(&state).column("rollouts.state"));
+            let rollout =
+                row.rollout_state.map(|state| RolloutState::from_word(&state).column("rollouts.state"));
             Some(Told {
                 config: config.parse().column("desired_versions.config")?,
                 desired,

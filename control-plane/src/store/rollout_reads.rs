@@ -196,9 +196,10 @@ async fn waiting_on(store: &Store, input: &StepInput) -> Result<Vec<String>, Sto
 }
 
 async fn waves(store: &Store, id: RolloutId) -> Result<Vec<WaveView>, StoreError> {
-    let rows = sqlx::query!("select index, state, targets from waves where rollout = $1 order by index", id.0)
-        .fetch_all(store.pool())
-        .await?;
+    let rows =
+        sqlx::query!("select index, state, targets from waves where rollout = $1 order by index", id.0)
+            .fetch_all(store.pool())
+            .await?;
     Ok(rows
         .into_iter()
         .map(|row| WaveView {

@@ -94,15 +94,16 @@ struct Row {
 
 impl Row {
     fn input(self) -> Result<StepInput, StoreError> {
-        let replaced = match (self.replaced_config, self.replaced_revision, self.replaced_by, self.replaced_at) {
-            (Some(config), Some(stable), Some(by), Some(at)) => Some(Binding {
-                config: config.parse().column("rollouts.replaced_config")?,
-                stable: revision(stable)?,
-                by: StableBy::from_word(&by)?,
-                at,
-            }),
-            _ => None,
-        };
+        let replaced =
+            match (self.replaced_config, self.replaced_revision, self.replaced_by, self.replaced_at) {
+                (Some(config), Some(stable), Some(by), Some(at)) => Some(Binding {
+                    config: config.parse().column("rollouts.replaced_config")?,
+                    stable: revision(stable)?,
+                    by: StableBy::from_word(&by)?,
+                    at,
+                }),
+                _ => None,
+            };
         Ok(StepInput {
             id: RolloutId(self.id),
             fleet: self.fleet.parse().column("rollouts.fleet")?,

@@ -72,7 +72,8 @@ pub(crate) async fn notify(conn: &mut PgConnection) -> Result<(), StoreError> {
 
 /// Turns NOTIFY into [`Wake`] until the drain begins.
 pub async fn listen(store: Store, wake: Wake, drain: DrainWatcher) {
-    let mut pauses = Backoff::full_jitter(Duration::from_millis(100), Duration::from_secs(5), fastrand::u64(..));
+    let mut pauses =
+        Backoff::full_jitter(Duration::from_millis(100), Duration::from_secs(5), fastrand::u64(..));
     loop {
         let heard = tokio::select! {
             () = drain.signaled() => return,
