@@ -393,3 +393,6 @@ fn log_refusal(digest: ConfigDigest, generation: Option<Generation>, reason: &Na
 fn millis(span: Duration) -> f64 {
     (span.as_secs_f64() * 1e6).round() / 1e3
 }
+
+#[cfg(test)]
+mod tests;

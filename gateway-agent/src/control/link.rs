@@ -28,8 +28,8 @@ pub struct Link {
     /// Of this process; with the boot id it fences older streams.
     session_counter: u64,
     backoff: Backoff,
-    /// Failures since the link was last up; only the first is worth an operator's attention.
-    failures: u64,
+    /// What went wrong last; told once, and again only when it is something else.
+    told: Option<String>,
 }
 
 /// A refusal that ends a gateway which has nothing to serve and never belonged to this fleet.
@@ -83,7 +83,7 @@ impl Link {
             rejected: false,
             session_counter: 0,
             backoff: Backoff::full_jitter(FIRST_WAIT, LONGEST_WAIT, fastrand::u64(..)),
-            failures: 0,
+            told: None,
         }
     }
 
@@ -167,7 +167,7 @@ impl Link {
                     reason,
                     "the control plane asked to reconnect"
                 );
-                self.failures = 0;
+                self.told = None;
                 // Never at once: a control plane that sends everybody away would be called in a tight loop.
                 let apart = FIRST_WAIT.mul_f64(1.0 + fastrand::f64());
                 return Ok(Some(retry_after.min(LONGEST_RETRY_AFTER) + apart));
@@ -178,7 +178,7 @@ impl Link {
             }
             Try::Exchanged(Ended::Lost { problem, welcomed_at }) => {
                 if let Some(welcomed_at) = welcomed_at {
-                    self.failures = 0;
+                    self.told = None;
                     if welcomed_at.elapsed() >= STABLE {
                         self.backoff.reset();
                     }
@@ -186,13 +186,13 @@ impl Link {
                 problem
             }
         };
-        self.failures += 1;
         let wait = self.backoff.next().unwrap_or(LONGEST_WAIT);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        if self.failures == 1 {
-            tracing::warn!(wait_ms, "link down, trying again: {problem}");
+        if self.told.as_ref() == Some(&problem) {
+            tracing::debug!(wait_ms, "link still down: {problem}");
         } else {
-            tracing::debug!(wait_ms, failures = self.failures, "link still down: {problem}");
+            tracing::warn!(wait_ms, "link down, trying again: {problem}");
+            self.told = Some(problem);
         }
         Ok(Some(wait))
     }
