@@ -276,8 +276,7 @@ impl Activator {
         })
         .await?;
         self.record = next;
-        let assigned = (lineage != Lineage::LOCAL).then_some(generation);
-        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest, generation: assigned }));
+        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }));
         self.target_down = !targets_down.is_empty();
         self.good_at = Some(Instant::now() + PROVING_TIME);
         tracing::info!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fleet_core::ids::{BootId, Lineage};
+use fleet_core::ids::BootId;
 use policy_config::ConfigDigest;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -78,13 +78,10 @@ impl Activator {
             });
         }
         self.record.active = Some(digest);
-        let assigned = self.record.active_pack().and_then(|pack| pack.assigned);
-        let generation =
-            assigned.filter(|(lineage, _)| *lineage != Lineage::LOCAL).map(|(_, generation)| generation);
         self.target_down = !targets_down.is_empty();
         self.good_at = Some(Instant::now() + PROVING_TIME);
         tracing::info!(%version, %digest, "policy started from disk");
-        self.swap(Arc::new(ActivePolicy { engine, version, digest, generation }));
+        self.swap(Arc::new(ActivePolicy { engine, version, digest }));
     }
 }
 

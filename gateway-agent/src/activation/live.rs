@@ -5,18 +5,15 @@
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
-use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
 use policy_config::schema::PackVersion;
 use policy_engine::Engine;
 
-/// A compiled pack and who it is.
+/// A compiled pack and who it is. For which generation it runs is the record's: an adoption changes that alone.
 pub struct ActivePolicy {
     pub engine: Engine,
     pub version: PackVersion,
     pub digest: ConfigDigest,
-    /// `None`: it came from a file on this host, not from a control plane.
-    pub generation: Option<Generation>,
 }
 
 /// What is in force now; clones share it.
