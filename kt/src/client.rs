@@ -19,6 +19,10 @@ use crate::settings::ControlPlane;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// A control plane answers a ping however busy it is; something that took the connection and says nothing is
+/// found out in the sum of the two.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the server answers at most in one message; a history page can be large.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 const PAGE: u32 = 500;
@@ -53,8 +57,8 @@ impl Client {
         bearer.set_sensitive(true);
         let channel = Endpoint::from(control_plane.uri.clone())
             .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10))
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
             .user_agent(concat!("kt/", env!("CARGO_PKG_VERSION")))
             .map_err(|_| Failure::unexpected("the name of this program cannot be sent"))?
             .connect()

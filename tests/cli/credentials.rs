@@ -89,6 +89,17 @@ fn something_else_is_there() {
 }
 
 #[test]
+fn somebody_is_there_and_says_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let began = std::time::Instant::now();
+    let said = with_token(0o600, "kt_secret\n").run(&["fleet", "list", "--control-plane", &url]);
+    assert_eq!(said.code, 5, "{said}");
+    assert!(said.stderr.contains(&url), "{said}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(12), "{:?}: {said}", began.elapsed());
+}
+
+#[test]
 fn local_checks_come_before_the_network() {
     let kt = with_token(0o600, "kt_secret\n");
     let pack = kt.file("broken.yaml", "pack: [\n");

@@ -33,6 +33,7 @@ pub(crate) fn run(args: &DevArgs, printer: &Printer) -> Result<Exit, Failure> {
 }
 
 async fn play(args: &DevArgs, printer: &Printer) -> Result<Exit, Failure> {
+    super::fleet_name("--fleet", &args.fleet)?;
     let place = Place::prepare(args)?;
     let (trigger, drain) = channel();
     let provider = place.bind_provider().await?.require_key(args.provider_key.clone());

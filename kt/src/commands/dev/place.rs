@@ -76,6 +76,9 @@ policy:
 impl Place {
     /// Makes the directories and finds a port wherever 0 was asked for.
     pub(super) fn prepare(args: &DevArgs) -> Result<Self, Failure> {
+        check_loopback("--listen", Some(args.listen))?;
+        check_loopback("--metrics-listen", args.metrics_listen)?;
+        check_loopback("--provider-listen", Some(args.provider_listen))?;
         let data_dir = args.data_dir.clone().unwrap_or_else(default_dir);
         let data_dir = std::path::absolute(&data_dir).map_err(|error| cannot_make(&data_dir, &error))?;
         make_dir(&data_dir)?;
@@ -222,14 +225,18 @@ struct Ports {
 impl Ports {
     /// The address to use; an early, clear word when somebody has it already.
     fn take(&mut self, flag: &str, wanted: SocketAddr) -> Result<SocketAddr, Failure> {
-        if !wanted.ip().is_loopback() {
-            return Err(Failure::usage(flag, format!("`{wanted}` is not on loopback"))
-                .with_hint("kt dev is for one machine; write it as 127.0.0.1:7443"));
-        }
         let listener = TcpListener::bind(wanted).map_err(|error| taken(flag, wanted, &error))?;
         let address = listener.local_addr().map_err(|error| taken(flag, wanted, &error))?;
         self.held.push(listener);
         Ok(address)
+    }
+}
+
+fn check_loopback(flag: &str, address: Option<SocketAddr>) -> Result<(), Failure> {
+    match address.filter(|address| !address.ip().is_loopback()) {
+        None => Ok(()),
+        Some(address) => Err(Failure::usage(flag, format!("`{address}` is not on loopback"))
+            .with_hint("kt dev is for one machine; write it as 127.0.0.1:7443")),
     }
 }
 
