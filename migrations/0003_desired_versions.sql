@@ -15,8 +15,7 @@ create table desired_versions (
     -- The rollout it is part of; null: placed on the fleet's stable revision.
     rollout uuid,
     assigned_at timestamptz not null default now(),
-    change bigint not null,
-    foreign key (config, revision) references config_revisions (name, revision)
+    change bigint not null
 );
 
 create index desired_versions_change on desired_versions (change);

@@ -43,7 +43,7 @@ create table waves (
 -- Membership is fixed when the wave starts.
 create table rollout_members (
     rollout uuid not null references rollouts,
-    gateway uuid not null references gateways,
+    gateway uuid not null,
     wave integer not null default 1,
     -- The activation that counts for this rollout; an older one when the gateway ran the revision already.
     generation bigint not null,
@@ -56,6 +56,3 @@ create table rollout_members (
     foreign key (gateway, generation) references activations (gateway, generation),
     foreign key (previous_config, previous_revision) references config_revisions (name, revision)
 );
-
-alter table desired_versions add foreign key (rollout) references rollouts;
-alter table activations add foreign key (rollout) references rollouts;

@@ -28,7 +28,8 @@ async fn the_same_bytes_are_the_same_revision() {
 #[tokio::test]
 async fn pages_go_on_where_they_ended() {
     let world = World::new().await;
-    for (config, version) in [("a", "0.1.0"), ("a", "0.2.0"), ("a", "0.3.0"), ("b", "0.1.0"), ("c", "0.1.0")] {
+    for (config, version) in [("a", "0.1.0"), ("a", "0.2.0"), ("a", "0.3.0"), ("b", "0.1.0"), ("c", "0.1.0")]
+    {
         world.store(pack(config, version, "")).await.unwrap();
     }
     let store = &world.context.store;

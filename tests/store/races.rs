@@ -55,8 +55,11 @@ async fn the_same_key_at_once_is_one_request() {
     let (world, _) = World::with_gateways(&[]).await;
     let pushes = (0..6).map(|_| {
         let key = Some("ci-1".into());
-        let push =
-            PushConfig { idempotency_key: key, rollout: Some(rollout(FLEET)), ..order(pack("p", "0.1.0", "a")) };
+        let push = PushConfig {
+            idempotency_key: key,
+            rollout: Some(rollout(FLEET)),
+            ..order(pack("p", "0.1.0", "a"))
+        };
         push_config(&world.context, &OPERATOR, push)
     });
     let pushed = join_all(pushes).await;

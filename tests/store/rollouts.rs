@@ -74,7 +74,11 @@ async fn a_refusal_sends_everybody_back_and_the_counts_stay() {
 
     for agent in &agents {
         let desired = world.desired(agent).await;
-        assert_eq!((desired.revision, desired.generation.0), (Revision(1), 3), "a new generation, old content");
+        assert_eq!(
+            (desired.revision, desired.generation.0),
+            (Revision(1), 3),
+            "a new generation, old content"
+        );
         world.ack(agent).await;
     }
     world.reconcile().await;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use control_plane::operations::{
     Answered, AttachFacts, AttachOutcome, Confirmed, Context, EnrollGateway, OperationError, Precondition,
-    PresenceRecord, Principal, PushConfig, PushedConfig, ReportRecord, RolloutOrder, RunningPack, SentOffer, Wake,
-    attach_gateway, create_fleet, enroll_gateway, push_config, record_presence, record_reports, record_sent,
+    PresenceRecord, Principal, PushConfig, PushedConfig, ReportRecord, RolloutOrder, RunningPack, SentOffer,
+    Wake, attach_gateway, create_fleet, enroll_gateway, push_config, record_presence, record_reports,
+    record_sent,
 };
 use control_plane::reconcile::driver;
 use control_plane::store::gateways::{GatewayView, gateway_get};
@@ -101,8 +102,7 @@ impl World {
     /// Enrols a gateway and opens its stream.
     pub(crate) async fn agent(&self, name: &str) -> Agent {
         let path: GatewayPath = format!("{FLEET}/{name}").parse().unwrap();
-        let enroll =
-            EnrollGateway { path, labels: Labels::default(), agent_version: "0.1.0".to_owned() };
+        let enroll = EnrollGateway { path, labels: Labels::default(), agent_version: "0.1.0".to_owned() };
         let enrolled = enroll_gateway(&self.context, &OPERATOR, enroll).await.unwrap();
         let agent = Agent {
             id: enrolled.id,
@@ -199,7 +199,9 @@ impl World {
 
     pub(crate) async fn sent(&self, agent: &Agent, deadline: Duration) {
         let generation = self.desired(agent).await.generation;
-        record_sent(&self.context, vec![SentOffer { gateway: agent.id, generation, deadline }]).await.unwrap();
+        record_sent(&self.context, vec![SentOffer { gateway: agent.id, generation, deadline }])
+            .await
+            .unwrap();
     }
 
     /// It activates what it should run.

@@ -86,13 +86,13 @@ pub(crate) async fn activation_load(
                left join rollout_members m on a.direction = 'back' and m.rollout = a.rollout
                    and m.gateway = a.gateway and m.back_generation = a.generation
            ), wanted as (
-               select gateway, generation from named
-               union select gateway, leaves from named where leaves is not null
+               select gateway, generation, leaves from named
+               union all
+               select gateway, leaves, null from named
+               where leaves is not null and (gateway, leaves) not in (select gateway, generation from named)
            )
-           select a.gateway, a.generation, a.state, a.stage, a.digest,
-                  (select n.leaves from named n where n.gateway = a.gateway and n.generation = a.generation)
-                      as "leaves?"
-           from activations a join wanted w on w.gateway = a.gateway and w.generation = a.generation
+           select a.gateway, a.generation, a.state, a.stage, a.digest, w.leaves as "leaves?"
+           from wanted w join activations a on a.gateway = w.gateway and a.generation = w.generation
            order by a.gateway, a.generation for update of a"#,
         &gateways,
         &generations
