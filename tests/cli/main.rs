@@ -5,4 +5,5 @@ mod credentials;
 mod fleet_loop;
 mod gateway_run;
 mod lint;
+mod reference;
 mod usage;
