@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use fleet_core::rollout::step;
-use fleet_core::time::Timestamp;
 use service_kit::drain::DrainWatcher;
 
 use super::apply::apply;
@@ -46,15 +45,17 @@ pub async fn run(context: Context, drain: DrainWatcher) {
     }
 }
 
-/// Looks once at every open rollout and takes at most one step of each.
+/// Looks once at every open rollout and takes at most one step of each. A rollout whose step fails does not hold up
+/// the others.
 ///
 /// # Errors
-/// [`StoreError`]; losing a compare-and-set is none.
+/// [`StoreError`] of the load, or of the last step that failed; losing a compare-and-set is none.
 pub async fn look(context: &Context) -> Result<Look, StoreError> {
     let mut found = Look::default();
+    let mut failed = None;
     for input in rollout_load(&context.store, None).await? {
         let step = step(&input.snapshot, input.now);
-        found.due_in = sooner(found.due_in, step.look_again.map(|at| until(at, input.now)));
+        found.due_in = sooner(found.due_in, step.look_again.map(|at| at.since(input.now)));
         let Some(decision) = step.decision else { continue };
         tracing::info!(rollout = %input.id, fleet = %input.fleet, ?decision, "rollout step");
         match apply(context, &input, &decision).await {
@@ -62,17 +63,16 @@ pub async fn look(context: &Context) -> Result<Look, StoreError> {
             Err(StoreError::Conflict { .. }) => {
                 tracing::debug!(rollout = %input.id, "another replica took this step");
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                tracing::warn!(rollout = %input.id, %error, "a rollout step failed");
+                failed = Some(error);
+            }
         }
     }
     if found.steps > 0 {
         context.wake.tell();
     }
-    Ok(found)
-}
-
-fn until(at: Timestamp, now: Timestamp) -> Duration {
-    at.since(now)
+    failed.map_or(Ok(found), Err)
 }
 
 fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {

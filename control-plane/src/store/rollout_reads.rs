@@ -1,5 +1,7 @@
 //! Rollouts as readers see them: counts, what each waits for, who refused and why.
 
+use std::collections::HashMap;
+
 use fleet_core::gateway::{FleetName, GatewayPath};
 use fleet_core::ids::RolloutId;
 use fleet_core::offer::{NackReason, Stage};
@@ -9,7 +11,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::encode::{counts_from_json, findings_from_json};
+use super::encode::{count, counts_from_json, findings_from_json};
 use super::error::Column;
 use super::gateways::path;
 use super::rollouts::{StepInput, rollout_load};
@@ -70,6 +72,7 @@ pub const MOST_REJECTIONS: u32 = 100;
 const MOST_NAMED: usize = 3;
 
 struct HeadRow {
+    id: Uuid,
     reason: String,
     settled: Option<Value>,
     created_at: OffsetDateTime,
@@ -80,21 +83,7 @@ struct HeadRow {
 
 /// One rollout; `None`: there is none of this id.
 pub async fn rollout_get(store: &Store, id: RolloutId) -> Result<Option<RolloutView>, StoreError> {
-    let Some(input) = rollout_load(store, Some(id)).await?.pop() else { return Ok(None) };
-    let head = sqlx::query_as!(
-        HeadRow,
-        r#"select r.reason, r.settled, r.created_at, r.ended_at, r.created_by,
-                  (select count(*) from gateways g where g.fleet = r.fleet) as "gateways!"
-           from rollouts r where r.id = $1"#,
-        id.0
-    )
-    .fetch_one(store.pool())
-    .await?;
-    let rejections = rejections(store, id).await?;
-    let waves = waves(store, id).await?;
-    let mut view = assemble(input.clone(), head, waves, rejections);
-    view.waiting_on = waiting_on(store, &input).await?;
-    Ok(Some(view))
+    Ok(views(store, &[id.0]).await?.pop())
 }
 
 /// Rollouts, newest first; of one fleet or of all.
@@ -116,10 +105,7 @@ pub async fn rollout_list(
     )
     .fetch_all(store.pool())
     .await?;
-    let mut items = Vec::with_capacity(ids.len());
-    for id in ids {
-        items.extend(rollout_get(store, RolloutId(id)).await?);
-    }
+    let items = views(store, &ids).await?;
     Ok(page(items, limit, |rollout| RolloutKey { created_at: rollout.created_at, id: rollout.id }))
 }
 
@@ -134,20 +120,42 @@ pub async fn rollout_newest(store: &Store, fleet: &FleetName) -> Result<Option<R
     Ok(id.map(RolloutId))
 }
 
-fn assemble(
-    input: StepInput,
-    head: HeadRow,
-    mut waves: Vec<WaveView>,
-    rejections: Vec<RejectionView>,
-) -> RolloutView {
+/// Views, newest first; the number of statements grows only with the open rollouts among them.
+async fn views(store: &Store, ids: &[Uuid]) -> Result<Vec<RolloutView>, StoreError> {
+    let heads = sqlx::query_as!(
+        HeadRow,
+        r#"select r.id, r.reason, r.settled, r.created_at, r.ended_at, r.created_by,
+                  (select count(*) from gateways g where g.fleet = r.fleet and r.state = 'planned') as "gateways!"
+           from rollouts r where r.id = any($1)"#,
+        ids
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut heads: HashMap<Uuid, HeadRow> = heads.into_iter().map(|head| (head.id, head)).collect();
+    let mut waves = waves(store, ids).await?;
+    let mut rejections = rejections(store, ids).await?;
+    let mut views = Vec::with_capacity(ids.len());
+    for input in rollout_load(store, Some(ids)).await? {
+        let id = input.id.0;
+        let Some(head) = heads.remove(&id) else { continue };
+        let waiting_on = waiting_on(store, &input).await?;
+        let mut view = assemble(input, head);
+        for wave in waves.remove(&id).unwrap_or_default() {
+            view.waves.push(WaveView { active: view.counts.active, targets: view.counts.total(), ..wave });
+        }
+        view.rejections = rejections.remove(&id).unwrap_or_default();
+        view.waiting_on = waiting_on;
+        views.push(view);
+    }
+    views.sort_by_key(|view| std::cmp::Reverse((view.created_at, view.id)));
+    Ok(views)
+}
+
+fn assemble(input: StepInput, head: HeadRow) -> RolloutView {
     let mut counts = input.snapshot.counts;
     if input.snapshot.state == RolloutState::Planned {
         // Nobody is a member yet; everybody will be.
-        counts.pending = super::encode::count(head.gateways);
-    }
-    for wave in &mut waves {
-        wave.active = counts.active;
-        wave.targets = counts.total();
+        counts.pending = count(head.gateways);
     }
     RolloutView {
         id: input.id,
@@ -156,11 +164,11 @@ fn assemble(
         strategy: input.snapshot.strategy,
         state: input.snapshot.state,
         reason: head.reason,
-        waves,
+        waves: Vec::new(),
         counts,
         settled: head.settled.as_ref().map(counts_from_json),
         waiting_on: Vec::new(),
-        rejections,
+        rejections: Vec::new(),
         created_at: head.created_at,
         ended_at: head.ended_at,
         created_by: head.created_by,
@@ -195,44 +203,50 @@ async fn waiting_on(store: &Store, input: &StepInput) -> Result<Vec<String>, Sto
     Ok(report.waiting_on.iter().map(|waiting| format!("{waiting}{names}")).collect())
 }
 
-async fn waves(store: &Store, id: RolloutId) -> Result<Vec<WaveView>, StoreError> {
-    let rows =
-        sqlx::query!("select index, state, targets from waves where rollout = $1 order by index", id.0)
-            .fetch_all(store.pool())
-            .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| WaveView {
+async fn waves(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<WaveView>>, StoreError> {
+    let rows = sqlx::query!(
+        "select rollout, index, state, targets from waves where rollout = any($1) order by rollout, index",
+        ids
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut waves: HashMap<Uuid, Vec<WaveView>> = HashMap::new();
+    for row in rows {
+        waves.entry(row.rollout).or_default().push(WaveView {
             index: row.index.unsigned_abs(),
             state: row.state,
             targets: row.targets.unsigned_abs(),
             active: 0,
-        })
-        .collect())
+        });
+    }
+    Ok(waves)
 }
 
-async fn rejections(store: &Store, id: RolloutId) -> Result<Vec<RejectionView>, StoreError> {
+async fn rejections(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<RejectionView>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select g.fleet, g.name, a.stage as "stage!", a.reason, a.findings
-           from rollout_members m
-           join activations a on a.gateway = m.gateway and a.generation = m.generation
-           join gateways g on g.id = m.gateway
-           where m.rollout = $1 and a.state = 'rejected' order by g.name limit $2"#,
-        id.0,
+        r#"select wanted.id as "rollout!", n.fleet, n.name, n.stage as "stage!", n.reason, n.findings
+           from unnest($1::uuid[]) as wanted (id)
+           cross join lateral (
+               select g.fleet, g.name, a.stage, a.reason, a.findings
+               from rollout_members m
+               join activations a on a.gateway = m.gateway and a.generation = m.generation
+               join gateways g on g.id = m.gateway
+               where m.rollout = wanted.id and a.state = 'rejected' order by g.name limit $2
+           ) n"#,
+        ids,
         i64::from(MOST_REJECTIONS)
     )
     .fetch_all(store.pool())
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(RejectionView {
-                gateway: path(&row.fleet, &row.name)?,
-                refusal: NackReason {
-                    stage: row.stage.parse::<Stage>().column("activations.stage")?,
-                    reason: row.reason,
-                    findings: findings_from_json(&row.findings)?,
-                },
-            })
-        })
-        .collect()
+    let mut rejections: HashMap<Uuid, Vec<RejectionView>> = HashMap::new();
+    for row in rows {
+        let refusal = NackReason {
+            stage: row.stage.parse::<Stage>().column("activations.stage")?,
+            reason: row.reason,
+            findings: findings_from_json(&row.findings)?,
+        };
+        let rejection = RejectionView { gateway: path(&row.fleet, &row.name)?, refusal };
+        rejections.entry(row.rollout).or_default().push(rejection);
+    }
+    Ok(rejections)
 }

@@ -134,11 +134,11 @@ impl Row {
     }
 }
 
-/// Every open rollout with its counts, or the one asked for, ended or not: one statement that never reads the fleet
+/// Every open rollout with its counts, or those asked for, ended or not: one statement that never reads the fleet
 /// into this program. A gateway that is pending and not online is counted as offline.
 pub(crate) async fn rollout_load(
     store: &Store,
-    wanted: Option<RolloutId>,
+    wanted: Option<&[Uuid]>,
 ) -> Result<Vec<StepInput>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
@@ -179,10 +179,11 @@ pub(crate) async fn rollout_load(
                ) p
                where m.rollout = r.id
            ) c
-           where case when $2::uuid is null then r.state in ('planned', 'advancing', 'reverting') else r.id = $2 end
+           where case when $2::uuid[] is null then r.state in ('planned', 'advancing', 'reverting')
+               else r.id = any($2) end
            order by r.created_at"#,
         micros(ONLINE_FOR),
-        wanted.map(|wanted| wanted.0)
+        wanted
     )
     .fetch_all(store.pool())
     .await?;
