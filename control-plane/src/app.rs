@@ -59,17 +59,17 @@ impl ControlPlane {
     /// [`StartError`]: one sentence with what to do, and an exit code.
     pub async fn bind(settings: Settings) -> Result<Bound, StartError> {
         let _ = metrics::recorder();
-        let readiness = Readiness::new();
-        let starting = readiness.block("start");
         // The ports first: a second start on one machine is told so before it looks at the database.
         let grpc = listen("--listen", settings.listen).await?;
         let admin = listen("--metrics-listen", settings.metrics_listen).await?;
-        data_dir::prepare(&settings.data_dir, database::is_run_by_another_user(&settings))?;
+        data_dir::prepare(&settings.data_dir, nix::unistd::geteuid().is_root())?;
         // Before anybody is served: whoever sees the port can read the token.
         let (token_path, operator) = data_dir::operator_token(&settings.data_dir)?;
         let database = Database::start(&settings).await?;
         let store = database.open().await?;
         let context = Context { store: store.clone(), clock: Clock::system(), wake: Wake::new() };
+        let readiness = Readiness::new();
+        let starting = readiness.block("start");
         Ok(Bound {
             grpc_address: grpc
                 .local_addr()

@@ -29,7 +29,8 @@ pub enum DataDirError {
     NoToken(PathBuf),
 }
 
-/// Makes the directory when it is absent. `passable` lets others pass through it, never look into it.
+/// Makes the directory when it is absent. `passable` lets others pass through it, never look into it:
+/// a private cluster of root runs as another user, below it.
 pub(super) fn prepare(dir: &Path, passable: bool) -> Result<(), DataDirError> {
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => return Ok(()),

@@ -1,7 +1,10 @@
 //! Where the store's Postgres comes from: somebody else's, by URL, or a private cluster that lives with us.
 
+use std::time::Duration;
+
 use pg_private::{Cluster, Options};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use super::start_error::StartError;
 use crate::settings::{Database as Choice, Settings};
@@ -16,6 +19,7 @@ pub(super) struct Database {
 
 /// Within the data directory.
 const CLUSTER_DIR: &str = "postgres";
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Every cluster has it from the start.
 const DATABASE: &str = "postgres";
 /// Each costs the server some megabytes; sessions share them.
@@ -52,7 +56,15 @@ impl Database {
         }
     }
 
+    /// Connects once by hand: a pool would try again until its patience ends, and hide why.
     pub(super) async fn open(&self) -> Result<Store, StartError> {
+        let probe = tokio::time::timeout(CONNECT_WITHIN, self.options.connect.connect()).await;
+        probe
+            .map_err(|_| StartError::DatabaseSilent(CONNECT_WITHIN))?
+            .map_err(StartError::DatabaseAway)?
+            .close()
+            .await
+            .map_err(StartError::DatabaseAway)?;
         Ok(Store::open(self.options.clone()).await?)
     }
 
@@ -67,9 +79,4 @@ impl Database {
 
 fn options(connect: PgConnectOptions) -> StoreOptions {
     StoreOptions { connect, max_connections: POOL }
-}
-
-/// True when the cluster's server runs as another user, who must be able to pass through the data directory.
-pub(super) fn is_run_by_another_user(settings: &Settings) -> bool {
-    matches!(settings.database, Choice::Private) && nix::unistd::geteuid().is_root()
 }

@@ -20,7 +20,7 @@ pub fn main(args: Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With stderr closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {}", error.with_cause());
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }
     }

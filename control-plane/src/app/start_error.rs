@@ -1,8 +1,8 @@
 //! Why a control plane does not start or ended: one sentence with what to do, and the exit code.
 
-use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::data_dir::DataDirError;
 use crate::api::ServeError;
@@ -23,6 +23,10 @@ pub enum StartError {
     DataDir(#[from] DataDirError),
     #[error("DATABASE_URL cannot be read; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, or unset it")]
     DatabaseUrl,
+    #[error("the database cannot be reached: {}; is it running, and is DATABASE_URL right?", reason(.0))]
+    DatabaseAway(sqlx::Error),
+    #[error("the database does not answer within {0:?}; is it running, and is DATABASE_URL right?")]
+    DatabaseSilent(Duration),
     #[error(transparent)]
     Private(#[from] pg_private::Error),
     #[error(transparent)]
@@ -45,16 +49,6 @@ impl StartError {
         }
     }
 
-    /// The sentence, with what the database's server or the network said where that is the reason.
-    pub fn with_cause(&self) -> String {
-        let Self::Migrate(MigrateError::Unreachable(cause)) = self else { return self.to_string() };
-        let mut deepest: &dyn StdError = cause;
-        while let Some(next) = deepest.source() {
-            deepest = next;
-        }
-        format!("{self} ({deepest})")
-    }
-
     /// The program's exit code: 1 failed, 2 invalid, 4 not allowed, 5 unreachable, 6 precondition.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -64,8 +58,31 @@ impl StartError {
             Self::DataDir(error) => data_dir_code(error),
             Self::Private(error) => private_code(error),
             Self::Migrate(error) => migrate_code(error),
+            Self::DatabaseAway(error) => database_code(error),
+            Self::DatabaseSilent(_) => 5,
             Self::Listen { .. } | Self::Runtime(_) | Self::Serve(_) | Self::Ended => 1,
         }
+    }
+}
+
+/// What the server or the network said, which holds neither a password nor SQL.
+fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(told) => told.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Tls(error) => format!("TLS: {error}"),
+        _ => "it does not speak as Postgres does".to_owned(),
+    }
+}
+
+fn database_code(error: &sqlx::Error) -> u8 {
+    let code = error.as_database_error().and_then(|told| told.code());
+    match code.as_deref() {
+        // invalid_authorization, invalid_password
+        Some("28000" | "28P01") => 4,
+        // invalid_catalog_name
+        Some("3D000") => 3,
+        _ => 5,
     }
 }
 
