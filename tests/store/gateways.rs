@@ -105,6 +105,21 @@ async fn a_returning_gateway_gets_stable_when_its_rollout_failed() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_lost_its_disk_is_placed_like_a_new_one() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    world.settled(pack("p", "0.1.0", "a"), &agents).await;
+    world.leave(&agents[0]).await;
+    let wiped = world.agent("edge-1").await;
+    assert_eq!(wiped.id, agents[0].id);
+    let desired = world.desired(&wiped).await;
+    assert_eq!((desired.revision, desired.generation.0), (Revision(1), 2), "a new assignment of stable");
+    assert_eq!(world.gateway(&wiped).await.observed, None);
+    world.ack(&wiped).await;
+    let outcomes = [(1, "active".into()), (1, "proven".into()), (2, "active".into())];
+    assert_eq!(world.outcomes(&wiped).await, outcomes);
+}
+
+#[tokio::test]
 async fn who_is_not_heard_of_is_lost_and_may_return() {
     let (world, agents) = World::with_gateways(&["edge-1"]).await;
     expire::look(&world.context).await.unwrap();

@@ -7,7 +7,7 @@ use fleet_core::ids::{BootId, GatewayId};
 use fleet_core::version::DesiredVersion;
 
 use super::error::Conflict;
-use super::place_gateway::place_gateway;
+use super::place_gateway::{Disk, place_gateway};
 use super::{Context, OperationError, SELF};
 use crate::store::presence::{gateway_attach, gateway_find_again, gateway_tell, without_waiting_for_disk};
 
@@ -46,7 +46,7 @@ pub async fn attach_gateway(
     let (outcome, assigned) = context
         .store
         .in_tx("attach_gateway", async |mut tx| {
-            let Some(placed) = place_gateway(&mut tx, gateway).await? else {
+            let Some(placed) = place_gateway(&mut tx, gateway, Disk::Kept).await? else {
                 let (name, known) = (gateway.to_string(), Vec::new());
                 return Err(OperationError::NotFound { what: "gateway", name, known });
             };

@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::place_gateway::place_gateway;
+use super::place_gateway::{Disk, place_gateway};
 use super::record_refusal::{Subject, refused};
 use super::{Context, OperationError, Principal};
 use crate::credential::Credential;
@@ -98,7 +98,7 @@ async fn save(
         }
     };
     agent_replace(conn, id, token).await?;
-    place_gateway(conn, id).await?;
+    place_gateway(conn, id, if taken_over { Disk::Lost } else { Disk::Kept }).await?;
     let event = NewEvent {
         gateway: Some((id, path)),
         detail: json!({ "agent_version": enroll.agent_version, "taken_over": taken_over }),

@@ -14,6 +14,14 @@ use crate::store::configs::revision_get;
 use crate::store::fleets::{Binding, fleet_lock_shared};
 use crate::store::placing::{PlacedGateway, gateway_load};
 
+/// Whether the gateway can still have what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disk {
+    Kept,
+    /// Another host took its place: what it was told is gone, so it is placed like a new one.
+    Lost,
+}
+
 /// Where a gateway stands, after it was placed.
 pub(crate) struct Placed {
     pub gateway: PlacedGateway,
@@ -25,15 +33,16 @@ pub(crate) struct Placed {
 pub(crate) async fn place_gateway(
     conn: &mut PgConnection,
     id: GatewayId,
+    disk: Disk,
 ) -> Result<Option<Placed>, StoreError> {
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
-    if decide(&gateway, gateway.binding.as_ref()).is_none() {
+    if decide(&gateway, disk, gateway.binding.as_ref()).is_none() {
         return Ok(Some(Placed { gateway, assigned: false }));
     }
     // Decided again under the lock that every rollout takes: what was read may have changed before it.
     let binding = fleet_lock_shared(conn, &gateway.path.fleet).await?.flatten();
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
-    let Some((config, revision)) = decide(&gateway, binding.as_ref()) else {
+    let Some((config, revision)) = decide(&gateway, disk, binding.as_ref()) else {
         return Ok(Some(Placed { gateway, assigned: false }));
     };
     let Some((version, _)) = revision_get(conn, config, revision).await? else {
@@ -45,9 +54,13 @@ pub(crate) async fn place_gateway(
     Ok(gateway.map(|gateway| Placed { gateway, assigned: true }))
 }
 
-fn decide<'a>(gateway: &PlacedGateway, binding: Option<&'a Binding>) -> Option<(&'a PackName, Revision)> {
+fn decide<'a>(
+    gateway: &PlacedGateway,
+    disk: Disk,
+    binding: Option<&'a Binding>,
+) -> Option<(&'a PackName, Revision)> {
     let stable = binding.map(|binding| binding.stable);
-    let assignment = gateway.assignment.as_ref().map(|told| {
+    let assignment = gateway.assignment.as_ref().filter(|_| disk == Disk::Kept).map(|told| {
         // Revisions of another config than the fleet's are no revisions here.
         let same_config = binding.is_none_or(|binding| binding.config == told.config);
         let open = told.rollout.is_some_and(|state| !state.is_end());

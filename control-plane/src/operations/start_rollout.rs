@@ -15,7 +15,7 @@ use super::record_refusal::{Subject, refused};
 use super::{Context, OperationError, Precondition, Principal};
 use crate::admission::{AdmittedConfig, admit, risks};
 use crate::store::configs::{config_get, config_names, revision_get};
-use crate::store::fleets::{Binding, StableBy, fleet_bind, fleet_lock};
+use crate::store::fleets::{Binding, StableBy, fleet_bind, fleet_lock, fleet_names_in};
 use crate::store::history::{NewEvent, event_append};
 use crate::store::rollout_reads::{RolloutView, rollout_get};
 use crate::store::rollouts::{NewRollout, OpenRollout, rollout_abort, rollout_insert, rollout_open};
@@ -193,7 +193,7 @@ pub(crate) async fn plan_rollout(
 ) -> Result<PlannedRollout, OperationError> {
     let fleet = &order.fleet;
     let Some(binding) = fleet_lock(conn, fleet).await? else {
-        let known = Vec::new();
+        let known = fleet_names_in(conn, 20).await?;
         return Err(OperationError::NotFound { what: "fleet", name: fleet.to_string(), known });
     };
     let rebinds = binding.as_ref().filter(|binding| binding.config != version.config);

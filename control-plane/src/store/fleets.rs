@@ -3,7 +3,7 @@
 use fleet_core::gateway::FleetName;
 use fleet_core::version::{ConfigVersion, Revision};
 use policy_config::schema::PackName;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
 use super::encode::{count, digest, number, revision};
@@ -145,8 +145,16 @@ pub async fn fleet_list(
 
 /// Names of fleets, at most `limit`, to name in an error.
 pub async fn fleet_names(store: &Store, limit: u32) -> Result<Vec<String>, StoreError> {
+    fleet_names_in(store.pool(), limit).await
+}
+
+/// The same inside a transaction.
+pub(crate) async fn fleet_names_in(
+    executor: impl PgExecutor<'_>,
+    limit: u32,
+) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar!("select name from fleets order by name limit $1", i64::from(limit))
-        .fetch_all(store.pool())
+        .fetch_all(executor)
         .await?)
 }
 
