@@ -251,6 +251,19 @@ fn read_private(path: &Path) -> Result<Option<String>, IdentityError> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
+/// What the control plane said, and what to do about it.
 fn refusal(status: &Status) -> String {
-    if status.message().is_empty() { format!("{:?}", status.code()) } else { status.message().to_owned() }
+    let said = match status.message() {
+        "" => format!("{:?}", status.code()),
+        message => message.to_owned(),
+    };
+    let advice = match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied => {
+            "; name the operator.token of that control plane with KT_TOKEN_FILE"
+        }
+        Code::NotFound => "; create it with `kt fleet create`, or name another one with --fleet",
+        Code::FailedPrecondition => "; stop the gateway that has this name, or choose another --name",
+        _ => "",
+    };
+    format!("{said}{advice}")
 }
