@@ -8,4 +8,5 @@ mod pushing;
 mod races;
 mod reports;
 mod rollouts;
+mod wakeups;
 mod world;
