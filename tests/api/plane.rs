@@ -23,9 +23,8 @@ use tonic::{Request, Status};
 /// A running control plane; dropping it drains it.
 pub struct Plane {
     pub url: String,
-    pub admin_url: String,
     pub operator: Bearer,
-    pub database: TestDatabase,
+    _database: TestDatabase,
     trigger: DrainTrigger,
     served: JoinHandle<Result<(), StartError>>,
     _dir: tempfile::TempDir,
@@ -61,12 +60,11 @@ impl Plane {
         };
         let bound = ControlPlane::bind(settings).await.unwrap();
         let token = std::fs::read_to_string(bound.operator_token_path()).unwrap();
-        let (url, admin_url) =
-            (format!("http://{}", bound.grpc_address()), format!("http://{}", bound.metrics_address()));
+        let url = format!("http://{}", bound.grpc_address());
         let (trigger, watcher) = drain::channel();
         let served = watcher.clone().spawn("control plane under test", bound.serve(watcher));
         let operator = Bearer(token.trim().to_owned());
-        Self { url, admin_url, operator, database, trigger, served, _dir: dir }
+        Self { url, operator, _database: database, trigger, served, _dir: dir }
     }
 
     pub fn channel(&self) -> Channel {

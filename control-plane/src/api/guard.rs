@@ -74,10 +74,9 @@ where
                 Ok(response) => response?,
                 Err(_) => status::respond(status::refuse(CallError::TooSlow(ANSWER_WITHIN))),
             };
-            let response = if status::says_too_large(response.headers()) {
-                status::respond(status::refuse(CallError::TooLarge))
-            } else {
-                response
+            let response = match status::said_by_transport(response.headers()) {
+                Some(error) => status::respond(status::refuse(error)),
+                None => response,
             };
             note(rule, &response, began.elapsed());
             Ok(response)

@@ -56,9 +56,15 @@ pub(crate) fn of_transport(status: &Status) -> CallError {
     }
 }
 
-/// True for the header by which the transport says that a message was too large.
-pub(crate) fn says_too_large(headers: &http::HeaderMap) -> bool {
-    headers.get(Status::GRPC_STATUS).is_some_and(|code| code == "11")
+/// What the transport answered by itself, before any handler, because it could not read the message: it knows
+/// neither our reasons nor that this is the caller's mistake. Ours always have details.
+pub(crate) fn said_by_transport(headers: &http::HeaderMap) -> Option<CallError> {
+    if headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        return None;
+    }
+    let status = Status::from_header_map(headers)?;
+    matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::Internal)
+        .then(|| of_transport(&status))
 }
 
 // === impl Problem ===
