@@ -75,9 +75,18 @@ impl Cast {
         Ok(Self { dev, kt, home: directory.join("home"), stage })
     }
 
-    /// Runs `kt` with these words, shown as typed.
+    /// Runs `kt` with these words, and shows what was typed and what came.
     pub async fn kt(&self, words: &[&str]) -> anyhow::Result<Said> {
-        tell(&format!("\n  $ kt {}", words.join(" ")));
+        let said = self.kt_for_its_data(words).await?;
+        for line in said.stdout.lines().chain(said.stderr.lines()) {
+            tell(&format!("  {line}"));
+        }
+        Ok(said)
+    }
+
+    /// As [`Self::kt`], for the JSON alone: only what was typed is shown.
+    pub async fn kt_for_its_data(&self, words: &[&str]) -> anyhow::Result<Said> {
+        tell(&format!("\n  $ kt {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")));
         let output = Command::new(&self.kt)
             .args(words)
             .env("KT_CONTROL_PLANE", &self.stage.control_plane)
@@ -88,15 +97,11 @@ impl Cast {
             .output()
             .await
             .context("cannot run kt")?;
-        let said = Said {
+        Ok(Said {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        };
-        for line in said.stdout.lines().chain(said.stderr.lines()) {
-            tell(&format!("  {line}"));
-        }
-        Ok(said)
+        })
     }
 
     /// Waits until `kt dev` ends by itself, which it does on ^C.
@@ -123,6 +128,11 @@ impl Cast {
 
 impl Said {
     pub fn json(&self) -> anyhow::Result<Value> {
-        serde_json::from_str(&self.stdout).with_context(|| format!("kt said `{}`", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .with_context(|| format!("kt said `{}` and `{}`", self.stdout, self.stderr))
     }
+}
+
+fn quoted(word: &str) -> String {
+    if word.contains(' ') { format!("\"{word}\"") } else { word.to_owned() }
 }

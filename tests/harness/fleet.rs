@@ -111,7 +111,11 @@ impl Fleet {
         eventually(&format!("{name} is online"), PATIENCE, async || {
             // It may not have enrolled yet.
             let gateway = self.plane.find_gateway(FLEET, name).await.map_err(|status| status.to_string())?;
-            if gateway.liveness() == proto::v1::Liveness::Online { Ok(()) } else { Err(format!("{gateway:?}")) }
+            if gateway.liveness() == proto::v1::Liveness::Online {
+                Ok(())
+            } else {
+                Err(format!("{gateway:?}"))
+            }
         })
         .await;
     }
