@@ -3,6 +3,7 @@
 
 pub mod gateway;
 mod metrics_port;
+pub mod run;
 
 use std::future::Future;
 use std::io;

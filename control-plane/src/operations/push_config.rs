@@ -149,6 +149,8 @@ async fn save(
             version: version.version.to_string(),
             digest: Some(version.digest),
             detail: if push.note.is_empty() { json!({}) } else { json!({ "note": push.note }) },
+            // Who asks what changed in a fleet asks for this too.
+            fleet: push.rollout.as_ref().map(|order| &order.fleet),
             ..NewEvent::new(EventKind::ConfigPushed, &plan.actor)
         });
     }

@@ -58,7 +58,7 @@ impl Drop for ReadinessBlocker {
             blockers.keys().copied().collect::<Vec<_>>()
         };
         if waiting_on.is_empty() {
-            tracing::info!(part = self.name, "ready");
+            tracing::debug!(part = self.name, "no longer awaited");
         } else {
             tracing::debug!(part = self.name, ?waiting_on, "part is ready");
         }

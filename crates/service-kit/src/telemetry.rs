@@ -51,7 +51,15 @@ pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
         Format::Text => registry.with(layer).try_init(),
         Format::Json => registry.with(layer.json()).try_init(),
     };
-    set.map_err(|_| TelemetryError::AlreadySet)
+    set.map_err(|_| TelemetryError::AlreadySet)?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Where, and never the message: it may quote what a client sent.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a defect of this program stopped one of its tasks; please report it");
 }
 
 // === impl Format ===

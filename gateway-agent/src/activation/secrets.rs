@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use policy_config::location::Location;
-use policy_config::schema::{ProviderTarget, SecretKeyRef};
+use policy_config::schema::SecretKeyRef;
 use policy_config::{Finding, PolicyConfig, Severity};
 use policy_engine::{Secret, Secrets};
 
@@ -45,7 +45,7 @@ impl SecretRules {
     pub(super) fn resolve(&self, config: &PolicyConfig) -> Resolved {
         let mut resolved = Resolved { secrets: Secrets::new(), missing: Vec::new() };
         let env_file = self.env_file.as_deref().map(EnvFile::read).transpose();
-        for target in &config.providers.targets {
+        for (index, target) in config.providers.targets.iter().enumerate() {
             let Some(reference) = &target.secret_key_ref else { continue };
             let found = match reference {
                 SecretKeyRef::Env(name) => match &env_file {
@@ -56,7 +56,7 @@ impl SecretRules {
             };
             match found.and_then(|value| checked(reference, value)) {
                 Ok(secret) => resolved.secrets.insert(target.id.clone(), secret),
-                Err(problem) => resolved.missing.push(missing(target, reference, problem)),
+                Err(problem) => resolved.missing.push(missing(index, reference, problem)),
             }
         }
         resolved
@@ -120,7 +120,7 @@ fn checked(reference: &SecretKeyRef, value: String) -> Result<Secret, String> {
     Ok(Secret::new(trimmed.to_owned()))
 }
 
-fn missing(target: &ProviderTarget, reference: &SecretKeyRef, problem: String) -> Finding {
+fn missing(index: usize, reference: &SecretKeyRef, problem: String) -> Finding {
     let suggestion = match reference {
         SecretKeyRef::Env(name) => format!("set {name} in --env-file or in the gateway's environment"),
         SecretKeyRef::File(name) => format!("put the key into secrets/{name} in the gateway's directory"),
@@ -128,7 +128,7 @@ fn missing(target: &ProviderTarget, reference: &SecretKeyRef, problem: String) -
     Finding {
         code: "S001".to_owned(),
         severity: Severity::Error,
-        path: format!("providers.targets[{}].secret_key_ref", target.id),
+        path: format!("providers.targets[{index}].secret_key_ref"),
         location: Location::default(),
         message: problem,
         suggestion,

@@ -59,7 +59,8 @@ pub(super) fn prepare(
         (None, report) => Err(lint_refusal(report.findings)),
     })?;
     let (secrets, targets_down) = guarded(Stage::Secrets, || {
-        let resolved = rules.resolve(&config);
+        let mut resolved = rules.resolve(&config);
+        document.locate(&mut resolved.missing);
         if resolved.missing.is_empty() || missing == MissingSecrets::TargetDown {
             Ok((resolved.secrets, resolved.missing))
         } else {
@@ -67,10 +68,11 @@ pub(super) fn prepare(
         }
     })?;
     let engine = guarded(Stage::Compile, || {
-        Engine::compile(&config, secrets).map_err(|error| NackReason {
-            stage: Stage::Compile,
-            reason: error.to_string(),
-            findings: error.findings,
+        Engine::compile(&config, secrets).map_err(|error| {
+            let reason = error.to_string();
+            let mut findings = error.findings;
+            document.locate(&mut findings);
+            NackReason { stage: Stage::Compile, reason, findings }
         })
     })?;
     guarded(Stage::SelfTest, || {

@@ -228,6 +228,8 @@ impl EnrollError {
                 Code::Unauthenticated | Code::PermissionDenied => Some(4),
                 Code::NotFound => Some(3),
                 Code::InvalidArgument => Some(2),
+                // The name is another gateway's, which lives.
+                Code::FailedPrecondition => Some(6),
                 _ => None,
             },
             Self::Answer(_) => None,
