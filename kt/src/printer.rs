@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::builder::StyledStr;
 use serde::Serialize;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::failure::{Exit, Failure};
 use crate::views::{ErrorDocument, ErrorView, FindingView};
@@ -54,6 +56,18 @@ impl Printer {
     /// True once nobody reads stdout any more.
     pub(crate) fn reader_gone(&self) -> bool {
         self.reader_gone.get()
+    }
+
+    /// Waits until nobody reads stdout any more; for ever where that cannot be told, as with a file.
+    pub(crate) async fn reader_leaves(&self) {
+        let told = match AsyncFd::with_interest(io::stdout(), Interest::ERROR) {
+            Ok(stdout) => stdout.ready(Interest::ERROR).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(()) => self.reader_gone.set(true),
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// One JSON document and a newline on stdout.

@@ -289,13 +289,15 @@ fn history(kt: &Kt) {
     assert!(outcomes.contains(&json!("rejected")) && outcomes.contains(&json!("proven")), "{outcomes:?}");
 
     let mut follow = kt.spawn(&["history", "--follow", "--cursor", "0", "--json"], Stdio::null());
-    let lines = BufReader::new(follow.stdout.take().expect("piped")).lines();
+    let mut lines = BufReader::new(follow.stdout.take().expect("piped")).lines();
     let followed: Vec<Value> = lines
+        .by_ref()
         .take(events.len())
         .map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON Lines"))
         .collect();
-    follow.kill().expect("it follows until it is ended");
-    follow.wait().expect("it ends");
+    drop(lines);
+    let status = follow.wait().expect("it ends when nobody reads, without one more event");
+    assert!(status.success(), "{status}");
     assert_eq!(&followed, events, "followed from the start it is the same history");
 
     let at =

@@ -22,13 +22,26 @@ const STABLE: Duration = Duration::from_secs(30);
 pub(crate) async fn run(args: &HistoryListArgs, printer: &Printer) -> Result<Exit, Failure> {
     let filter = super::filter(args)?;
     let client = Client::connect(&ControlPlane::resolve(&args.endpoint)?).await?;
+    tokio::select! {
+        ended = follow(args, &client, &filter, printer) => ended,
+        // `| head` is not to wait for one more event.
+        () = printer.reader_leaves() => Ok(Exit::Done),
+    }
+}
+
+async fn follow(
+    args: &HistoryListArgs,
+    client: &Client,
+    filter: &EventFilter,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
     let mut cursor = args.cursor;
     let seed = uuid::Uuid::new_v4().as_u64_pair().0;
     let mut backoff = Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(5), seed);
     let mut told = false;
     loop {
         let opened = Instant::now();
-        match tail(&client, &filter, &mut cursor, printer).await? {
+        match tail(client, filter, &mut cursor, printer).await? {
             Ended::ReaderGone => return Ok(Exit::Done),
             Ended::Broken => {}
         }
