@@ -1,5 +1,6 @@
 //! An agent that speaks the delivery protocol line by line, and says wrong things when told to.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use policy_config::ConfigDigest;
@@ -12,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
-use crate::plane::{Bearer, PATIENCE, Plane, next_counter};
+use tests::plane::{Bearer, PATIENCE, Plane};
 
 /// One stream.
 pub struct Agent {
@@ -176,4 +177,10 @@ fn report(offer: &v1::Offer, outcome: v1::report::Outcome, active: Option<v1::He
         age: Some(prost_types::Duration::default()),
         timings: None,
     }
+}
+
+/// Grows with every call of the process, as the counter of an agent's streams does.
+pub fn next_counter() -> u64 {
+    static COUNTER: AtomicU64 = AtomicU64::new(1);
+    COUNTER.fetch_add(1, Ordering::Relaxed)
 }

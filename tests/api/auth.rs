@@ -6,7 +6,7 @@ use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataValue;
 
-use crate::plane::Plane;
+use tests::plane::Plane;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Caller {
@@ -47,7 +47,7 @@ async fn every_method_admits_its_callers_and_nobody_else() {
     let unknown = "/kt.fleet.v1.FleetService/DropEverything";
     assert_eq!(call(&plane, unknown, None).await, Code::Unauthenticated);
     assert_eq!(call(&plane, unknown, Some(&plane.operator.0)).await, Code::Unimplemented);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_replaced_credential_is_worth_nothing() {
     let attach = "/kt.fleet.v1.DeliveryService/Attach";
     assert_eq!(call(&plane, attach, Some(&first.0)).await, Code::Unauthenticated);
     assert_ne!(call(&plane, attach, Some(&second.0)).await, Code::Unauthenticated);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn health_is_told_to_anyone() {
     let plane = Plane::start().await;
     assert_eq!(call(&plane, "/grpc.health.v1.Health/Check", None).await, Code::Ok);
     assert_eq!(call(&plane, "/grpc.health.v1.Health/Watch", None).await, Code::Unauthenticated);
-    plane.stop().await;
+    plane.end().await;
 }
 
 /// Calls with an empty message and answers the code with which the answer begins.

@@ -10,7 +10,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::agent::{Agent, hello};
-use crate::plane::{Bearer, PATIENCE, Plane, pack, push_request};
+use tests::plane::{Bearer, PATIENCE, Plane, pack, push_request};
 
 async fn plane() -> (Plane, Bearer) {
     let plane = Plane::start_with(|timings| timings.hello = Duration::from_millis(300)).await;
@@ -36,7 +36,7 @@ async fn a_stream_begins_with_one_good_hello() {
     let mut agent = Agent::attach(&plane, &credential, hello()).await;
     agent.say(from_agent::Message::Hello(hello())).await;
     assert_eq!(agent.end().await, Code::Aborted);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn forged_reports_change_nothing() {
     assert_eq!((counts.pending, counts.total), (1, 1));
     agent.say(from_agent::Message::Report(v1::Report { offer_id: "x".into(), ..agent.acked(&offer) })).await;
     assert_eq!(agent.end().await, Code::InvalidArgument);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn too_large_is_told_as_such() {
     let mut agent = Agent::attach(&plane, &credential, hello()).await;
     agent.say(from_agent::Message::Heartbeat(v1::Heartbeat { session_id: huge, active: None })).await;
     assert_eq!(agent.end().await, Code::ResourceExhausted);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn garbage_on_the_port_is_closed_and_the_server_goes_on() {
         let _closed_or_reset = read.expect("the server closes it");
     }
     plane.create_fleet("still-there").await;
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -104,5 +104,5 @@ async fn another_authority_is_refused() {
         v1::fleet_service_client::FleetServiceClient::with_interceptor(channel, plane.operator.clone());
     let refused = fleets.list_fleets(v1::ListFleetsRequest::default()).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
-    plane.stop().await;
+    plane.end().await;
 }

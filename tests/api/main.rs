@@ -6,6 +6,5 @@
 mod agent;
 mod auth;
 mod hostile;
-mod plane;
 mod push;
 mod session;

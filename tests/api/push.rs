@@ -7,7 +7,7 @@ use tonic::Code;
 use tonic_types::{StatusExt, pb};
 
 use crate::agent::{Agent, hello};
-use crate::plane::{PATIENCE, Plane, pack, push_request};
+use tests::plane::{PATIENCE, Plane, pack, push_request};
 
 #[tokio::test]
 async fn a_lint_refusal_carries_its_findings() {
@@ -21,7 +21,7 @@ async fn a_lint_refusal_carries_its_findings() {
     let list = details.iter().find(|any| any.type_url.ends_with("kt.fleet.v1.FindingList")).unwrap();
     let findings = v1::FindingList::decode(list.value.as_slice()).unwrap().findings;
     assert!(findings.iter().any(|finding| finding.code == "E001" && finding.line > 0), "{findings:?}");
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn unknown_names_are_answered_with_the_known_ones() {
     let taken =
         plane.fleets().create_fleet(v1::CreateFleetRequest { name: "prod".into() }).await.unwrap_err();
     assert_eq!(taken.code(), Code::AlreadyExists);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn pages_are_stable_and_complete() {
         }
     }
     assert_eq!(names, (0..7).map(|number| format!("fleet-{number}")).collect::<Vec<_>>());
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -96,5 +96,5 @@ async fn a_watch_ends_with_the_end_and_a_tail_resumes_where_it_stopped() {
         }
         assert_eq!(seen, cursors[half..]);
     }
-    plane.stop().await;
+    plane.end().await;
 }

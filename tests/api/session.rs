@@ -10,7 +10,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::agent::{Agent, held, hello};
-use crate::plane::{Bearer, PATIENCE, Plane, pack};
+use tests::plane::{Bearer, PATIENCE, Plane, pack};
 
 async fn fleet_of_one() -> (Plane, Bearer) {
     let plane = Plane::start().await;
@@ -34,7 +34,7 @@ async fn an_offer_comes_with_its_bytes_and_an_ack_ends_the_rollout() {
     let id = pushed.rollout.unwrap().id;
     ends_in(&plane, &id, v1::RolloutState::Succeeded).await;
     agent.hears_nothing().await;
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn what_was_refused_is_offered_again_only_by_order() {
     plane.push("prod", &pack("0.1.0")).await;
     let again = agent.offered().await;
     assert!(again.offer.generation > offered.offer.generation);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_report_that_was_not_confirmed_is_confirmed_after_a_reconnect() {
     let mut agent = Agent::attach(&plane, &credential, returning).await;
     assert_eq!(agent.confirmed().await.offer_id, offer.offer_id);
     ends_in(&plane, &pushed.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn the_newest_stream_of_a_gateway_wins() {
     assert_eq!(older.end().await, Code::Aborted);
     plane.push("prod", &pack("0.1.0")).await;
     newer.offered().await;
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn an_older_stream_of_the_same_start_is_refused() {
     let mut late = Agent::open(&plane, &credential, Some(from_agent::Message::Hello(stale))).await;
     assert_eq!(late.end().await, Code::Aborted);
     agent.hears_nothing().await;
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn silence_is_an_answer() {
     agent.offered().await;
     let rollout = ends_in(&plane, &pushed.rollout.unwrap().id, v1::RolloutState::Reverted).await;
     assert_eq!(rollout.counts.unwrap().timed_out, 1);
-    plane.stop().await;
+    plane.end().await;
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_drain_sends_every_stream_away_and_ends_in_time() {
     assert_eq!(agent.end().await, Code::Ok);
     let ended = tokio::time::timeout(PATIENCE, tail.message()).await.expect("ends in time");
     assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
-    plane.stop().await;
+    plane.end().await;
 }
 
 /// Waits for a rollout's end and answers it.

@@ -110,6 +110,11 @@ impl Plane {
         ended.expect("does not panic").expect("ends without an error");
     }
 
+    /// As [`Self::stop`], for good.
+    pub async fn end(mut self) {
+        self.stop().await;
+    }
+
     /// The file with the operator's token.
     pub fn token_file(&self) -> std::path::PathBuf {
         self.dir.path().join("data/operator.token")
@@ -201,4 +206,14 @@ pub fn push_request(fleet: &str, source: &str) -> v1::PushConfigRequest {
         }),
         ..Default::default()
     }
+}
+
+/// A valid pack; no two versions share their bytes.
+pub fn pack(version: &str) -> String {
+    format!(
+        "pack:\n  name: local-dev\n  version: {version}\n  enabled: true\nproviders:\n  targets:\n    \
+         - id: upstream\n      provider: openai-compatible\n      model: \"*\"\n      \
+         base_url: http://127.0.0.1:9/v1\npolicies:\n  chain: [pii-detector, audit-logger]\npolicy:\n  \
+         pii-detector: {{action: redact}}\n  audit-logger: {{}}\n"
+    )
 }
