@@ -60,7 +60,12 @@ impl Printer {
 
     /// Waits until nobody reads stdout any more; for ever where that cannot be told, as with a file.
     pub(crate) async fn reader_leaves(&self) {
-        let told = match AsyncFd::with_interest(io::stdout(), Interest::ERROR) {
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; what it asks for holds: stdout is never closed"
+        )]
+        let watched = AsyncFd::with_interest(io::stdout(), Interest::ERROR);
+        let told = match watched {
             Ok(stdout) => stdout.ready(Interest::ERROR).await.map(drop),
             Err(error) => Err(error),
         };
