@@ -2,9 +2,9 @@
 
 use proto::v1;
 use proto::v1::tail_events_response::Item;
+use service_kit::clock::Clock;
 use tests::fleet::{FLEET, Fleet};
 use tests::plane::PATIENCE;
-use time::OffsetDateTime;
 
 const CHAIN: &str = "prompt-injection, audit-logger";
 
@@ -48,7 +48,7 @@ async fn what_was_in_force_then() {
     for version in ["0.1.0", "0.2.0"] {
         let pushed = fleet.plane.push(FLEET, &fleet.provider.pack(version, CHAIN)).await;
         fleet.until_ended(&pushed.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
-        moments.push((version, OffsetDateTime::now_utc()));
+        moments.push((version, Clock::system().now()));
     }
     for (version, moment) in moments {
         let at = prost_types::Timestamp {

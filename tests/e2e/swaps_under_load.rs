@@ -10,6 +10,7 @@ use gateway_agent::app::gateway::Gateway;
 use gateway_agent::args::Args;
 use gateway_agent::settings::{Environment, Settings};
 use service_kit::clock::Clock;
+use service_kit::drain;
 use tests::fleet::{KEY, Provider};
 use tests::http::{Http, chat, slow_stream};
 
@@ -35,8 +36,9 @@ async fn a_thousand_swaps_fail_nobody() {
     let url = format!("http://{}/v1/chat/completions", gateway.address());
     let progress = Arc::new(Progress::default());
 
+    let (_trigger, tasks) = drain::channel();
     let load: Vec<_> = (0..CLIENTS + STREAMS)
-        .map(|client| tokio::spawn(ask(url.clone(), client >= CLIENTS, Arc::clone(&progress))))
+        .map(|client| tasks.spawn("client", ask(url.clone(), client >= CLIENTS, Arc::clone(&progress))))
         .collect();
     for swap in 1..=SWAPS {
         write(&file, &provider, swap);

@@ -43,11 +43,12 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
     tokio::pin!(signal);
     // A signal during the start ends the start: dropping it stops what was begun.
     let bound = tokio::select! {
-        bound = ControlPlane::bind(settings) => bound?,
+        biased;
         signal = &mut signal => {
             tracing::info!(%signal, "stopped while starting");
             return Ok(());
         }
+        bound = ControlPlane::bind(settings) => bound?,
     };
     let (trigger, watcher) = drain::channel();
     let serving = bound.serve(watcher);

@@ -34,10 +34,20 @@ pub fn main(args: Args) -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), AppError> {
-    let bound = bind(settings, Clock::system()).await?;
+    let signal = drain::run_until_signal();
+    tokio::pin!(signal);
+    // Heard from the first moment on: whoever sees the port may already send one.
+    let bound = tokio::select! {
+        biased;
+        signal = &mut signal => {
+            tracing::info!(%signal, "stopped while starting");
+            return Ok(());
+        }
+        bound = bind(settings, Clock::system()) => bound?,
+    };
     bound
         .serve(async {
-            let signal = drain::run_until_signal().await;
+            let signal = signal.await;
             tracing::info!(%signal, "told to stop");
         })
         .await
