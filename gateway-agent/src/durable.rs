@@ -35,7 +35,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// As [`write`], and what was there is kept as `previous`; at every moment one of the two is whole.
+/// As [`write()`], and what was there is kept as `previous`; at every moment one of the two is whole.
 pub(crate) fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = stage(path, bytes)?;
     let link = with_suffix(previous, UNFINISHED);
