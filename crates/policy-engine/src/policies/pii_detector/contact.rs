@@ -14,7 +14,7 @@ pub(super) const EMAIL: Recognizer = Recognizer {
 /// International with `+` or `00`, North American, and national ones with a leading zero and gaps.
 pub(super) const PHONE: Recognizer = Recognizer {
     label: "PHONE",
-    candidate: r"(?:\+|\b00)[1-9](?:[ ./()-]{0,2}[0-9]){6,14}|(?:\b1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}|\b0[1-9][0-9]{0,4}(?:[ /-][0-9]{2,8}){1,5}",
+    candidate: r"(?:\+|(?-u:\b)00)[1-9](?:[ ./()-]{0,2}[0-9]){6,14}|(?:(?-u:\b)1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|(?-u:\b)[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}|(?-u:\b)0[1-9][0-9]{0,4}(?:[ /-][0-9]{2,8}){1,5}",
     confirm: phone,
     covers_candidate: false,
 };

@@ -5,7 +5,7 @@
 //! `DELIMITERS` run over plain text with its punctuation.
 
 /// Named in `docs/reference/policies.md`; changes whenever a row changes.
-pub const PATTERN_SET_VERSION: &str = "2026.11.1";
+pub const PATTERN_SET_VERSION: &str = "2026.11.2";
 
 /// One row of the set.
 #[derive(Debug, Clone, Copy)]
@@ -198,7 +198,7 @@ pub(super) const DELIMITERS: &[Pattern] = &[
     ),
     row(
         "delimiter.system-line",
-        r"(?m)^[\s#*=>\[(-]*(?:system|developer)[ _-]?(?:message|prompt|override|instructions?|note|update|alert|command)?[\s*\])]*:[\s*]*(?:you (?:are|must|will|should|have|may|can)\b|ignore\b|disregard\b|new (?:instructions?|rules|prompt|policy)|from now\b|override\b|the (?:assistant|previous|above)\b|reveal\b|safety\b|all (?:previous|safety|restrictions)|your (?:new|instructions|rules|task))",
+        r"(?m)^[\s#*=>\[(-]*(?:system|developer)[ _-]?(?:message|prompt|override|instructions?|note|update|alert|command)?[\s*\])]*:[\s*]*(?:you (?:are|must|will|should|have|may|can)(?-u:\b)|ignore(?-u:\b)|disregard(?-u:\b)|new (?:instructions?|rules|prompt|policy)|from now(?-u:\b)|override(?-u:\b)|the (?:assistant|previous|above)(?-u:\b)|reveal(?-u:\b)|safety(?-u:\b)|all (?:previous|safety|restrictions)|your (?:new|instructions|rules|task))",
     ),
     row(
         "delimiter.prompt-end",
