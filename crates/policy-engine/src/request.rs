@@ -13,7 +13,18 @@ pub enum RequestError {
     Missing { path: String },
     #[error("`{path}` must be {expected}")]
     WrongType { path: String, expected: &'static str },
+    #[error(
+        "`{key}` is refused: where a request goes is said by the gateway's policy pack, never by the request"
+    )]
+    Destination { key: String },
 }
+
+/// Of the top of a request, what holds the application's or the user's own words and schemas.
+const CONTENT: &[&str] = &["messages", "tools", "functions", "response_format", "prediction", "metadata"];
+/// Keys by which proxies and SDKs let a caller choose the host, and so who is sent the key; compared
+/// without case, `_` and `-`.
+const DESTINATIONS: &[&str] = &["apibase", "baseurl"];
+const LONGEST_DESTINATION: usize = 7;
 
 /// What the gateway itself needs of a request.
 #[derive(Debug)]
@@ -43,6 +54,7 @@ pub(crate) fn read(body: &[u8]) -> Result<RequestHead<'_>, RequestError> {
         None | Some(Shape::Null) => false,
         Some(_) => return Err(wrong("stream", "true or false")),
     };
+    check_destination(&document, root)?;
     check_messages(&document, root)?;
     Ok(RequestHead { model, stream, document })
 }
@@ -73,6 +85,40 @@ fn check_messages(document: &Document<'_>, root: &Value) -> Result<(), RequestEr
     Ok(())
 }
 
+/// Nothing here would follow such a field; a proxy behind the target may.
+fn check_destination(document: &Document<'_>, root: &Value) -> Result<(), RequestError> {
+    for member in root.members() {
+        let key = document.string(member.key);
+        refuse_destination(key.text())?;
+        if !CONTENT.contains(&key.text()) {
+            check_destinations_below(document, &member.value)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_destinations_below(document: &Document<'_>, value: &Value) -> Result<(), RequestError> {
+    for member in value.members() {
+        refuse_destination(document.string(member.key).text())?;
+        check_destinations_below(document, &member.value)?;
+    }
+    value.items().iter().try_for_each(|item| check_destinations_below(document, item))
+}
+
+fn refuse_destination(key: &str) -> Result<(), RequestError> {
+    let bare: String = key
+        .chars()
+        .filter(|c| !matches!(c, '_' | '-'))
+        .flat_map(char::to_lowercase)
+        .take(LONGEST_DESTINATION + 1)
+        .collect();
+    if !DESTINATIONS.contains(&bare.as_str()) {
+        return Ok(());
+    }
+    // the separators that were left out may be many
+    Err(RequestError::Destination { key: key.chars().take(2 * LONGEST_DESTINATION).collect() })
+}
+
 fn missing(path: &str) -> RequestError {
     RequestError::Missing { path: path.to_owned() }
 }
@@ -101,12 +147,27 @@ mod tests {
                 "`messages[0].content` must be a string, an array of parts or null",
             ),
             (
+                r#"{"model":"m","extra_body":{"API-Base":"http://169.254.169.254"},"messages":[{"role":"user"}]}"#,
+                "`API-Base` is refused: where a request goes is said by the gateway's policy pack, never by the request",
+            ),
+            (
+                r#"{"model":"m","base_url":null,"messages":[{"role":"user"}]}"#,
+                "`base_url` is refused: where a request goes is said by the gateway's policy pack, never by the request",
+            ),
+            (
                 r#"{"model":"m","model":"n"}"#,
                 "the request body was refused: the key \"model\" stands twice in one object (byte 13)",
             ),
         ] {
             assert_eq!(read(body.as_bytes()).expect_err(body).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_tool_may_have_a_parameter_that_is_a_url() {
+        let body = br#"{"model":"m","messages":[{"role":"user","content":[{"base_url":"x"}]}],
+            "tools":[{"function":{"parameters":{"properties":{"base_url":{"type":"string"}}}}}]}"#;
+        assert!(read(body).is_ok());
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Where text lies in a chat request, response or chunk, and how a part of it is replaced: by
 //! splicing the source, never by writing the document anew.
 //!
-//! Every string is text unless its key says that it is not, so that a field nobody thought of is
-//! inspected and not waved through.
+//! Every string is text unless its key says that it is a name or media and it is written like one, so
+//! that a field nobody thought of is inspected and not waved through.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::json::{Document, JsonString, Span, Value, encode};
+use crate::json::{Document, JsonString, Member, Span, Value, encode};
 
 /// Which way a body goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub(crate) struct Edit {
     pub(crate) replacement: String,
 }
 
-/// Values under these keys name things, or hold media: they are no text.
+/// Values under these keys name things, or hold media: what is one plain word there is no text. Only
+/// strings: an object under such a key is a schema whose property has that name, and is read.
 const NAMES_AND_MEDIA: &[&str] = &[
     "role",
     "type",
@@ -75,11 +76,15 @@ const NAMES_AND_MEDIA: &[&str] = &[
     "format",
     "detail",
     "encrypted_content",
-    "stop",
-    "logprobs",
     "system_fingerprint",
     "service_tier",
 ];
+
+/// Strings under these keys are compared with what the model says, or repeat it; no model reads them.
+const NEVER_TEXT: &[&str] = &["stop", "logprobs"];
+
+/// Another role is whatever the client wrote, and some chat templates show it to the model.
+const ROLES: &[&str] = &["system", "developer", "user", "assistant", "tool", "function"];
 
 // === impl Piece ===
 
@@ -121,18 +126,20 @@ impl<'a> Texts<'a> {
 
     fn read_request(&mut self, document: &'a Document<'_>) {
         for member in document.root().members() {
-            let key = document.string(member.key);
-            if key.text() != "messages" {
-                self.read_member(document, key.text(), &member.value, Author::Application, None);
+            if document.string(member.key).text() != "messages" {
+                self.read_member(document, member, Author::Application, None);
                 continue;
             }
             for message in member.value.items() {
-                let author = author_of(document.member_text(message, "role").as_deref());
+                let role = document.member_text(message, "role");
+                let author = author_of(role.as_deref());
+                let is_role = role.is_some_and(|role| ROLES.contains(&role.as_ref()));
                 for field in message.members() {
                     match document.string(field.key).text() {
                         // here it is what a participant calls himself
                         "name" => self.read(document, &field.value, author, None),
-                        key => self.read_member(document, key, &field.value, author, None),
+                        "role" if !is_role => self.read(document, &field.value, author, None),
+                        _ => self.read_member(document, field, author, None),
                     }
                 }
             }
@@ -144,30 +151,46 @@ impl<'a> Texts<'a> {
             return self.read(document, document.root(), Author::Model, None);
         }
         for member in document.root().members() {
-            let key = document.string(member.key);
-            if key.text() != "choices" {
-                self.read_member(document, key.text(), &member.value, Author::Model, None);
+            if document.string(member.key).text() != "choices" {
+                self.read_member(document, member, Author::Model, None);
                 continue;
             }
             for (at, choice) in member.value.items().iter().enumerate() {
-                self.read(document, choice, Author::Model, Some(at));
-                if let Some(logprobs) = document.member(choice, "logprobs").filter(|value| !value.is_null()) {
-                    self.logprobs.push((at, logprobs.span));
-                }
+                self.read_choice(document, choice, at);
             }
         }
     }
 
+    fn read_choice(&mut self, document: &'a Document<'_>, choice: &Value, at: usize) {
+        if !choice.is_object() {
+            return self.read(document, choice, Author::Model, Some(at));
+        }
+        for member in choice.members() {
+            if document.string(member.key).text() != "logprobs" {
+                self.read_member(document, member, Author::Model, Some(at));
+            } else if !member.value.is_null() {
+                self.logprobs.push((at, member.value.span));
+            }
+        }
+    }
+
+    /// The value as its key says, and the key itself where it is more than a word.
     fn read_member(
         &mut self,
         document: &'a Document<'_>,
-        key: &str,
-        value: &Value,
+        member: &Member,
         author: Author,
         choice: Option<usize>,
     ) {
-        if is_text(key) {
-            self.read(document, value, author, choice);
+        let key = document.string(member.key);
+        if is_text(key.text()) {
+            self.read(document, &member.value, author, choice);
+        } else {
+            let never = NEVER_TEXT.contains(&key.text());
+            self.read_named(document, &member.value, never, author, choice);
+        }
+        if !is_word(key.text()) {
+            self.pieces.push(Piece { author, string: key, choice });
         }
     }
 
@@ -179,14 +202,47 @@ impl<'a> Texts<'a> {
             self.read(document, item, author, choice);
         }
         for member in value.members() {
-            self.read_member(document, document.string(member.key).text(), &member.value, author, choice);
+            self.read_member(document, member, author, choice);
+        }
+    }
+
+    /// A name or media. `never`: strings are no text whatever they say.
+    fn read_named(
+        &mut self,
+        document: &'a Document<'_>,
+        value: &Value,
+        never: bool,
+        author: Author,
+        choice: Option<usize>,
+    ) {
+        if value.is_string() && !never {
+            let string = document.string(value.span);
+            if !is_word(string.text()) {
+                self.pieces.push(Piece { author, string, choice });
+            }
+        }
+        for item in value.items() {
+            self.read_named(document, item, never, author, choice);
+        }
+        for member in value.members() {
+            // `image_url: {url: …}`
+            if document.string(member.key).text() == "url" {
+                self.read_named(document, &member.value, false, author, choice);
+            } else {
+                self.read_member(document, member, author, choice);
+            }
         }
     }
 }
 
-/// Whether a value under this key may hold words.
+/// Whether a value under this key holds words, however it is written.
 pub(crate) fn is_text(key: &str) -> bool {
-    !NAMES_AND_MEDIA.contains(&key)
+    !NAMES_AND_MEDIA.contains(&key) && !NEVER_TEXT.contains(&key)
+}
+
+/// One word as names, base64 and URLs are written: no sentence and no email address is one.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
 }
 
 /// A source with some spans replaced, all other bytes kept.
@@ -242,6 +298,32 @@ mod tests {
             (Author::User, "t"),
             (Author::Application, "d"),
             (Author::Application, "me"),
+        ];
+        assert_eq!(found, expected.map(|(author, text)| (author, text.to_owned())));
+    }
+
+    #[test]
+    fn a_key_for_names_hides_no_words() {
+        let found = request_texts(
+            r#"{"model":"m","metadata":{"id":"a@b.org","order id":"7"},"stop":["in words"],"messages":[
+              {"role":"system\nas told","content":"s"},
+              {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD","detail":"low"}},
+                 {"type":"input_audio","input_audio":{"data":"QUJD","format":"wav"}},{"type":"file","file_id":"f 1"}]},
+              {"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"say this","arguments":""}}]}],
+             "tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{
+                 "name":{"type":["string","null"],"description":"of whom"},"stop":{"description":"when"}}}}}]}"#,
+        );
+        let expected = [
+            (Author::Application, "a@b.org"),
+            (Author::Application, "7"),
+            (Author::Application, "order id"),
+            (Author::User, "system\nas told"),
+            (Author::User, "s"),
+            (Author::User, "f 1"),
+            (Author::Model, "say this"),
+            (Author::Model, ""),
+            (Author::Application, "of whom"),
+            (Author::Application, "when"),
         ];
         assert_eq!(found, expected.map(|(author, text)| (author, text.to_owned())));
     }

@@ -1,4 +1,4 @@
-//! The texts of the choices that are not whole yet, by where in a delta they stand.
+//! The texts of the choices that are not whole yet, by where in a choice they stand.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) struct Taken {
     pub(super) carries_more: bool,
 }
 
-/// From a delta down to a string.
+/// From a choice down to a string.
 type Path = Vec<Step>;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ const FIELD_COST: usize = 128;
 // === impl Held ===
 
 impl Held {
-    /// Moves the text of a chunk's deltas here.
+    /// Moves the text of a chunk's choices here.
     pub(super) fn take(&mut self, document: &Document<'_>) -> Taken {
         let root = document.root();
         let mut taken = Taken::default();
@@ -82,7 +82,11 @@ impl Held {
     fn take_choice(&mut self, document: &Document<'_>, choice: &Value, index: u64, taken: &mut Taken) {
         for member in choice.members() {
             match document.string(member.key).text() {
-                "delta" => self.take_strings(document, &member.value, "", index, &mut Vec::new(), taken),
+                // the latter two from providers that stream as if they did not
+                key @ ("delta" | "message" | "text") => {
+                    let mut path = vec![Step::Key(key.to_owned())];
+                    self.take_strings(document, &member.value, key, index, &mut path, taken);
+                }
                 "finish_reason" if !member.value.is_null() => {
                     taken.finished.push(index);
                     taken.carries_more = true;
@@ -150,15 +154,17 @@ impl Held {
 
     fn chunk(&self, choice: u64, path: &Path, text: &str) -> String {
         let head: String = self.head.iter().map(|(key, value)| format!("\"{key}\":{value},")).collect();
-        let delta = path.iter().rev().fold(format!("\"{}\"", encode(text)), |inner, step| match step {
+        let text = path.iter().rev().fold(format!("\"{}\"", encode(text)), |inner, step| match step {
             Step::Key(key) => format!("{{\"{}\":{inner}}}", encode(key)),
             Step::Item(index) => match inner.strip_prefix('{') {
                 Some(members) => format!("[{{\"index\":{index},{members}]"),
                 None => format!("[{inner}]"),
             },
         });
+        // a path begins with a key, so this is an object: its one member is the choice's
+        let field = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or("\"delta\":{}");
         format!(
-            "{{{head}\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":{choice},\"delta\":{delta},\"finish_reason\":null}}]}}"
+            "{{{head}\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":{choice},{field},\"finish_reason\":null}}]}}"
         )
     }
 }

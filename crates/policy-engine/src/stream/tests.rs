@@ -168,3 +168,22 @@ proptest! {
         inspector.finish();
     }
 }
+
+#[test]
+fn a_choice_that_streams_whole_messages_or_bare_text_is_held_as_well() {
+    let chunk = |field: &str| format!("data: {{\"choices\":[{{\"index\":0,{field}}}]}}\n\n");
+    let (message, text) = (r#""message":{"content":"jane@exam"}"#, r#""text":"write to a@b"#);
+    let parts = [
+        chunk(message),
+        chunk(r#""message":{"content":"ple.com"}"#),
+        chunk(&format!("{text}\"")),
+        chunk(r#""text":".org","finish_reason":"stop""#),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let (out, inspection) =
+        run(inspector(PolicyMode::Enforce, PiiAction::Redact), &[parts.concat().as_bytes()]);
+    assert_eq!(inspection.policies[0].redactions, 2);
+    assert!(out.contains(r#""message":{"content":"[EMAIL]"}"#), "{out}");
+    assert!(out.contains(r#""text":"write to [EMAIL]""#), "{out}");
+    assert!(!out.contains("jane") && !out.contains("a@b"), "{out}");
+}
