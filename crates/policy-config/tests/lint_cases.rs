@@ -253,6 +253,28 @@ fn whole_files() {
 }
 
 #[test]
+fn a_marker_that_nothing_asks_for_is_warned_about() {
+    let (one, own) = ("{EMAIL: <mail>}", "{EMIAL: <mail>, EMPLOYE: <id>, PASSPORT: <p>, PHONE: <tel>}");
+    assert!(GOOD.contains(one) && GOOD.contains("EMPLOYEE:"));
+    let (config, report) = PolicyDocument::new(GOOD.replace(one, own)).parse();
+    assert!(config.is_some());
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            (finding.code.as_str(), finding.path.rsplit('.').next().unwrap(), &*finding.suggestion)
+        })
+        .collect();
+    let accepted = "accepted: EMAIL, IBAN, CREDIT_CARD, MRN, NPI, SSN, IP_ADDRESS, PHONE, EMPLOYEE";
+    let expected = [
+        ("W005", "EMIAL", "did you mean `EMAIL`?"),
+        ("W005", "EMPLOYE", "did you mean `EMPLOYEE`?"),
+        ("W005", "PASSPORT", accepted),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn other_ways_to_write_a_good_pack() {
     let base = GOOD.replace("message: no", "message: 'no'");
     for (name, source) in [

@@ -79,6 +79,9 @@ pub struct AuditLogger {
     pub include_content: bool,
 }
 
+/// The labels of what `pii-detector` finds without `detect_patterns`; a test of the engine holds the two together.
+pub const PII_LABELS: &[&str] = &["EMAIL", "IBAN", "CREDIT_CARD", "MRN", "NPI", "SSN", "IP_ADDRESS", "PHONE"];
+
 /// What a client reads when no message is configured.
 pub const DEFAULT_BLOCK_MESSAGE: &str = "Request blocked: potential prompt injection detected";
 

@@ -124,7 +124,9 @@ pub(super) fn suggest(given: &str, known: &[&str]) -> String {
     // Comparing costs length times length; no typo is this long.
     let closest = (given.len() <= 64)
         .then(|| {
-            known.iter().map(|name| (strsim::damerau_levenshtein(&given.to_lowercase(), name), *name)).min()
+            let given = given.to_lowercase();
+            let distance = |name: &str| strsim::damerau_levenshtein(&given, &name.to_lowercase());
+            known.iter().map(|name| (distance(name), *name)).min()
         })
         .flatten()
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(1));

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{Field, Fields, join};
+use super::fields::{Field, Fields, join, suggest};
 use super::patterns;
 use super::policies::report_unknown_kind;
 use crate::lint::collector::{Collector, echo, path_key};
+use crate::lint::rules;
 use crate::location::Location;
 use crate::schema::chain::{PolicyKind, PolicyMode};
 use crate::schema::settings::{
-    AuditLogger, DEFAULT_BLOCK_MESSAGE, DetectAction, MarkerFormat, PiiAction, PiiDetector, PolicySettings,
-    PromptInjection,
+    AuditLogger, DEFAULT_BLOCK_MESSAGE, DetectAction, MarkerFormat, PII_LABELS, PiiAction, PiiDetector,
+    PolicySettings, PromptInjection,
 };
-use crate::tree::Meaning;
+use crate::tree::{Meaning, NodeKind};
 
 const MAX_MARKERS: usize = 200;
+/// A typing error is looked for among this many labels of `detect_patterns`; comparing costs time.
+const COMPARED_LABELS: usize = 32;
 const MODES: &[(&str, PolicyMode)] = &[("enforce", PolicyMode::Enforce), ("shadow", PolicyMode::Shadow)];
 
 /// One block of `policy` under a known kind; `settings` is `None` when it had errors.
@@ -123,7 +126,13 @@ fn read_pii_detector(field: &Field<'_>, findings: &mut Collector) -> Option<PiiD
         let redaction = Fields::of(&redaction, &["marker_format", "custom_markers"], findings);
         let get = |key: &str| redaction.as_ref().and_then(|fields| fields.get(key));
         marker_format = get("marker_format").map_or(marker_format, |field| field.choice(FORMATS, findings));
-        custom_markers = get("custom_markers").map_or(custom_markers, |field| read_markers(&field, findings));
+        if let Some(field) = get("custom_markers") {
+            custom_markers = read_markers(&field, findings);
+            // with patterns that are wrong, which labels there are is not known
+            if let (Some(_), Some(patterns)) = (&custom_markers, &detect_patterns) {
+                warn_about_markers(&field, patterns, findings);
+            }
+        }
     }
     Some(PiiDetector {
         mode: mode?,
@@ -165,6 +174,22 @@ fn read_markers(field: &Field<'_>, findings: &mut Collector) -> Option<BTreeMap<
     (markers.len() == entries.len()).then_some(markers)
 }
 
+/// A marker that nothing asks for: mostly a misspelled label, whose data then gets the default marker.
+fn warn_about_markers(field: &Field<'_>, patterns: &BTreeMap<String, String>, findings: &mut Collector) {
+    let labels = PII_LABELS.iter().copied().chain(patterns.keys().map(String::as_str));
+    let compared: Vec<&str> = labels.take(PII_LABELS.len() + COMPARED_LABELS).collect();
+    let NodeKind::Mapping(entries) = &field.node.kind else { return };
+    for entry in entries {
+        let label = entry.key.as_str();
+        if !is_label(label) || PII_LABELS.contains(&label) || patterns.contains_key(label) {
+            continue;
+        }
+        let path = join(&field.path, &path_key(label));
+        let message = format!("nothing is detected under the label {}", echo(label));
+        findings.add(rules::UNUSED_MARKER, &path, entry.key_at, message, suggest(label, &compared));
+    }
+}
+
 /// `[A-Z][A-Z0-9_]{0,31}`
 pub(super) fn is_label(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_uppercase())
@@ -175,5 +200,5 @@ pub(super) fn is_label(text: &str) -> bool {
 pub(super) fn report_label(label: &str, path: &str, at: Location, findings: &mut Collector) {
     let message = format!("{} is no label: [A-Z][A-Z0-9_]{{0,31}}", echo(label));
     let suggestion = "write a label such as EMAIL or EMPLOYEE_ID";
-    findings.add(crate::lint::rules::BAD_VALUE, path, at, message, suggestion);
+    findings.add(rules::BAD_VALUE, path, at, message, suggestion);
 }

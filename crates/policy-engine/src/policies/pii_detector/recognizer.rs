@@ -126,7 +126,18 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use policy_config::schema::settings::PII_LABELS;
+
     use super::*;
+
+    #[test]
+    fn lint_knows_every_label() {
+        let labels: BTreeSet<_> = ALL.iter().map(|kind| kind.label).collect();
+        assert_eq!(labels, PII_LABELS.iter().copied().collect());
+        assert_eq!(labels.len(), PII_LABELS.len());
+    }
 
     #[test]
     fn no_kind_asks_for_a_word_boundary_of_unicode() {
