@@ -1,5 +1,6 @@
 //! Which revision a new, wiped or returning gateway gets: stable is not head.
 
+use crate::activation::ActivationState;
 use crate::rollout::RolloutState;
 use crate::version::Revision;
 
@@ -9,8 +10,8 @@ pub struct Assignment {
     pub revision: Revision,
     /// Of the rollout it was part of; `None`: it was assigned as the stable revision.
     pub rollout: Option<RolloutState>,
-    /// It ran through the bake of that rollout, on this gateway.
-    pub proven: bool,
+    /// What became of it on this gateway.
+    pub state: ActivationState,
 }
 
 /// What to do about the desired version of a gateway that enrols or attaches.
@@ -21,6 +22,25 @@ pub enum Placement {
     Assign(Revision),
     /// The fleet has no revision yet.
     Wait,
+}
+
+// === impl Assignment ===
+
+impl Assignment {
+    /// What is left of it when another host takes the gateway's place. That one is placed like a new one; but what it
+    /// would be told was told already, and nobody answered: then it stands, and its rollout keeps its gateway.
+    pub fn on_another_disk(self, stable: Option<Revision>) -> Option<Self> {
+        let unanswered = match self.state {
+            ActivationState::Assigned | ActivationState::Offered => true,
+            ActivationState::Active
+            | ActivationState::Proven
+            | ActivationState::Rejected(_)
+            | ActivationState::TimedOut
+            | ActivationState::RolledBack
+            | ActivationState::Superseded => false,
+        };
+        (unanswered && Some(self.revision) == stable).then_some(self)
+    }
 }
 
 /// `assignment` is what it was told last; `stable` is the fleet's stable revision.
@@ -37,7 +57,8 @@ pub fn place(assignment: Option<Assignment>, stable: Option<Revision>) -> Placem
             // A succeeded rollout may be history: then stable has moved on and the gateway with it.
             let overtaken =
                 assignment.rollout == Some(RolloutState::Succeeded) && assignment.revision != stable;
-            if assignment.revision == stable || assignment.proven || (open_or_won && !overtaken) {
+            let proven = assignment.state == ActivationState::Proven;
+            if assignment.revision == stable || proven || (open_or_won && !overtaken) {
                 Placement::Keep
             } else {
                 Placement::Assign(stable)
@@ -53,7 +74,18 @@ mod tests {
     const STABLE: Option<Revision> = Some(Revision(3));
 
     fn told(revision: u64, rollout: Option<RolloutState>, proven: bool) -> Option<Assignment> {
-        Some(Assignment { revision: Revision(revision), rollout, proven })
+        let state = if proven { ActivationState::Proven } else { ActivationState::Active };
+        Some(Assignment { revision: Revision(revision), rollout, state })
+    }
+
+    #[test]
+    fn another_disk_keeps_only_what_it_would_be_told_anyway() {
+        let told = |revision, state| Assignment { revision: Revision(revision), rollout: None, state };
+        let kept = told(3, ActivationState::Offered);
+        assert_eq!(kept.on_another_disk(STABLE), Some(kept));
+        for lost in [told(4, ActivationState::Assigned), told(3, ActivationState::Proven)] {
+            assert_eq!(lost.on_another_disk(STABLE), None, "{lost:?}");
+        }
     }
 
     #[test]

@@ -132,4 +132,6 @@ fn conflict(generation: Generation) -> NackReason {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -94,11 +94,15 @@ fn advance(snapshot: &Snapshot, now: Timestamp) -> RolloutStep {
         return RolloutStep::decide(Decision::Succeed);
     }
     if counts.pending > 0 {
-        if now >= deadline {
+        if now < deadline {
+            let waiting = RolloutReport::of(WaitingOn::Activation(counts.pending));
+            return RolloutStep::wait(waiting, Some(deadline));
+        }
+        // Who comes online during the bake is late for its own reasons: caught up, but no breach.
+        if snapshot.bake_since.is_none() {
             let reason = format!("{} not active before the deadline", gateways(counts.pending));
             return breach(snapshot, reason);
         }
-        return RolloutStep::wait(RolloutReport::of(WaitingOn::Activation(counts.pending)), Some(deadline));
     }
     if counts.active == 0 {
         if now >= deadline {

@@ -96,6 +96,18 @@ fn the_deadline_is_a_breach() {
 }
 
 #[test]
+fn who_comes_online_in_the_bake_is_no_breach() {
+    let strategy = RolloutStrategy { bake: Duration::from_secs(900), ..RolloutStrategy::DEFAULT };
+    let late = Snapshot { strategy, bake_since: Some(at(5)), ..advancing(counts(1, 2, 0, 0)) };
+    assert_eq!(step(&late, at(599)).decision, None);
+    assert_eq!(step(&late, at(601)).decision, None);
+    assert_eq!(step(&late, at(601)).look_again, Some(at(905)));
+    assert_eq!(step(&late, at(905)).decision, Some(Decision::Succeed));
+    let refused = Snapshot { first_failure_at: Some(at(601)), counts: counts(0, 2, 1, 0), ..late };
+    assert!(matches!(step(&refused, at(602)).decision, Some(Decision::Revert { .. })));
+}
+
+#[test]
 fn a_revert_ends_when_everybody_reachable_is_back() {
     let reverting = |back: Counts, active: u32| Snapshot {
         state: RolloutState::Reverting,
