@@ -3,6 +3,7 @@
 
 mod data_dir;
 mod database;
+mod database_watch;
 pub mod run;
 mod start_error;
 
@@ -146,7 +147,9 @@ impl Bound {
         if let Err(busy) = writers.drained(WRITERS_DRAIN).await {
             tracing::warn!(%busy, "writers are cut off");
         }
-        self.context.store.close().await;
+        if tokio::time::timeout(WRITERS_DRAIN, self.context.store.close()).await.is_err() {
+            tracing::warn!("statements are cut off");
+        }
         self.database.stop().await;
         probes.start();
         if let Err(busy) = probes.drained(patience).await {
@@ -173,6 +176,8 @@ impl Bound {
         writers.spawn("presence", presence::run(presence.clone(), context.clone(), writers.clone()));
         writers.spawn("reports", reports::run(inbox, context.clone(), writers.clone()));
         writers.spawn("rollouts", reconcile::driver::run(context.clone(), writers.clone()));
+        let readiness = self.readiness.clone();
+        writers.spawn("database watch", database_watch::run(store.clone(), readiness, writers.clone()));
         writers.spawn("expiry", reconcile::expire::run(context.clone(), writers.clone()));
         if let Some(handle) = metrics::recorder() {
             writers.spawn("metrics upkeep", metrics::upkeep(handle, writers.clone()));

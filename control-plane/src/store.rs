@@ -65,6 +65,9 @@ const PRIVATE_DATABASE: &str = "postgres";
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long the database may take to say that it is there.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
 // === impl StoreOptions ===
 
 impl StoreOptions {
@@ -111,6 +114,18 @@ impl Store {
 
     pub(crate) const fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Whether the database answers, and soon.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn answers(&self) -> Result<(), StoreError> {
+        let asked = async { sqlx::query!("select true as alive").fetch_one(&self.pool).await };
+        match tokio::time::timeout(ANSWER_LIMIT, asked).await {
+            Ok(answer) => Ok(answer.map(drop)?),
+            Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
+        }
     }
 
     /// Closes every connection; what is under way is finished first.

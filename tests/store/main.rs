@@ -1,6 +1,7 @@
 //! The store, its operations and the reconciler against a real PostgreSQL: each rule, each constraint, each race.
 #![cfg(test)]
 
+mod away;
 mod gateways;
 mod history;
 mod migrations;
