@@ -37,6 +37,15 @@ struct Note {
     attached: bool,
 }
 
+// === impl Fence ===
+
+impl Fence {
+    /// Of the same start; of two starts, neither knows which came first.
+    pub(crate) fn is_newer_than(self, other: Self) -> bool {
+        self.boot == other.boot && self.counter > other.counter
+    }
+}
+
 // === impl Presence ===
 
 impl Presence {

@@ -36,13 +36,20 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 enum Event {
     Sent(SentOffer),
-    Heard { record: Box<ReportRecord>, confirm: Option<Confirm> },
+    Heard(Box<Heard>),
+}
+
+#[derive(Debug)]
+struct Heard {
+    record: ReportRecord,
+    confirm: Option<Confirm>,
 }
 
 /// Whom to tell that a report is durable.
 #[derive(Debug)]
 pub(crate) struct Confirm {
-    pub(crate) told: mpsc::Sender<Confirmed>,
+    /// A place that its session keeps for it: so no session has more reports in the queue than places.
+    pub(crate) told: mpsc::OwnedPermit<Confirmed>,
     pub(crate) confirmed: Confirmed,
 }
 
@@ -57,8 +64,7 @@ pub(crate) struct Confirmed {
 #[derive(Debug, Default)]
 struct Batch {
     sent: Vec<SentOffer>,
-    heard: Vec<ReportRecord>,
-    confirms: Vec<Confirm>,
+    heard: Vec<Heard>,
 }
 
 pub(crate) fn channel() -> (Reports, Inbox) {
@@ -78,7 +84,7 @@ impl Reports {
 
     /// Hands a report over; `false`: the queue is full, and the agent will say it again.
     pub(crate) fn heard(&self, record: ReportRecord, confirm: Option<Confirm>) -> bool {
-        self.queue.try_send(Event::Heard { record: Box::new(record), confirm }).is_ok()
+        self.queue.try_send(Event::Heard(Box::new(Heard { record, confirm }))).is_ok()
     }
 }
 
@@ -88,10 +94,7 @@ impl Batch {
     fn add(&mut self, event: Event) {
         match event {
             Event::Sent(record) => self.sent.push(record),
-            Event::Heard { record, confirm } => {
-                self.heard.push(*record);
-                self.confirms.extend(confirm);
-            }
+            Event::Heard(heard) => self.heard.push(*heard),
         }
     }
 
@@ -101,13 +104,27 @@ impl Batch {
 
     async fn write(&self, context: &Context) -> Result<(), StoreError> {
         operations::record_sent(context, self.sent.clone()).await?;
-        operations::record_reports(context, self.heard.clone()).await.map(drop)
+        let records = self.heard.iter().map(|heard| heard.record.clone()).collect();
+        operations::record_reports(context, records).await.map(drop)
     }
 
-    /// A session that has ended, or does not read, is not waited for: its agent says it again.
+    /// Two smaller ones, to be written in this order: an answer is never written before its offer.
+    fn halves(mut self) -> [Self; 2] {
+        if self.heard.is_empty() {
+            let sent = self.sent.split_off(self.sent.len() / 2);
+            [self, Self { sent, heard: Vec::new() }]
+        } else if self.sent.is_empty() {
+            let heard = self.heard.split_off(self.heard.len() / 2);
+            [self, Self { sent: Vec::new(), heard }]
+        } else {
+            let heard = std::mem::take(&mut self.heard);
+            [self, Self { sent: Vec::new(), heard }]
+        }
+    }
+
     fn confirm(self) {
-        for confirm in self.confirms {
-            let _ = confirm.told.try_send(confirm.confirmed);
+        for confirm in self.heard.into_iter().filter_map(|heard| heard.confirm) {
+            confirm.told.send(confirm.confirmed);
         }
     }
 }
@@ -143,15 +160,26 @@ async fn gather(inbox: &mut Inbox, batch: &mut Batch, drain: &DrainWatcher) {
 }
 
 /// Tries until it is written: the reports behind wait in the bounded queue. What the store refuses for good is
-/// dropped, or it would hold up everybody.
+/// dropped, or it would hold up everybody; of a batch only the events that are to blame.
 async fn save(batch: Batch, context: &Context, drain: &DrainWatcher) {
+    let mut parts = vec![batch];
+    while let Some(part) = parts.pop() {
+        if let Some(refused) = try_save(part, context, drain).await {
+            parts.extend(refused.halves().into_iter().rev());
+        }
+    }
+}
+
+/// Gives back a batch that the store refuses for good.
+async fn try_save(batch: Batch, context: &Context, drain: &DrainWatcher) -> Option<Batch> {
     let mut pauses = Backoff::full_jitter(Duration::from_millis(50), LONGEST_PAUSE, fastrand::u64(..));
     let mut told = false;
     loop {
         match batch.write(context).await {
             Ok(()) => {
                 metrics::histogram!(crate::metrics::REPORT_BATCH).record(count(batch.heard.len()));
-                return batch.confirm();
+                batch.confirm();
+                return None;
             }
             Err(StoreError::Unavailable(_)) if !drain.is_draining() => {
                 if !told {
@@ -160,14 +188,59 @@ async fn save(batch: Batch, context: &Context, drain: &DrainWatcher) {
                 told = true;
                 tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
-            Err(error) => {
-                tracing::error!(%error, reports = batch.heard.len(), "reports cannot be recorded");
-                return;
+            Err(StoreError::Unavailable(error)) => {
+                tracing::warn!(%error, reports = batch.heard.len(), "reports are left to be repeated");
+                return None;
             }
+            Err(error) if batch.len() == 1 => {
+                let gateway = batch.heard.first().map(|heard| heard.record.gateway.to_string());
+                tracing::error!(%error, gateway, "a report cannot be recorded");
+                return None;
+            }
+            Err(_) => return Some(batch),
         }
     }
 }
 
 fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_core::ids::GatewayId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn halves_end_in_single_events_with_offers_first() {
+        let sent = |number| SentOffer {
+            gateway: GatewayId(Uuid::from_u128(number)),
+            generation: Generation(1),
+            deadline: GATHER,
+        };
+        let record = ReportRecord {
+            gateway: GatewayId(Uuid::from_u128(9)),
+            boot: fleet_core::ids::BootId(Uuid::nil()),
+            session_counter: 1,
+            lineage: fleet_core::ids::Lineage::LOCAL,
+            agent_version: String::new(),
+            answered: None,
+            running: None,
+        };
+        let mut parts = vec![Batch {
+            sent: (0..5).map(sent).collect(),
+            heard: (0..3).map(|_| Heard { record: record.clone(), confirm: None }).collect(),
+        }];
+        let mut singles = Vec::new();
+        while let Some(part) = parts.pop() {
+            if part.len() == 1 {
+                singles.push(part.sent.first().map(|sent| sent.gateway.0.as_u128()));
+            } else {
+                parts.extend(part.halves().into_iter().rev());
+            }
+        }
+        assert_eq!(singles, [Some(0), Some(1), Some(2), Some(3), Some(4), None, None, None]);
+    }
 }

@@ -217,10 +217,11 @@ impl Session {
     fn record(&self, report: ReportMessage) {
         let confirmed =
             Confirmed { session: report.session, offer: report.offer, generation: report.generation };
-        let confirm = Confirm { told: self.confirm.clone(), confirmed };
+        // Without a place it is not heard: the agent says it again.
+        let Ok(told) = self.confirm.clone().try_reserve_owned() else { return };
         if report.lineage != self.delivery.lineage() {
-            let _ = self.confirm.try_send(confirmed);
-        } else if self.confirm.capacity() > 0 {
+            told.send(confirmed);
+        } else {
             let answered = Answered {
                 generation: report.generation,
                 digest: report.digest,
@@ -230,7 +231,7 @@ impl Session {
                 activate: Some(report.timings.activate),
             };
             let record = self.record_of(Some(answered), report.active);
-            if !self.hub.reports.heard(record, Some(confirm)) {
+            if !self.hub.reports.heard(record, Some(Confirm { told, confirmed })) {
                 tracing::warn!(gateway = %self.path, "the queue of reports is full; the agent will repeat it");
             }
         }

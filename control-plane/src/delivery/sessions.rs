@@ -7,6 +7,7 @@ use fleet_core::ids::{GatewayId, SessionId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::presence::Fence;
 use crate::api::call_error::CallError;
 
 /// The sessions of this replica.
@@ -19,6 +20,7 @@ pub(crate) struct Sessions {
 #[derive(Debug)]
 struct Live {
     session: SessionId,
+    fence: Fence,
     /// Dropped when a newer session takes over.
     _displace: oneshot::Sender<()>,
 }
@@ -46,15 +48,19 @@ impl Sessions {
         Arc::new(Self { live: Mutex::default(), limit })
     }
 
-    /// A place for a new session of `gateway`; the session that had it is displaced.
-    pub(crate) fn enter(self: &Arc<Self>, gateway: GatewayId) -> Result<Seat, CallError> {
+    /// A place for a new session of `gateway`; the session that had it is displaced, unless that one is newer: of two
+    /// streams that opened at once, the older may be the last to come here.
+    pub(crate) fn enter(self: &Arc<Self>, gateway: GatewayId, fence: Fence) -> Result<Seat, CallError> {
         let session = SessionId(Uuid::new_v4());
         let (displace, displaced) = oneshot::channel();
         let mut live = self.lock();
         if live.len() >= self.limit && !live.contains_key(&gateway) {
             return Err(CallError::TooManyStreams);
         }
-        live.insert(gateway, Live { session, _displace: displace });
+        if live.get(&gateway).is_some_and(|held| held.fence.is_newer_than(fence)) {
+            return Err(CallError::NewerSession);
+        }
+        live.insert(gateway, Live { session, fence, _displace: displace });
         metrics::gauge!(crate::metrics::SESSIONS).set(count(&live));
         drop(live);
         Ok(Seat { session, gateway, sessions: self.clone(), displaced })
@@ -95,21 +101,25 @@ fn count(live: &HashMap<GatewayId, Live>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use fleet_core::ids::BootId;
+
     use super::*;
 
     #[tokio::test]
     async fn the_newest_session_wins_and_the_older_gives_nothing_back() {
         let sessions = Sessions::with_limit(1);
         let gateway = GatewayId(Uuid::from_u128(1));
-        let mut older = sessions.enter(gateway).unwrap();
-        let newer = sessions.enter(gateway).unwrap();
+        let fence = |counter| Fence { boot: BootId(Uuid::from_u128(7)), counter };
+        let mut older = sessions.enter(gateway, fence(1)).unwrap();
+        let newer = sessions.enter(gateway, fence(2)).unwrap();
+        assert_eq!(sessions.enter(gateway, fence(1)).unwrap_err(), CallError::NewerSession);
         older.displaced().await;
         assert!(newer.is_newest() && !older.is_newest());
         drop(older);
         assert!(newer.is_newest());
         let other = GatewayId(Uuid::from_u128(2));
-        assert_eq!(sessions.enter(other).unwrap_err(), CallError::TooManyStreams);
+        assert_eq!(sessions.enter(other, fence(1)).unwrap_err(), CallError::TooManyStreams);
         drop(newer);
-        assert!(sessions.enter(other).is_ok());
+        assert!(sessions.enter(other, fence(1)).is_ok());
     }
 }

@@ -37,7 +37,13 @@ pub(super) async fn open(
     let cell = hub.board.watch(gateway);
     let fence = Fence { boot: hello.boot, counter: hello.session_counter };
     let outcome = operations::attach_gateway(&hub.context, gateway, facts(&hello)).await?;
-    let seat = hub.sessions.enter(gateway)?;
+    let seat = match hub.sessions.enter(gateway, fence) {
+        Ok(seat) => seat,
+        Err(error) => {
+            hub.presence.left(gateway, fence);
+            return Err(error.into());
+        }
+    };
     if let Some(desired) = outcome.desired {
         hub.board.fill(gateway, desired);
     }
@@ -48,7 +54,12 @@ pub(super) async fn open(
         gateway_id: gateway.to_string(),
         gateway: path.to_string(),
     };
-    outbound.send(ToAgent::Welcome(welcome)).await?;
+    if let Err(end) = outbound.send(ToAgent::Welcome(welcome)).await {
+        if seat.is_newest() {
+            hub.presence.left(gateway, fence);
+        }
+        return Err(end);
+    }
     let (confirm, confirmed) = mpsc::channel(UNCONFIRMED);
     let session = Session {
         hub: hub.clone(),
