@@ -15,7 +15,7 @@ use fleet_core::offer::Stage;
 use fleet_core::version::Revision;
 use uuid::Uuid;
 
-use crate::world::{FLEET, OPERATOR, World, pack, precondition, rollout};
+use crate::world::{Agent, FLEET, OPERATOR, World, pack, precondition, rollout};
 
 fn enrolment(path: &str) -> EnrollGateway {
     let labels = Labels::new([("region".to_owned(), "eu".to_owned())]).unwrap();
@@ -163,4 +163,22 @@ async fn gateways_are_listed_by_page() {
     assert_eq!(names, ["prod/a", "prod/b"]);
     let rest = gateway_list(store, None, first.next.as_ref(), 2).await.unwrap();
     assert_eq!((rest.items.len(), rest.next), (1, None));
+}
+
+#[tokio::test]
+async fn what_is_told_late_of_an_older_start_ends_no_newer_stream() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    let restarted = Agent { boot: BootId(Uuid::new_v4()), ..agents[0].clone() };
+    world.attach(&restarted).await;
+    // Another replica writes what it heard before, then that its stream ended.
+    world.presence(&agents[0], Duration::from_secs(1), true).await;
+    world.presence(&agents[0], Duration::ZERO, false).await;
+    assert_eq!(world.gateway(&restarted).await.liveness, Liveness::Online);
+    // What was heard since stands, should the attach itself have been lost in a crash of the server.
+    sqlx::query("update gateways set boot_id = gen_random_uuid(), attached = false, last_seen = now() - interval '9 s'")
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
+    world.presence(&restarted, Duration::ZERO, true).await;
+    assert_eq!(world.gateway(&restarted).await.liveness, Liveness::Online);
 }

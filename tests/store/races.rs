@@ -1,12 +1,19 @@
 //! Several at once: publishers, rollbacks, drivers, agents.
 
-use control_plane::operations::{PushConfig, push_config};
+use std::time::Duration;
+
+use control_plane::operations::{PresenceRecord, PushConfig, push_config, record_presence};
 use control_plane::reconcile::driver;
 use fleet_core::history::EventKind;
+use fleet_core::ids::{BootId, GatewayId};
 use fleet_core::rollout::RolloutState;
+use fleet_core::version::{DesiredVersion, Generation, Revision};
 use futures_util::future::join_all;
+use policy_config::ConfigDigest;
+use tests::eventually::eventually;
+use uuid::Uuid;
 
-use crate::world::{FLEET, OPERATOR, World, order, pack, precondition, rollout};
+use crate::world::{Agent, FLEET, OPERATOR, World, order, pack, precondition, rollout, running};
 
 #[tokio::test]
 async fn the_same_bytes_at_once_are_one_revision() {
@@ -100,4 +107,70 @@ async fn any_number_of_drivers_take_each_step_once() {
     let ended = world.events(&[EventKind::RolloutEnded]).await;
     assert_eq!(ended.len(), 1);
     world.assert_gapless().await;
+}
+
+#[tokio::test]
+async fn presence_and_reports_of_many_never_wait_in_a_circle() {
+    let world = World::new().await;
+    let pool = &world.database.pool;
+    sqlx::query("insert into fleets (name) values ('prod')").execute(pool).await.unwrap();
+    let ids: Vec<Uuid> = sqlx::query_scalar(
+        "insert into gateways (id, fleet, name, agent_version)
+         select gen_random_uuid(), 'prod', 'g' || n, '0.1.0' from generate_series(1, 4000) n returning id",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    sqlx::query("analyze gateways").execute(pool).await.unwrap();
+    let agent = |id: &Uuid| Agent {
+        id: GatewayId(*id),
+        name: String::new(),
+        boot: BootId(Uuid::from_u128(1)),
+        session_counter: 1,
+    };
+    let heard = |ids: &[Uuid]| {
+        let record = |id: &Uuid| PresenceRecord {
+            gateway: GatewayId(*id),
+            boot: BootId(Uuid::from_u128(1)),
+            session_counter: 1,
+            seen_ago: Duration::ZERO,
+            attached: true,
+        };
+        ids.iter().map(record).collect::<Vec<_>>()
+    };
+    let presence = async || {
+        for _ in 0..6 {
+            record_presence(&world.context, heard(&ids)).await.unwrap();
+        }
+    };
+    let reports = async || {
+        for round in 1..=4_u64 {
+            for some in ids.chunks(500) {
+                let digest = ConfigDigest::of(&round.to_be_bytes());
+                let desired = DesiredVersion { revision: Revision(1), generation: Generation(round), digest };
+                let said = some.iter().map(|id| running(&world, &agent(id), desired)).collect();
+                world.report(said).await;
+            }
+        }
+    };
+    tokio::join!(presence(), presence(), reports(), reports());
+    // A server process hands in its counts when it ends.
+    world.context.store.close().await;
+    eventually("every session of the store has ended", Duration::from_secs(20), || async move {
+        let sessions: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and application_name = 'kt-control-plane'",
+        )
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        if sessions == 0 { Ok(()) } else { Err(sessions) }
+    })
+    .await;
+    let deadlocks: i64 =
+        sqlx::query_scalar("select deadlocks from pg_stat_database where datname = current_database()")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    assert_eq!(deadlocks, 0);
 }

@@ -141,3 +141,19 @@ async fn a_batch_of_many_is_recorded_as_one() {
     assert_eq!(refused.actor, format!("agent:{}", refused.gateway));
     world.assert_gapless().await;
 }
+
+#[tokio::test]
+async fn an_absurd_age_harms_nobody() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    world.push(pack("p", "0.1.0", "a")).await.unwrap();
+    world.reconcile().await;
+    let mut record = acked(&world, &agents[0], world.desired(&agents[0]).await);
+    for answered in &mut record.answered {
+        answered.ago = Duration::MAX;
+    }
+    for running in &mut record.running {
+        running.ago = Duration::MAX;
+    }
+    assert_eq!(world.report(vec![record]).await.len(), 1);
+    assert_eq!(world.outcomes(&agents[0]).await, [(1, "active".into())]);
+}

@@ -274,3 +274,100 @@ async fn a_stored_revision_can_be_rolled_out() {
     assert_eq!(missing.code(), "not_found");
     assert_eq!(world.events(&[EventKind::Refused]).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_breach_sends_nobody_away_from_what_was_proven_before() {
+    let (world, agents) = World::with_gateways(&["edge-1", "edge-2"]).await;
+    world.settled(pack("p", "0.1.0", "a"), &agents).await;
+    world.leave(&agents[1]).await;
+    world.settled(pack("p", "0.2.0", "b"), &agents[..1]).await;
+    // The other one comes back and refuses what the fleet runs; an operator pushes it again.
+    world.attach(&agents[1]).await;
+    world.nack(&agents[1], Stage::Secrets).await;
+    let again = world.push(pack("p", "0.2.0", "b")).await.unwrap().rollout.unwrap().id;
+    world.reconcile().await;
+    world.nack(&agents[1], Stage::Secrets).await;
+    world.reconcile().await;
+    assert_eq!(world.desired(&agents[0]).await.revision, Revision(2), "it was proven there before");
+    assert_eq!(world.desired(&agents[1]).await.revision, Revision(1));
+    world.ack(&agents[1]).await;
+    world.reconcile().await;
+    assert_eq!(world.rollout(again).await.state, RolloutState::Halted, "one keeps it");
+}
+
+#[tokio::test]
+async fn a_member_that_lost_its_disk_follows_the_success() {
+    let (world, agents) = World::with_gateways(&["edge-1", "edge-2"]).await;
+    world.settled(pack("p", "0.1.0", "a"), &agents).await;
+    let id = world.push(pack("p", "0.2.0", "b")).await.unwrap().rollout.unwrap().id;
+    world.reconcile().await;
+    world.leave(&agents[1]).await;
+    let wiped = world.agent("edge-2").await;
+    assert_eq!(world.desired(&wiped).await.revision, Revision(1), "stable, not head");
+    world.ack(&agents[0]).await;
+    world.reconcile().await;
+    assert_eq!(world.rollout(id).await.state, RolloutState::Succeeded);
+    assert_eq!(world.desired(&wiped).await.revision, Revision(2));
+}
+
+#[tokio::test]
+async fn a_disk_lost_before_the_first_answer_leaves_the_rollout_its_gateway() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    world.leave(&agents[0]).await;
+    let id = world.push(pack("p", "0.1.0", "a")).await.unwrap().rollout.unwrap().id;
+    world.reconcile().await;
+    let wiped = world.agent("edge-1").await;
+    world.ack(&wiped).await;
+    world.reconcile().await;
+    let ended = world.rollout(id).await;
+    assert_eq!((ended.state, ended.counts.active), (RolloutState::Succeeded, 1));
+}
+
+#[tokio::test]
+async fn a_rollout_that_takes_over_gives_the_fleet_back_as_well() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    world.settled(pack("p", "0.1.0", "a"), &agents).await;
+    let mut order = rollout(FLEET);
+    order.replace_config = true;
+    order.supersede = true;
+    let stable = async || {
+        let fleet = fleet_get(&world.context.store, &FLEET.parse().unwrap()).await.unwrap().unwrap();
+        let stable = fleet.stable.unwrap();
+        (stable.version.config.to_string(), stable.version.revision.0, stable.by)
+    };
+    for (source, bound) in [
+        (pack("q", "0.1.0", "a"), ("q".to_owned(), 1, StableBy::Declared)),
+        (pack("q", "0.2.0", "b"), ("q".to_owned(), 2, StableBy::Declared)),
+        (pack("p", "0.2.0", "b"), ("p".to_owned(), 1, StableBy::Succeeded)),
+        (pack("q", "0.3.0", "c"), ("q".to_owned(), 3, StableBy::Declared)),
+        (pack("q", "0.4.0", "d"), ("q".to_owned(), 4, StableBy::Declared)),
+    ] {
+        world.push_with(source, order.clone()).await.unwrap();
+        world.reconcile().await;
+        assert_eq!(stable().await, bound);
+    }
+    world.nack(&agents[0], Stage::Compile).await;
+    world.reconcile().await;
+    assert_eq!(stable().await, ("p".to_owned(), 1, StableBy::Succeeded), "as before the first of them");
+    world.ack(&agents[0]).await;
+    world.reconcile().await;
+    let told = world.desired(&agents[0]).await;
+    assert_eq!(world.attach(&agents[0]).await.desired, Some(told), "a reconnect moves nothing");
+}
+
+#[tokio::test]
+async fn an_offer_of_a_stream_that_ended_is_not_unanswered_on_the_next() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    let id = world.push(pack("p", "0.1.0", "a")).await.unwrap().rollout.unwrap().id;
+    world.reconcile().await;
+    world.sent(&agents[0], Duration::ZERO).await;
+    world.leave(&agents[0]).await;
+    let mut returning = agents[0].clone();
+    returning.session_counter = 2;
+    world.attach(&returning).await;
+    // Back, and not offered anything yet on this stream.
+    assert_eq!(expire::look(&world.context).await.unwrap(), 0);
+    world.sent(&returning, Duration::ZERO).await;
+    assert_eq!(expire::look(&world.context).await.unwrap(), 1);
+    assert_eq!(world.rollout(id).await.counts.timed_out, 1);
+}

@@ -9,6 +9,7 @@ use fleet_core::version::DesiredVersion;
 use super::error::Conflict;
 use super::place_gateway::{Disk, place_gateway};
 use super::{Context, OperationError, SELF};
+use crate::store::activations::{activation_hold, activation_tell};
 use crate::store::presence::{gateway_attach, gateway_find_again, gateway_tell, without_waiting_for_disk};
 
 /// What the hello says about the agent.
@@ -50,6 +51,9 @@ pub async fn attach_gateway(
                 let (name, known) = (gateway.to_string(), Vec::new());
                 return Err(OperationError::NotFound { what: "gateway", name, known });
             };
+            if let Some(told) = placed.gateway.assignment.as_ref().filter(|told| told.is_on_its_way()) {
+                activation_hold(&mut tx, gateway, told.desired.generation).await?;
+            }
             let attached = gateway_attach(
                 &mut tx,
                 gateway,
@@ -66,6 +70,8 @@ pub async fn attach_gateway(
                     hint: "one agent per gateway; this stream is of no use any more".to_owned(),
                 })));
             }
+            // Last of all: whoever holds the head of the history keeps every other writer waiting.
+            activation_tell(&mut tx, &placed.superseded).await?;
             if placed.gateway.lost {
                 let found = gateway_find_again(&mut tx, &[gateway]).await?;
                 gateway_tell(&mut tx, EventKind::GatewayReturned, SELF, &found).await?;

@@ -12,6 +12,7 @@ use super::place_gateway::{Disk, place_gateway};
 use super::record_refusal::{Subject, refused};
 use super::{Context, OperationError, Principal};
 use crate::credential::Credential;
+use crate::store::activations::activation_tell;
 use crate::store::fleets::{fleet_lock_shared, fleet_names};
 use crate::store::gateways::{gateway_insert, gateway_lock_by_path, gateway_take_over};
 use crate::store::history::{NewEvent, event_append};
@@ -98,7 +99,8 @@ async fn save(
         }
     };
     agent_replace(conn, id, token).await?;
-    place_gateway(conn, id, if taken_over { Disk::Lost } else { Disk::Kept }).await?;
+    let placed = place_gateway(conn, id, if taken_over { Disk::Lost } else { Disk::Kept }).await?;
+    activation_tell(conn, &placed.map(|placed| placed.superseded).unwrap_or_default()).await?;
     let event = NewEvent {
         gateway: Some((id, path)),
         detail: json!({ "agent_version": enroll.agent_version, "taken_over": taken_over }),

@@ -8,7 +8,7 @@ use policy_config::schema::PackName;
 use sqlx::PgConnection;
 
 use crate::store::StoreError;
-use crate::store::activations::activation_tell;
+use crate::store::activations::ActivationKey;
 use crate::store::assign::assign_one;
 use crate::store::configs::revision_get;
 use crate::store::fleets::{Binding, fleet_lock_shared};
@@ -27,6 +27,16 @@ pub(crate) struct Placed {
     pub gateway: PlacedGateway,
     /// It got a new assignment.
     pub assigned: bool,
+    /// What that one closed; to be told in the history at the end of the transaction.
+    pub superseded: Vec<ActivationKey>,
+}
+
+// === impl Placed ===
+
+impl Placed {
+    fn where_it_was(gateway: PlacedGateway) -> Self {
+        Self { gateway, assigned: false, superseded: Vec::new() }
+    }
 }
 
 /// Places one gateway; `None`: there is none of this id.
@@ -37,21 +47,21 @@ pub(crate) async fn place_gateway(
 ) -> Result<Option<Placed>, StoreError> {
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
     if decide(&gateway, disk, gateway.binding.as_ref()).is_none() {
-        return Ok(Some(Placed { gateway, assigned: false }));
+        return Ok(Some(Placed::where_it_was(gateway)));
     }
     // Decided again under the lock that every rollout takes: what was read may have changed before it.
     let binding = fleet_lock_shared(conn, &gateway.path.fleet).await?.flatten();
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
     let Some((config, revision)) = decide(&gateway, disk, binding.as_ref()) else {
-        return Ok(Some(Placed { gateway, assigned: false }));
+        return Ok(Some(Placed::where_it_was(gateway)));
     };
     let Some((version, _)) = revision_get(conn, config, revision).await? else {
         return Err(StoreError::corrupt("fleets.stable_revision"));
     };
     let assigned = assign_one(conn, id, &version).await?;
     let gateway = gateway_load(conn, id).await?;
-    activation_tell(conn, &assigned.superseded).await?;
-    Ok(gateway.map(|gateway| Placed { gateway, assigned: true }))
+    let superseded = assigned.superseded;
+    Ok(gateway.map(|gateway| Placed { gateway, assigned: true, superseded }))
 }
 
 fn decide<'a>(
@@ -60,16 +70,20 @@ fn decide<'a>(
     binding: Option<&'a Binding>,
 ) -> Option<(&'a PackName, Revision)> {
     let stable = binding.map(|binding| binding.stable);
-    let assignment = gateway.assignment.as_ref().filter(|_| disk == Disk::Kept).map(|told| {
+    let assignment = gateway.assignment.as_ref().map(|told| {
         // Revisions of another config than the fleet's are no revisions here.
         let same_config = binding.is_none_or(|binding| binding.config == told.config);
         let open = told.rollout.is_some_and(|state| !state.is_end());
         Assignment {
             revision: if same_config { told.desired.revision } else { Revision(0) },
             rollout: told.rollout.filter(|_| same_config || open),
-            proven: same_config && told.state == ActivationState::Proven,
+            state: if same_config { told.state } else { ActivationState::Superseded },
         }
     });
+    let assignment = match disk {
+        Disk::Kept => assignment,
+        Disk::Lost => assignment.and_then(|told| told.on_another_disk(stable)),
+    };
     match (place(assignment, stable), binding) {
         (Placement::Assign(revision), Some(binding)) => Some((&binding.config, revision)),
         (Placement::Assign(_) | Placement::Keep | Placement::Wait, _) => None,

@@ -229,17 +229,28 @@ pub(crate) async fn plan_rollout(
         }
         None => None,
     };
+    // What a rollout that ended here had bound the fleet to never counted: the base is what was before it.
+    let unproven = ended.as_ref().and_then(|(open, _)| open.replaced.as_ref());
+    let before = unproven.or(binding.as_ref());
+    let replaced = before.filter(|before| before.config != version.config);
     let new = NewRollout {
         id: plan.id,
         fleet,
         version,
         strategy: order.strategy,
         created_by: &plan.actor,
-        replaced: rebinds,
+        replaced,
     };
     rollout_insert(conn, new).await?;
-    if binding.is_none() || rebinds.is_some() {
-        fleet_bind(conn, fleet, &version.config, version.revision, StableBy::Declared).await?;
+    match before {
+        Some(before) if replaced.is_none() => {
+            if unproven.is_some() {
+                fleet_bind(conn, fleet, &before.config, before.stable, before.by).await?;
+            }
+        }
+        Some(_) | None => {
+            fleet_bind(conn, fleet, &version.config, version.revision, StableBy::Declared).await?;
+        }
     }
     Ok(PlannedRollout { id: plan.id, new: true, ended })
 }

@@ -97,7 +97,7 @@ async fn succeed(conn: &mut PgConnection, input: &StepInput) -> Result<Told, Sto
     rollout_step(conn, input.id, input.step_seq, change).await?;
     let version = &input.version;
     fleet_bind(conn, &input.fleet, &version.config, version.revision, StableBy::Succeeded).await?;
-    let rest = assign_rest(conn, input.id, &input.fleet, version).await?;
+    let rest = assign_rest(conn, &input.fleet, version).await?;
     let mut activations = activation_prove(conn, input.id).await?;
     activations.extend(rest.superseded);
     Ok(Told { activations, ..ended(RolloutState::Succeeded, "", input) })

@@ -47,7 +47,7 @@ pub(crate) async fn activation_send(
     let deadlines: Vec<i64> = sent.iter().map(|(_, deadline)| micros(*deadline)).collect();
     sqlx::query!(
         "update activations a
-         set state = 'offered', stage = null, offered_at = clock_timestamp(),
+         set state = 'offered', stage = null, reason = '', findings = '[]', offered_at = clock_timestamp(),
              state_at = case when a.state = 'offered' then a.state_at else clock_timestamp() end,
              expires_at = clock_timestamp() + sent.deadline * interval '1 microsecond'
          from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as sent (gateway, generation, deadline)
@@ -56,6 +56,22 @@ pub(crate) async fn activation_send(
         &gateways,
         &generations,
         &deadlines
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The stream that carried an offer is gone: silence counts again from when the next one carries it.
+pub(crate) async fn activation_hold(
+    conn: &mut PgConnection,
+    gateway: GatewayId,
+    generation: Generation,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update activations set expires_at = null where gateway = $1 and generation = $2 and state = 'offered'",
+        gateway.0,
+        number(generation.0)
     )
     .execute(conn)
     .await?;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::activations::{ActivationKey, LoadedActivation, columns, key};
-use super::encode::{digest, findings_to_json, micros, number};
+use super::encode::{ago, digest, findings_to_json, micros, number};
 use super::error::Column;
 
 /// The new state of one activation.
@@ -125,7 +125,7 @@ pub(crate) async fn activation_answer(
     let states: Vec<String> = answers.iter().map(|answer| answer.state.as_str().to_owned()).collect();
     let stages: Vec<Option<String>> =
         answers.iter().map(|answer| answer.stage().map(|stage| stage.as_str().to_owned())).collect();
-    let agos: Vec<i64> = answers.iter().map(|answer| micros(answer.ago)).collect();
+    let agos: Vec<i64> = answers.iter().map(|answer| ago(answer.ago)).collect();
     let reasons: Vec<String> = answers.iter().map(|answer| answer.reason.clone()).collect();
     let findings: Vec<Value> = answers.iter().map(|answer| findings_to_json(&answer.findings)).collect();
     let warnings: Vec<Value> = answers.iter().map(|answer| findings_to_json(&answer.warnings)).collect();
@@ -167,7 +167,7 @@ pub(crate) async fn activation_answer(
 }
 
 /// Writes what gateways say they run. Never back to a lower generation, and not from a stream that a newer one of
-/// the same start has replaced.
+/// the same start has replaced. Rows are locked in the order of their ids.
 pub(crate) async fn gateway_observe(
     conn: &mut PgConnection,
     observed: &[ObservedRow],
@@ -181,14 +181,18 @@ pub(crate) async fn gateway_observe(
     let generations: Vec<i64> = observed.iter().map(|row| number(row.generation.0)).collect();
     let digests: Vec<Vec<u8>> = observed.iter().map(|row| row.digest.as_bytes().to_vec()).collect();
     let versions: Vec<String> = observed.iter().map(|row| row.version.clone()).collect();
-    let agos: Vec<i64> = observed.iter().map(|row| micros(row.ago)).collect();
+    let agos: Vec<i64> = observed.iter().map(|row| ago(row.ago)).collect();
     sqlx::query!(
-        "update gateways g
+        "with locked as materialized (
+             select id from gateways where id = any($1) order by id for no key update
+         )
+         update gateways g
          set observed_generation = said.generation, observed_digest = said.digest, observed_version = said.version,
              observed_since = clock_timestamp() - said.ago * interval '1 microsecond'
-         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[])
-             as said (gateway, boot, counter, generation, digest, version, ago)
-         where g.id = said.gateway and coalesce(g.observed_generation, 0) <= said.generation
+         from locked join
+             unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[])
+             as said (gateway, boot, counter, generation, digest, version, ago) on said.gateway = locked.id
+         where g.id = locked.id and coalesce(g.observed_generation, 0) <= said.generation
              and (g.observed_generation, g.observed_digest) is distinct from (said.generation, said.digest)
              and not coalesce(g.boot_id = said.boot and g.session_counter > said.counter, false)",
         &gateways,

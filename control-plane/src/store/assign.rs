@@ -21,7 +21,8 @@ pub(crate) struct Assigned {
 }
 
 /// Makes every gateway of a locked fleet a member of the rollout. One that runs the revision already keeps its
-/// generation; the others get the next. `fallback` is what a gateway goes back to that ran nothing before.
+/// generation, and one that had proven it before has nothing to go back to; the others get the next. `fallback` is
+/// what a gateway goes back to that ran nothing before.
 pub(crate) async fn assign_fleet(
     conn: &mut PgConnection,
     rollout: RolloutId,
@@ -67,9 +68,12 @@ pub(crate) async fn assign_fleet(
     activation_insert(conn, &assigned, "forward").await?;
     let members = sqlx::query!(
         "insert into rollout_members (rollout, gateway, generation, previous_config, previous_revision)
-         select $1, d.gateway, d.generation, coalesce(p.config, $5), coalesce(p.revision, $6)
+         select $1, d.gateway, d.generation,
+                case when c.state <> 'proven' then coalesce(p.config, $5) end,
+                case when c.state <> 'proven' then coalesce(p.revision, $6) end
          from gateways g
          join desired_versions d on d.gateway = g.id and d.rollout = $1
+         join activations c on c.gateway = d.gateway and c.generation = d.generation
          left join lateral (
              select a.config, a.revision from activations a left join rollouts r on r.id = a.rollout
              where a.gateway = d.gateway and a.generation < d.generation and (a.config, a.revision) <> ($3, $4)
@@ -128,19 +132,16 @@ pub(crate) async fn assign_back(conn: &mut PgConnection, rollout: RolloutId) -> 
     Ok(Assigned { gateways: u32::try_from(assigned.len()).unwrap_or(u32::MAX), superseded })
 }
 
-/// Brings gateways of a locked fleet that are not part of the rollout to the revision that it made stable.
+/// Brings the gateways of a locked fleet that were told something else to the revision that was made stable: those
+/// that enrolled meanwhile, and members that were placed anew.
 pub(crate) async fn assign_rest(
     conn: &mut PgConnection,
-    rollout: RolloutId,
     fleet: &FleetName,
     version: &ConfigVersion,
 ) -> Result<Assigned, StoreError> {
     let rest = sqlx::query_scalar!(
         "select g.id from gateways g left join desired_versions d on d.gateway = g.id
-         where g.fleet = $2
-             and not exists (select from rollout_members m where m.rollout = $1 and m.gateway = g.id)
-             and (d.config, d.revision) is distinct from ($3, $4)",
-        rollout.0,
+         where g.fleet = $1 and (d.config, d.revision) is distinct from ($2, $3)",
         fleet.as_str(),
         version.config.as_str(),
         number(version.revision.0)

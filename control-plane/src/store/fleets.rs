@@ -212,7 +212,8 @@ pub(crate) async fn fleet_bind(
     Ok(())
 }
 
-fn binding(
+/// A binding from its columns.
+pub(super) fn binding(
     config: Option<String>,
     stable: Option<i64>,
     by: Option<String>,

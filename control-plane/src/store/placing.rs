@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use super::StoreError;
 use super::encode::{digest, generation, revision};
 use super::error::Column;
-use super::fleets::{Binding, StableBy};
+use super::fleets::{Binding, binding};
 use super::gateways::path;
 
 /// A gateway, what it was told last, and what its fleet is bound to.
@@ -34,6 +34,15 @@ pub(crate) struct Told {
     /// Of the rollout it was part of.
     pub rollout: Option<RolloutState>,
     pub refusal: Option<StoredRefusal>,
+}
+
+// === impl Told ===
+
+impl Told {
+    /// It was put on a stream, and nothing came back yet.
+    pub(crate) fn is_on_its_way(&self) -> bool {
+        self.state == ActivationState::Offered
+    }
 }
 
 /// The gateway of this id.
@@ -57,15 +66,7 @@ pub(crate) async fn gateway_load(
     .fetch_optional(conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let binding = match (row.bound, row.stable_revision, row.stable_by, row.stable_at) {
-        (Some(config), Some(stable), Some(by), Some(at)) => Some(Binding {
-            config: config.parse().column("fleets.config")?,
-            stable: revision(stable)?,
-            by: StableBy::from_word(&by)?,
-            at,
-        }),
-        _ => None,
-    };
+    let binding = binding(row.bound, row.stable_revision, row.stable_by, row.stable_at)?;
     let assignment = match (row.config, row.revision, row.generation, row.digest, row.state) {
         (Some(config), Some(number), Some(ordinal), Some(bytes), Some(state)) => {
             let stage =

@@ -20,7 +20,9 @@ pub(crate) async fn without_waiting_for_disk(conn: &mut PgConnection) -> Result<
     Ok(())
 }
 
-/// Writes who was heard of. Only the newest stream can say that it ended.
+/// Writes who was heard of. Only the newest stream can say that it ended; one of another start counts when it was
+/// heard of after everything else, so that what is told late of a replaced one changes nothing. Rows are locked in
+/// the order of their ids, as everywhere: two writers of many must not wait for each other.
 pub(crate) async fn presence_write(
     conn: &mut PgConnection,
     records: &[PresenceRecord],
@@ -31,14 +33,18 @@ pub(crate) async fn presence_write(
     let agos: Vec<i64> = records.iter().map(|record| micros(record.seen_ago)).collect();
     let attached: Vec<bool> = records.iter().map(|record| record.attached).collect();
     sqlx::query!(
-        "update gateways g
+        "with locked as materialized (
+             select id from gateways where id = any($1) order by id for no key update
+         )
+         update gateways g
          set last_seen = greatest(g.last_seen, clock_timestamp() - seen.ago * interval '1 microsecond'),
              attached = seen.attached, boot_id = seen.boot, session_counter = seen.counter
-         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[])
-             as seen (gateway, boot, counter, ago, attached)
-         where g.id = seen.gateway and case
+         from locked join unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::boolean[])
+             as seen (gateway, boot, counter, ago, attached) on seen.gateway = locked.id
+         where g.id = locked.id and case
              when g.boot_id = seen.boot then g.session_counter <= seen.counter
-             else seen.attached end",
+             else seen.attached and coalesce(
+                 g.last_seen < clock_timestamp() - seen.ago * interval '1 microsecond', true) end",
         &gateways,
         &boots,
         &counters,

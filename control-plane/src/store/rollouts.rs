@@ -15,7 +15,7 @@ use super::encode::{
     count, counts_to_json, digest, from_millis, micros, millis, number, revision, timestamp,
 };
 use super::error::Column;
-use super::fleets::{Binding, StableBy};
+use super::fleets::{Binding, binding};
 use super::{Store, StoreError};
 
 /// The open rollout of a fleet, as an order for that fleet finds it.
@@ -27,6 +27,8 @@ pub(crate) struct OpenRollout {
     pub state: RolloutState,
     /// Every wave is active and only the last bake is open.
     pub baking: bool,
+    /// What the fleet was bound to before this rollout, or one that it took over from, bound it anew.
+    pub replaced: Option<Binding>,
 }
 
 /// A rollout to plan.
@@ -95,15 +97,7 @@ struct Row {
 impl Row {
     fn input(self) -> Result<StepInput, StoreError> {
         let replaced =
-            match (self.replaced_config, self.replaced_revision, self.replaced_by, self.replaced_at) {
-                (Some(config), Some(stable), Some(by), Some(at)) => Some(Binding {
-                    config: config.parse().column("rollouts.replaced_config")?,
-                    stable: revision(stable)?,
-                    by: StableBy::from_word(&by)?,
-                    at,
-                }),
-                _ => None,
-            };
+            binding(self.replaced_config, self.replaced_revision, self.replaced_by, self.replaced_at)?;
         Ok(StepInput {
             id: RolloutId(self.id),
             fleet: self.fleet.parse().column("rollouts.fleet")?,
@@ -196,8 +190,8 @@ pub(crate) async fn rollout_open(
     fleet: &FleetName,
 ) -> Result<Option<OpenRollout>, StoreError> {
     let row = sqlx::query!(
-        "select id, config, revision, state, bake_since from rollouts
-         where fleet = $1 and state in ('planned', 'advancing', 'reverting')",
+        "select id, config, revision, state, bake_since, replaced_config, replaced_revision, replaced_by, replaced_at
+         from rollouts where fleet = $1 and state in ('planned', 'advancing', 'reverting')",
         fleet.as_str()
     )
     .fetch_optional(conn)
@@ -210,6 +204,7 @@ pub(crate) async fn rollout_open(
         revision: revision(row.revision)?,
         state,
         baking: state == RolloutState::Advancing && row.bake_since.is_some(),
+        replaced: binding(row.replaced_config, row.replaced_revision, row.replaced_by, row.replaced_at)?,
     }))
 }
 
