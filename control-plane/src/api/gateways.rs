@@ -118,8 +118,9 @@ impl GatewayService for Gateways {
 }
 
 fn enrolment(wire: v1::EnrollRequest) -> Result<EnrollGateway, WireError> {
-    if wire.agent_version.is_empty() || wire.agent_version.len() > 64 {
-        return Err(WireError::new("agent_version", "is 1-64 bytes"));
+    let printable = wire.agent_version.bytes().all(|byte| byte.is_ascii_graphic());
+    if wire.agent_version.is_empty() || wire.agent_version.len() > 64 || !printable {
+        return Err(WireError::new("agent_version", "is 1-64 printable ASCII characters"));
     }
     Ok(EnrollGateway {
         path: gateway_path(&wire.fleet, &wire.name)?,

@@ -127,7 +127,8 @@ impl Tail {
             () = self.out.closed() => return,
             status = self.follow(&mut wake) => status,
         };
-        let _ = self.out.try_send(Err(ended));
+        // A reader that is behind must not take this for the end of the history.
+        let _ = self.out.send_timeout(Err(ended), Duration::from_secs(1)).await;
     }
 
     /// Never ends but by an error of the store, which is told: the reader comes back with its cursor.
