@@ -59,6 +59,11 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_open(&file, limit)
 }
 
+/// Opens for reading; a FIFO without a writer does not hold us up. Links are followed.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
+}
+
 /// Reads an open file, unless it is not a regular one or holds more than `limit` bytes.
 pub(crate) fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {

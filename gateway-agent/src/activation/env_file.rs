@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -35,7 +34,7 @@ impl EnvFile {
     /// It is missing, its mode is not 0600, or a line is not `NAME=VALUE`.
     pub fn read(path: &Path) -> Result<Self, EnvFileError> {
         let unreadable = |error| EnvFileError::Unreadable { path: path.to_owned(), error };
-        let file = File::open(path).map_err(|error| match error.kind() {
+        let file = durable::open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => EnvFileError::Missing(path.to_owned()),
             _ => unreadable(error),
         })?;

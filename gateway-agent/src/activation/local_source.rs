@@ -1,12 +1,8 @@
 //! The policy file of a gateway that runs from one: read at the start and at each SIGHUP, and applied
 //! through the Activator like any offer.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use nix::libc::O_NONBLOCK;
 
 use crate::durable;
 
@@ -25,8 +21,7 @@ pub enum LocalSourceError {
 
 /// Reads the file once; a FIFO does not hang, a huge file is not read to its end.
 pub fn read(path: &Path) -> Result<Vec<u8>, LocalSourceError> {
-    let opened = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
-    opened.and_then(|file| durable::read_open(&file, LARGEST)).map_err(|error| {
+    durable::open(path).and_then(|file| durable::read_open(&file, LARGEST)).map_err(|error| {
         let path = path.to_owned();
         match error.kind() {
             io::ErrorKind::NotFound => LocalSourceError::Missing(path),

@@ -4,7 +4,6 @@
 //! A credential is bound to the control plane, the fleet and the name it was given for. It is never printed.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -240,7 +239,7 @@ impl EnrollError {
 /// A text file that only its owner may read; `None` when it is not there.
 fn read_private(path: &Path) -> Result<Option<String>, IdentityError> {
     let failed = |error| IdentityError::File { path: path.to_owned(), error };
-    let file = match File::open(path) {
+    let file = match durable::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),

@@ -83,6 +83,11 @@ fn files_and_directories_that_are_named_must_be_there_and_private() {
     assert!(error.to_string().contains("0640") && error.to_string().contains("chmod 600"), "{error}");
     std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(settings(&line, &[]).is_ok());
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let line = ["--policy-config", "p.yaml", "--env-file", fifo.to_str().unwrap()];
+    let error = settings(&line, &[("KT_TOKEN_FILE", fifo.to_str().unwrap())]).unwrap_err();
+    assert!(error.to_string().contains("not a regular file"), "{error}");
 
     let gone = dir.path().join("gone");
     let line = ["--policy-config", "p.yaml", "--working-dir", gone.to_str().unwrap()];
