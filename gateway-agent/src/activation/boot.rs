@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fleet_core::ids::BootId;
+use fleet_core::offer::Acknowledgement;
 use policy_config::ConfigDigest;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -54,12 +55,22 @@ impl Activator {
                 Err(reason) => log_refusal(digest, None, &reason),
             }
         }
+        self.take_back_ack();
         if spoiled || self.record.active != wanted {
             if wanted.is_some() {
                 tracing::warn!("the pack that ran last cannot be started; see above");
             }
             self.keep_or_warn().await;
         }
+    }
+
+    /// An ack that nobody confirmed says that its pack runs. Where that pack could not be started again
+    /// it would be a lie: the offer will come again, and be answered again.
+    fn take_back_ack(&mut self) {
+        let active = self.record.active;
+        self.record.unconfirmed.take_if(|report| {
+            matches!(report.acknowledgement, Acknowledgement::Ack { .. }) && Some(report.digest) != active
+        });
     }
 
     /// Puts in force what the disk holds; it is not a new activation.

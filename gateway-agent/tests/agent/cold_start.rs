@@ -81,6 +81,30 @@ async fn a_spoiled_pack_gives_way_to_the_one_before_and_is_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ack_that_nobody_heard_is_not_said_of_a_pack_that_cannot_be_started() {
+    let (home, _) = lived(&[pack("0.1.0")]).await;
+    let mut control_plane = ScriptedControlPlane::start().await;
+    let gateway = start(managed(&home, &control_plane.url)).await;
+    let mut agent = control_plane.attached().await;
+    agent.welcome(LINEAGE).await;
+    agent.offer(LINEAGE, 2, &pack("0.2.0")).await;
+    agent.report().await;
+    gateway.stop().await.unwrap();
+    let digest = ConfigDigest::of(&pack("0.2.0"));
+    fs::write(home.path().join(format!("gateways/edge-1/packs/{}.yaml", digest.hex())), b"spoiled").unwrap();
+
+    let gateway = start(managed(&home, &control_plane.url)).await;
+    let mut agent = control_plane.attached().await;
+    assert_eq!(agent.hello.unconfirmed, None);
+    assert_eq!(agent.hello.active.as_ref().map(|running| running.held.generation.0), Some(1));
+    agent.welcome(LINEAGE).await;
+    let offer = agent.offer(LINEAGE, 2, &pack("0.2.0")).await;
+    let report = agent.settle(offer).await;
+    assert!(matches!(report.acknowledgement, Acknowledgement::Ack { .. }), "{report:?}");
+    assert_eq!(version(&gateway).as_deref(), Some("0.2.0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_spoiled_standing_gives_way_and_nothing_left_is_503_not_an_exit() {
     let (home, _) = lived(&[pack("0.1.0"), pack("0.2.0")]).await;
     let instance = home.path().join("gateways/edge-1");
