@@ -97,12 +97,17 @@ fn is_about_the_request(status: StatusCode) -> bool {
 }
 
 /// The provider's own words where they are an error object and hold no key of ours.
-fn rejection(status: StatusCode, mut headers: HeaderMap, text: Option<Bytes>, target: &Target) -> Reply {
+fn rejection(status: StatusCode, headers: HeaderMap, text: Option<Bytes>, target: &Target) -> Reply {
     let fit =
         |text: &Bytes| serde_json::from_slice::<ProviderError>(text).is_ok() && !holds_key(text, target);
-    if let Some(body) = text.filter(fit) {
-        return Reply { status, headers, body };
+    match text.filter(fit) {
+        Some(body) => Reply { status, headers, body },
+        None => without_words(status, headers, target),
     }
+}
+
+/// A provider's refusal in our words.
+pub(super) fn without_words(status: StatusCode, mut headers: HeaderMap, target: &Target) -> Reply {
     let (kind, code) = match status {
         StatusCode::TOO_MANY_REQUESTS => ("rate_limit", "upstream_rate_limit"),
         _ => ("upstream_error", "upstream_rejected"),

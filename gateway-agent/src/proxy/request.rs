@@ -140,7 +140,7 @@ impl Proxy {
             deadline: called + target.timeout,
         };
         match provider_answer::read(response, target, reading).await? {
-            ProviderAnswer::Rejected(reply) => Ok(whole(reply)),
+            ProviderAnswer::Rejected(reply) => inspect_rejection(reply, policy, target, record).await,
             ProviderAnswer::Whole(reply) => inspect_whole(reply, policy, record).await,
             ProviderAnswer::Stream(reply) => Ok(self.relay(reply, policy, target)),
         }
@@ -237,6 +237,28 @@ async fn inspect_whole(
     }
     if let Some(body) = inspection.body {
         reply.body = Bytes::from(body);
+    }
+    Ok(whole(reply))
+}
+
+/// The output phase over a provider's refusal of the request: some quote what the model had begun to say.
+/// The status stays, because SDKs act on it; words that a policy blocks do not.
+async fn inspect_rejection(
+    mut reply: Reply,
+    policy: &Arc<ActivePolicy>,
+    target: &Target,
+    record: &mut Record,
+) -> Result<Reply<Content>, Refusal> {
+    if policy.engine.inspects_responses() {
+        let inspected = reply.body.clone();
+        let inspection =
+            on_engine(policy, reply.body.len(), move |engine| engine.inspect_response(&inspected)).await?;
+        record.decided(Phase::Output, &inspection);
+        if inspection.block.is_some() {
+            reply = provider_answer::without_words(reply.status, reply.headers, target);
+        } else if let Some(body) = inspection.body {
+            reply.body = Bytes::from(body);
+        }
     }
     Ok(whole(reply))
 }

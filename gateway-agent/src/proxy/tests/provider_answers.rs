@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
+use policy_config::schema::{PiiAction, PolicySettings};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -65,6 +66,24 @@ async fn an_error_that_repeats_our_key_or_is_no_error_object_is_not_passed_on() 
         assert_eq!(answer.refusal(), refused(429, "rate_limit", "upstream_rate_limit"));
         assert!(!String::from_utf8_lossy(&answer.body).contains(PROVIDER_KEY));
     }
+}
+
+#[tokio::test]
+async fn an_error_that_quotes_the_model_passes_the_output_policies() {
+    const QUOTES: &str = r#"{"error":{"message":"no call","code":"tool_use_failed","failed_generation":"write to jane@example.com"}}"#;
+    let provider = ScriptedProvider::fixed(400, QUOTES).await;
+    let mut config = redacting("0.1.0", target(&provider.base_url));
+    let answer = Gateway::start(&config).await.post(chat("hi")).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.json()["error"]["failed_generation"], "write to [EMAIL]");
+
+    for policy in &mut config.policies {
+        if let PolicySettings::PiiDetector(pii) = policy {
+            pii.action = PiiAction::Block;
+        }
+    }
+    let answer = Gateway::start(&config).await.post(chat("hi")).await;
+    assert_eq!(answer.refusal(), refused(400, "upstream_error", "upstream_rejected"));
 }
 
 #[tokio::test]
