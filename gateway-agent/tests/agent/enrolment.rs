@@ -12,7 +12,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::scripted_control_plane::ScriptedControlPlane;
-use crate::support::{managed, pack, start, version};
+use crate::support::{eventually, managed, pack, start, version};
 
 const LINEAGE: Lineage = Lineage(Uuid::from_u128(1));
 
@@ -67,7 +67,12 @@ async fn forgotten_by_the_control_plane_it_enrols_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_refusal_for_good_ends_a_gateway_that_has_nothing_to_serve() {
-    for (code, exit_code) in [(Code::Unauthenticated, 4), (Code::PermissionDenied, 4), (Code::NotFound, 3)] {
+    for (code, exit_code) in [
+        (Code::Unauthenticated, 4),
+        (Code::PermissionDenied, 4),
+        (Code::NotFound, 3),
+        (Code::FailedPrecondition, 6),
+    ] {
         let home = tempfile::tempdir().unwrap();
         let control_plane = ScriptedControlPlane::start().await;
         control_plane.refuse_enrolment(Some(code));
@@ -82,8 +87,9 @@ async fn a_first_refusal_for_good_ends_a_gateway_that_has_nothing_to_serve() {
 async fn a_refusal_that_may_pass_is_tried_again() {
     let home = tempfile::tempdir().unwrap();
     let mut control_plane = ScriptedControlPlane::start().await;
-    control_plane.refuse_enrolment(Some(Code::FailedPrecondition));
+    control_plane.refuse_enrolment(Some(Code::Unavailable));
     let gateway = start(managed(&home, &control_plane.url)).await;
+    eventually("refused", || Some(()).filter(|()| control_plane.refusals() > 0).ok_or("not yet")).await;
     control_plane.refuse_enrolment(None);
     control_plane.attached().await;
     gateway.stop().await.unwrap();

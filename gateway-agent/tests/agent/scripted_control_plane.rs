@@ -44,6 +44,7 @@ pub(crate) struct AttachedAgent {
 struct State {
     enrolments: Mutex<Vec<(String, v1::EnrollRequest)>>,
     refuse_enrolment: Mutex<Option<Code>>,
+    refusals: Mutex<usize>,
     forgotten: Mutex<bool>,
 }
 
@@ -80,6 +81,11 @@ impl ScriptedControlPlane {
 
     pub(crate) fn refuse_enrolment(&self, code: Option<Code>) {
         *self.state.refuse_enrolment.lock().unwrap() = code;
+    }
+
+    /// How many enrolments were refused.
+    pub(crate) fn refusals(&self) -> usize {
+        *self.state.refusals.lock().unwrap()
     }
 
     /// No credential given out so far is known any more; the next enrolment makes one that is.
@@ -245,6 +251,7 @@ impl GatewayService for Service {
         request: Request<v1::EnrollRequest>,
     ) -> Result<Response<v1::EnrollResponse>, Status> {
         if let Some(code) = *self.state.refuse_enrolment.lock().unwrap() {
+            *self.state.refusals.lock().unwrap() += 1;
             return Err(Status::new(code, "not today"));
         }
         let authorization = authorization(request.metadata());
