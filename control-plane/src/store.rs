@@ -25,7 +25,6 @@ pub mod tokens;
 pub mod tx;
 pub mod wakeup;
 
-use std::path::Path;
 use std::time::Duration;
 
 use fleet_core::ids::Lineage;
@@ -55,37 +54,10 @@ pub struct Page<T, K> {
     pub next: Option<K>,
 }
 
-/// Text that is not the URL of a PostgreSQL server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the URL of a PostgreSQL server, such as postgres://user@host/database")]
-pub struct InvalidUrl;
-
-/// Every cluster has this one.
-const PRIVATE_DATABASE: &str = "postgres";
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
-
 /// How long the database may take to say that it is there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-
-// === impl StoreOptions ===
-
-impl StoreOptions {
-    /// A server by its URL.
-    ///
-    /// # Errors
-    /// [`InvalidUrl`]; the URL may hold a password and is not repeated.
-    pub fn from_url(url: &str, max_connections: u32) -> Result<Self, InvalidUrl> {
-        Ok(Self { connect: url.parse().map_err(|_| InvalidUrl)?, max_connections })
-    }
-
-    /// A server by the directory of its unix socket.
-    pub fn of_socket(dir: &Path, user: &str, max_connections: u32) -> Self {
-        let connect =
-            PgConnectOptions::new_without_pgpass().socket(dir).username(user).database(PRIVATE_DATABASE);
-        Self { connect, max_connections }
-    }
-}
 
 // === impl Store ===
 

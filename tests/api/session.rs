@@ -56,6 +56,26 @@ async fn what_was_refused_is_offered_again_only_by_order() {
 }
 
 #[tokio::test]
+async fn what_a_returning_gateway_runs_counts_without_its_report() {
+    let (plane, credential) = fleet_of_one().await;
+    let mut agent = Agent::attach(&plane, &credential, hello()).await;
+    let pushed = plane.push("prod", &pack("0.1.0")).await;
+    let offer = agent.offered().await.offer;
+    drop(agent);
+    // Its report was confirmed, but by a database that has forgotten it since.
+    let returning = v1::Hello {
+        lineage: offer.lineage.clone(),
+        active: Some(held(&offer)),
+        highest_generation: offer.generation,
+        staged: vec![offer.digest.clone()],
+        ..hello()
+    };
+    let _agent = Agent::attach(&plane, &credential, returning).await;
+    ends_in(&plane, &pushed.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
+    plane.end().await;
+}
+
+#[tokio::test]
 async fn a_report_that_was_not_confirmed_is_confirmed_after_a_reconnect() {
     let (plane, credential) = fleet_of_one().await;
     let mut agent = Agent::attach(&plane, &credential, hello()).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control_plane::operations::{EnrollGateway, OperationError, create_fleet, enroll_gateway};
 use control_plane::reconcile::expire;
-use control_plane::store::desired::{ChangeMark, desired_head, desired_since};
+use control_plane::store::desired::{ChangeMark, desired_since};
 use control_plane::store::gateways::gateway_list;
 use control_plane::store::tokens::{TokenHash, agent_find};
 use fleet_core::gateway::Labels;
@@ -147,7 +147,7 @@ async fn readers_of_changes_see_each_once() {
     world.settled(pack("p", "0.1.0", "a"), &agents).await;
     let (changed, mark) = desired_since(store, ChangeMark(0)).await.unwrap();
     assert_eq!(changed.len(), 2);
-    assert_eq!(mark, desired_head(store).await.unwrap());
+    assert!(mark > ChangeMark(0));
     assert_eq!(desired_since(store, mark).await.unwrap(), (vec![], mark));
     let newcomer = world.agent("edge-3").await;
     let (changed, _) = desired_since(store, mark).await.unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleet_core::ids::{BootId, Lineage};
 use fleet_core::offer::Stage;
+use fleet_core::standing::Held;
 use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
 use uuid::Uuid;
@@ -140,6 +141,18 @@ async fn a_batch_of_many_is_recorded_as_one() {
     assert_eq!((&refused.detail["stage"], refused.reason.as_str()), (&"lint".into(), "lacks OPENAI_API_KEY"));
     assert_eq!(refused.actor, format!("agent:{}", refused.gateway));
     world.assert_gapless().await;
+}
+
+#[tokio::test]
+async fn a_stream_learns_what_was_heard_of_its_gateway() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    world.push(pack("p", "0.1.0", "a")).await.unwrap();
+    world.reconcile().await;
+    let told = world.desired(&agents[0]).await;
+    assert_eq!(world.attach(&agents[0]).await.observed, None);
+    world.ack(&agents[0]).await;
+    let held = Held { generation: told.generation, digest: told.digest };
+    assert_eq!(world.attach(&agents[0]).await.observed, Some(held));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use fleet_core::delivery::StoredRefusal;
 use fleet_core::gateway::{GatewayPath, Labels};
 use fleet_core::history::EventKind;
 use fleet_core::ids::{BootId, GatewayId};
+use fleet_core::standing::Held;
 use fleet_core::version::DesiredVersion;
 
 use super::error::Conflict;
@@ -31,6 +32,8 @@ pub struct AttachOutcome {
     pub desired: Option<DesiredVersion>,
     /// The refusal of `desired`, if that is how it ended.
     pub refusal: Option<StoredRefusal>,
+    /// What it said before that it runs; `None`: nothing that was recorded.
+    pub observed: Option<Held>,
 }
 
 /// Makes the stream the gateway's newest and places the gateway: a new or wiped one gets the fleet's stable
@@ -82,6 +85,7 @@ pub async fn attach_gateway(
             let assignment = placed.gateway.assignment;
             let outcome = AttachOutcome {
                 path: placed.gateway.path,
+                observed: placed.gateway.observed,
                 desired: assignment.as_ref().map(|told| told.desired),
                 refusal: assignment.and_then(|told| told.refusal),
             };

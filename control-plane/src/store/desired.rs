@@ -10,12 +10,6 @@ use super::{Store, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct ChangeMark(pub i64);
 
-/// The newest committed change.
-pub async fn desired_head(store: &Store) -> Result<ChangeMark, StoreError> {
-    let change = sqlx::query_scalar!("select change from desired_head").fetch_one(store.pool()).await?;
-    Ok(ChangeMark(change))
-}
-
 /// Everything that changed after `since`, each gateway once, and the mark to continue from. One statement, whatever
 /// the size of the fleet; nothing that commits late is ever below the mark.
 pub async fn desired_since(

@@ -6,6 +6,7 @@ use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::{BootId, GatewayId};
 use fleet_core::offer::Stage;
 use fleet_core::rollout::RolloutState;
+use fleet_core::standing::Held;
 use fleet_core::version::DesiredVersion;
 use policy_config::schema::PackName;
 use sqlx::PgConnection;
@@ -22,6 +23,8 @@ pub(crate) struct PlacedGateway {
     pub path: GatewayPath,
     pub assignment: Option<Told>,
     pub binding: Option<Binding>,
+    /// What it said it runs, as far as it was heard.
+    pub observed: Option<Held>,
     pub lost: bool,
 }
 
@@ -51,7 +54,7 @@ pub(crate) async fn gateway_load(
     id: GatewayId,
 ) -> Result<Option<PlacedGateway>, StoreError> {
     let row = sqlx::query!(
-        r#"select g.fleet, g.name, g.lost_at, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
+        r#"select g.fleet, g.name, g.lost_at, g.observed_generation, g.observed_digest, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
                   d.config as "config?", d.revision as "revision?", d.generation as "generation?",
                   d.digest as "digest?", a.state as "state?", a.stage, a.boot_id, a.agent_version,
                   r.state as "rollout_state?"
@@ -97,10 +100,17 @@ pub(crate) async fn gateway_load(
         }
         _ => None,
     };
+    let observed = match (row.observed_generation, row.observed_digest) {
+        (Some(ordinal), Some(bytes)) => {
+            Some(Held { generation: generation(ordinal)?, digest: digest(&bytes)? })
+        }
+        _ => None,
+    };
     Ok(Some(PlacedGateway {
         path: path(&row.fleet, &row.name)?,
         assignment,
         binding,
+        observed,
         lost: row.lost_at.is_some(),
     }))
 }

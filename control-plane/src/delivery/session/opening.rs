@@ -87,6 +87,10 @@ pub(super) async fn open(
     if let Some(report) = hello.unconfirmed {
         session.record(report);
     }
+    // What it runs is the truth, also when its report was confirmed by a database that was restored since.
+    if session.delivery.held().is_some() && session.delivery.held() != outcome.observed {
+        session.hub.reports.heard(session.record_of(None, hello.active), None);
+    }
     Ok(session)
 }
 
