@@ -1,5 +1,7 @@
 //! A push reaches every gateway, is acknowledged, recorded and proven.
 
+use std::sync::Arc;
+
 use proto::v1;
 use tests::fleet::{FLEET, Fleet};
 use tests::http::chat;
@@ -62,7 +64,10 @@ async fn the_same_bytes_are_the_same_revision_and_no_new_activation() {
     assert_eq!(again.revision, 1);
     fleet.until_ended(&again.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
     let kept = fleet.policy("edge-1").unwrap();
-    assert!(std::ptr::eq(&raw const policy.engine, &raw const kept.engine) || policy.digest == kept.digest);
+    assert!(Arc::ptr_eq(&policy, &kept), "the engine that runs is the one that ran");
+    let filter = v1::EventFilter { kinds: vec!["activation".into()], ..Default::default() };
+    let events = fleet.plane.events(filter).await;
+    assert_eq!(events.iter().filter(|event| event.outcome == "active").count(), 1, "{events:?}");
     let revisions = v1::ListRevisionsRequest { config: "local-dev".into(), ..Default::default() };
     let revisions = fleet.plane.configs().list_revisions(revisions).await.unwrap().into_inner().revisions;
     assert_eq!(revisions.len(), 1);
