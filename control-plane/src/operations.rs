@@ -3,6 +3,7 @@
 //! Handlers and tasks call these and nothing below them for a write. A refused order of an operator that names an
 //! existing thing leaves a `refused` event in the history, in a transaction of its own.
 
+mod admit_pack;
 pub mod attach_gateway;
 pub mod create_fleet;
 pub mod enroll_gateway;

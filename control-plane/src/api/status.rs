@@ -214,6 +214,7 @@ impl From<OperationError> for Problem {
                 tracing::error!(cause = message, "a credential cannot be made");
                 Self::internal()
             }
+            OperationError::Defect => Self::internal(),
             OperationError::Store(error) => error.into(),
         }
     }

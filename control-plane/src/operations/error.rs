@@ -32,6 +32,9 @@ pub enum OperationError {
     Conflict(Box<Conflict>),
     #[error("the system's random source cannot be read")]
     NoRandomness(#[source] std::io::Error),
+    /// A part of this program broke down; its log has the place.
+    #[error("a defect of this control plane stopped the work; nothing was changed")]
+    Defect,
     #[error(transparent)]
     Store(StoreError),
 }
@@ -77,7 +80,7 @@ impl OperationError {
             Self::Precondition(precondition) => precondition.code,
             Self::Conflict(conflict) => conflict.code,
             Self::Store(StoreError::Unavailable(_)) => "unavailable",
-            Self::Store(_) | Self::NoRandomness(_) => "internal",
+            Self::Store(_) | Self::NoRandomness(_) | Self::Defect => "internal",
         }
     }
 }
@@ -98,7 +101,8 @@ impl AsStoreError for OperationError {
             | Self::Lint(_)
             | Self::Precondition(_)
             | Self::Conflict(_)
-            | Self::NoRandomness(_) => None,
+            | Self::NoRandomness(_)
+            | Self::Defect => None,
         }
     }
 }

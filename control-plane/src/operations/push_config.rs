@@ -7,11 +7,12 @@ use policy_config::Finding;
 use serde_json::json;
 use sqlx::PgConnection;
 
+use super::admit_pack::admit_pack;
 use super::idempotency::{KeptAnswer, RequestKey};
 use super::record_refusal::{Subject, refused};
 use super::start_rollout::{Plan, RolloutOrder, check_risk, plan_rollout, rollout_view};
 use super::{Context, OperationError, Precondition, Principal};
-use crate::admission::{AdmittedConfig, admit};
+use crate::admission::AdmittedConfig;
 use crate::store::StoreError;
 use crate::store::configs::{
     KnownRevisions, NewRevision, config_lock, revision_find, revision_get, revision_insert,
@@ -58,7 +59,7 @@ pub async fn push_config(
     push: PushConfig,
 ) -> Result<PushedConfig, OperationError> {
     let fleet = push.rollout.as_ref().map(|order| &order.fleet);
-    let admitted = match check(&push) {
+    let admitted = match check(&push).await {
         Ok(admitted) => admitted,
         Err(error) => {
             let subject = Subject { fleet, ..Subject::default() };
@@ -95,13 +96,13 @@ pub async fn push_config(
 }
 
 /// What can be said without the database.
-fn check(push: &PushConfig) -> Result<AdmittedConfig, OperationError> {
+async fn check(push: &PushConfig) -> Result<AdmittedConfig, OperationError> {
     if push.note.chars().count() > LONGEST_NOTE || push.note.chars().any(char::is_control) {
         let problem =
             format!("a note is at most {LONGEST_NOTE} characters, none of them a control character");
         return Err(OperationError::Invalid { field: "note", problem });
     }
-    admit(&push.source).map_err(OperationError::Lint)
+    admit_pack(push.source.clone()).await
 }
 
 fn request_key(principal: &Principal, push: &PushConfig) -> Result<Option<RequestKey>, OperationError> {

@@ -10,10 +10,11 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::admit_pack::admit_pack;
 use super::idempotency::{KeptAnswer, RequestKey};
 use super::record_refusal::{Subject, refused};
 use super::{Context, OperationError, Precondition, Principal};
-use crate::admission::{AdmittedConfig, admit, risks};
+use crate::admission::{AdmittedConfig, risks};
 use crate::store::configs::{config_get, config_names, revision_get};
 use crate::store::fleets::{Binding, StableBy, fleet_bind, fleet_lock, fleet_names_in};
 use crate::store::history::{NewEvent, event_append};
@@ -145,7 +146,7 @@ async fn try_start(
         });
     };
     // A revision that an older program admitted may not be what this one's gateways can run.
-    let admitted = admit(&source).map_err(OperationError::Lint)?;
+    let admitted = admit_pack(source).await?;
     let kept = context
         .store
         .in_tx("start_rollout", |tx| {
