@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 use tests::http::{Flow, Http, chat, slow_stream};
 
-use crate::cast::{Cast, Gateway};
+use crate::cast::{Cast, Gateway, Said};
 use crate::packs::{MISSING_KEY, Packs};
 use crate::tell;
 
@@ -76,16 +76,29 @@ async fn play(cast: &Cast, directory: &Path) -> anyhow::Result<()> {
 
 async fn push_and_wait(cast: &Cast, pack: &Path, note: &str) -> anyhow::Result<()> {
     let began = Instant::now();
-    let fleet = cast.stage.fleet.as_str();
-    let pack = pack.to_str().context("the temporary directory's name is not UTF-8")?;
-    let said =
-        cast.kt(&["config", "push", pack, "--fleet", fleet, "--note", note, "--wait", "--json"]).await?;
-    ensure!(said.code == 0, "the push ended with exit code {}", said.code);
+    let said = push(cast, pack, note).await?;
+    ensure!(said.code == 0, "the push ended with exit code {}: {}", said.code, said.stderr);
     let pushed = said.json()?;
     let active = pushed.pointer("/counts/active").and_then(Value::as_u64);
     ensure!(active == Some(3), "{active:?} of 3 gateways are active");
     claim("three of three gateways reported the activation, durable on their disks", began);
     Ok(())
+}
+
+/// Pushes for the JSON, and shows the two facts of it that people look for.
+async fn push(cast: &Cast, pack: &Path, note: &str) -> anyhow::Result<Said> {
+    let fleet = cast.stage.fleet.as_str();
+    let pack = pack.to_str().context("the temporary directory's name is not UTF-8")?;
+    let words = ["config", "push", pack, "--fleet", fleet, "--note", note, "--wait", "--json"];
+    let said = cast.kt_for_its_data(&words).await?;
+    let pushed = said.json()?;
+    tell(&format!(
+        "  revision {} of {}, {}",
+        text(&pushed, "/revision"),
+        text(&pushed, "/config"),
+        text(&pushed, "/digest")
+    ));
+    Ok(said)
 }
 
 async fn serve_version(http: &Http, gateways: &[Gateway], version: &str) -> anyhow::Result<()> {
@@ -124,12 +137,8 @@ async fn redacted(http: &Http, cast: &Cast) -> anyhow::Result<()> {
 }
 
 async fn refuse(cast: &Cast, pack: &Path) -> anyhow::Result<()> {
-    let fleet = cast.stage.fleet.as_str();
-    let pack = pack.to_str().context("the temporary directory's name is not UTF-8")?;
-    let said = cast
-        .kt(&["config", "push", pack, "--fleet", fleet, "--note", "a key nobody has", "--wait", "--json"])
-        .await?;
-    ensure!(said.code == 1, "the push ended with exit code {}, not 1", said.code);
+    let said = push(cast, pack, "a key nobody has").await?;
+    ensure!(said.code == 1, "the push ended with exit code {}, not 1: {}", said.code, said.stderr);
     let pushed = said.json()?;
     let rejections = pushed.get("rejections").and_then(Value::as_array).context("no rejections were told")?;
     ensure!(rejections.len() == 3, "{} of 3 gateways refused", rejections.len());
@@ -146,9 +155,7 @@ async fn refuse(cast: &Cast, pack: &Path) -> anyhow::Result<()> {
             text(rejection, "/reason"),
         ));
     }
-    tell(&format!(
-        "  three nacks at stage secrets, each naming {MISSING_KEY}; nothing changed on any gateway"
-    ));
+    tell("  exit code 1: three nacks at stage secrets, each naming the variable and its line");
     Ok(())
 }
 

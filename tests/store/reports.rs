@@ -161,12 +161,8 @@ async fn an_absurd_age_harms_nobody() {
     world.push(pack("p", "0.1.0", "a")).await.unwrap();
     world.reconcile().await;
     let mut record = acked(&world, &agents[0], world.desired(&agents[0]).await);
-    for answered in &mut record.answered {
-        answered.ago = Duration::MAX;
-    }
-    for running in &mut record.running {
-        running.ago = Duration::MAX;
-    }
+    record.answered.as_mut().unwrap().ago = Duration::MAX;
+    record.running.as_mut().unwrap().ago = Duration::MAX;
     assert_eq!(world.report(vec![record]).await.len(), 1);
     assert_eq!(world.outcomes(&agents[0]).await, [(1, "active".into())]);
 }
