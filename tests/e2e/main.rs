@@ -8,4 +8,5 @@ mod nack;
 mod push_to_fleet;
 mod reconnect;
 mod swaps_under_load;
+mod three_hundred;
 mod two_publishers;
