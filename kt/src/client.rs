@@ -8,6 +8,8 @@ use proto::v1::fleet_service_client::FleetServiceClient;
 use proto::v1::gateway_service_client::GatewayServiceClient;
 use proto::v1::history_service_client::HistoryServiceClient;
 use proto::v1::rollout_service_client::RolloutServiceClient;
+use service_kit::backoff::Backoff;
+use tokio::time::sleep;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -26,6 +28,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the server answers at most in one message; a history page can be large.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 const PAGE: u32 = 500;
+/// A key makes a second try harmless; more than this would only hide an outage.
+const TRIES: usize = 3;
 
 type Authorized = InterceptedService<Channel, Bearer>;
 
@@ -103,6 +107,22 @@ impl Client {
         answer.map(Response::into_inner).map_err(|status| self.failure(&status))
     }
 
+    /// Makes a call that carries an idempotency key, again when its answer was lost on the way.
+    pub(crate) async fn answer_once<T, F>(&self, mut call: impl FnMut(Self) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut backoff =
+            Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(1), jitter_seed());
+        for _ in 1..TRIES {
+            match call(self.clone()).await {
+                Err(status) if may_repeat(&status) => sleep(backoff.next().unwrap_or_default()).await,
+                answer => return self.answer(answer),
+            }
+        }
+        self.answer(call(self.clone()).await)
+    }
+
     /// All pages of a listing, in order; `fetch` gets the page size and the token of the page.
     pub(crate) async fn all_pages<T, F>(
         &self,
@@ -153,8 +173,13 @@ pub(crate) fn is_passing(status: &Status) -> bool {
 
 /// True when a call that carries an idempotency key may be made again at once. Not after a time-out: whoever
 /// waited once is told.
-pub(crate) fn may_repeat(status: &Status) -> bool {
+fn may_repeat(status: &Status) -> bool {
     is_passing(status) && !matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled)
+}
+
+/// Seeds the jitter of this process, so that two that failed together do not try again together.
+pub(crate) fn jitter_seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
 }
 
 fn unreachable(url: &str, error: &tonic::transport::Error) -> Failure {

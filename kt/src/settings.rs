@@ -46,13 +46,13 @@ pub(crate) fn control_plane_url(flag: Option<&str>) -> Result<(String, Uri), Fai
         Failure::usage("--control-plane", format!("`{text}` is no control plane URL: {why}"))
             .with_hint(example)
     };
-    let uri: Uri = text.parse().map_err(|_| bad("it does not read as a URL"))?;
-    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host"))?;
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        // The value may hold a password: it is not repeated.
+    if text.contains('@') {
+        // It may hold a password, also where it reads as no URL: it is not repeated.
         return Err(Failure::usage("--control-plane", "the control plane URL holds a user name or password")
             .with_hint("kt proves itself with KT_TOKEN_FILE"));
     }
+    let uri: Uri = text.parse().map_err(|_| bad("it does not read as a URL"))?;
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host"))?;
     if !uri.path().trim_matches('/').is_empty() || uri.query().is_some() {
         return Err(bad("it has a path or a query"));
     }
@@ -222,10 +222,11 @@ mod tests {
                 "{bad}"
             );
         }
-        let message = control_plane_url(Some("http://me:secret@127.0.0.1"))
-            .map(|_| ())
-            .map_err(|f| f.message().to_owned());
-        assert_eq!(message, Err("the control plane URL holds a user name or password".to_owned()));
+        for secret in ["http://me:secret@127.0.0.1", "http://me:secret@", "me:se cret@127.0.0.1"] {
+            let message =
+                control_plane_url(Some(secret)).map(|_| ()).map_err(|failure| failure.message().to_owned());
+            assert_eq!(message, Err("the control plane URL holds a user name or password".to_owned()));
+        }
         assert_eq!(control_plane_url(None).map(|(url, _)| url).ok().as_deref(), Some(DEFAULT_CONTROL_PLANE));
     }
 }

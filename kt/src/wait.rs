@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Request, Status};
 
 use crate::cli::central::GoalFlags;
-use crate::client::{Client, is_passing};
+use crate::client::{Client, is_passing, jitter_seed};
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
 use crate::views::{CountsView, rollouts};
@@ -19,6 +19,8 @@ use progress::Progress;
 
 /// Beyond the rollout's own deadline and bake, before kt gives up.
 const GRACE: Duration = Duration::from_secs(60);
+/// Longer than anybody waits, and short enough for every clock to add.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What is waited for, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +63,8 @@ impl Patience {
         first: v1::Rollout,
         printer: &Printer,
     ) -> Result<Waited, Failure> {
-        let deadline = Instant::now() + self.timeout.unwrap_or_else(|| longest(&first));
+        let patience = self.timeout.unwrap_or_else(|| longest(&first));
+        let deadline = Instant::now() + patience.min(FOREVER);
         let progress = Progress::new(printer);
         let mut newest = first;
         let judged = match self.look(&newest, &progress)? {
@@ -79,7 +82,8 @@ impl Patience {
         newest: &mut v1::Rollout,
         progress: &Progress<'_>,
     ) -> Result<Ended, Failure> {
-        let mut backoff = Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(5), seed());
+        let mut backoff =
+            Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(5), jitter_seed());
         loop {
             match self.watch_once(client, newest, progress).await? {
                 Some(ended) => return Ok(ended),
@@ -165,7 +169,7 @@ impl Waited {
 fn longest(rollout: &v1::Rollout) -> Duration {
     let strategy = proto::convert::rollouts::strategy(rollout.strategy).ok();
     let strategy = strategy.unwrap_or(fleet_core::rollout::RolloutStrategy::DEFAULT);
-    strategy.deadline + strategy.bake + GRACE
+    strategy.deadline.saturating_add(strategy.bake).saturating_add(GRACE)
 }
 
 fn goal_word(goal: WaitGoal) -> String {
@@ -175,9 +179,4 @@ fn goal_word(goal: WaitGoal) -> String {
         WaitGoal::Proven => "proven on every gateway".to_owned(),
         WaitGoal::Succeeded => "succeeded".to_owned(),
     }
-}
-
-/// Seeds the jitter of this process.
-fn seed() -> u64 {
-    uuid::Uuid::new_v4().as_u64_pair().0
 }

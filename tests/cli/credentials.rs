@@ -77,15 +77,18 @@ fn something_else_is_there() {
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let server = std::thread::spawn(move || {
-        if let Ok((mut stream, _)) = listener.accept() {
+    // For as long as this test's process lives.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    let said = with_token(0o600, "kt_secret\n").run(&["fleet", "list", "--control-plane", &url]);
-    server.join().expect("the server ends");
-    assert_eq!(said.code, 5, "{said}");
-    assert!(said.stderr.contains(&url) && !said.stderr.contains("kt_secret"), "{said}");
+    let kt = with_token(0o600, "kt_secret\n");
+    for words in [&["fleet", "list"][..], &["history", "--follow"]] {
+        let said = kt.run(&[words, &["--control-plane", &url]].concat());
+        assert_eq!(said.code, 5, "{said}");
+        assert!(said.stderr.contains(&url) && !said.stderr.contains("kt_secret"), "{said}");
+    }
 }
 
 #[test]

@@ -263,6 +263,8 @@ fn rollouts(kt: &Kt) {
     ended       <time>
     "#);
     assert_eq!(kt.run(&["rollout", "wait", id, "--for", "succeeded"]).code, 0);
+    let said = kt.run(&["rollout", "wait", id, "--timeout", "213503982334601d"]);
+    assert_eq!(said.code, 0, "longer than any clock can add: {said}");
 
     let started =
         kt.run(&["rollout", "start", "local-dev@2", "--fleet", "prod", "--bake", "1h", "--wait", "--json"]);

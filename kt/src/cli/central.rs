@@ -105,7 +105,9 @@ pub(crate) enum StrategyKind {
     All,
 }
 
+/// What is waited for means nothing when nobody waits.
 #[derive(Debug, Args)]
+#[command(mut_arg("goal", |goal| goal.requires("wait")), mut_arg("timeout", |timeout| timeout.requires("wait")))]
 pub(crate) struct WaitFlags {
     /// Stay until the goal of --for is met or cannot be any more
     #[arg(long, requires = "fleet")]

@@ -43,19 +43,21 @@ async fn play(args: &DevArgs, printer: &Printer) -> Result<Exit, Failure> {
     let mut signal = pin!(run_until_signal());
     let started = Instant::now();
     let set_up = tokio::select! {
-        set_up = stage.set_up(args, &place, printer) => Some(set_up),
+        // The signals are listened to before the first program runs.
+        biased;
         _ = &mut signal => None,
+        set_up = stage.set_up(args, &place, printer) => Some(set_up),
     };
     let outcome = match set_up {
         None => Ok(Exit::Done),
         Some(Err(failure)) => Err(failure),
-        Some(Ok(())) => {
-            place.show(args, printer, started.elapsed())?;
-            tokio::select! {
+        Some(Ok(())) => match place.show(args, printer, started.elapsed()) {
+            Err(failure) => Err(failure),
+            Ok(()) => tokio::select! {
                 _ = &mut signal => Ok(Exit::Done),
                 failure = stage.watch(printer) => Err(failure),
-            }
-        }
+            },
+        },
     };
     printer.talk("stopping");
     let stopped = stage.strike().await;

@@ -82,6 +82,9 @@ fn default_hint(code: Code, url: &str) -> Option<String> {
             Some(format!("name the operator.token of the control plane at {url} with KT_TOKEN_FILE"))
         }
         Code::Unimplemented => Some("kt and the control plane are of different versions".to_owned()),
+        Code::Internal | Code::Unknown => {
+            Some(format!("check that {url} is the gRPC port of a kt-control-plane; its log tells more"))
+        }
         Code::Unavailable | Code::DeadlineExceeded => {
             Some("try again; the control plane's log says what it waits for".to_owned())
         }

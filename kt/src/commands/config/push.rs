@@ -1,14 +1,10 @@
 //! `kt config push FILE`: lint here, then store and roll out in one call, then maybe wait.
 
-use std::time::Duration;
-
 use policy_config::PolicyDocument;
 use proto::v1;
-use service_kit::backoff::Backoff;
-use tokio::time::sleep;
 
 use crate::cli::central::PushArgs;
-use crate::client::{Client, ask, may_repeat};
+use crate::client::{Client, ask};
 use crate::commands::rollout::{order, show_rejections};
 use crate::diagnostics::{Exhibit, Style, first_place, report, summary};
 use crate::failure::{Exit, Failure};
@@ -20,15 +16,18 @@ use crate::views::{finding, rollouts};
 use crate::wait::Patience;
 use crate::words::short_digest;
 
-/// The key makes a second try harmless; more than this would only hide an outage.
-const TRIES: usize = 3;
-
 pub(crate) async fn run(args: &PushArgs, printer: &Printer) -> Result<Exit, Failure> {
     let source = NamedSource::read(&args.file, "FILE")?;
     check(&source, printer)?;
     let request = request(args, &source)?;
     let client = Client::connect(&ControlPlane::resolve(&args.endpoint)?).await?;
-    let pushed = push(&client, request).await.map_err(|failure| drawn(failure, &source, printer))?;
+    let pushed = client
+        .answer_once(|client| {
+            let request = ask(request.clone());
+            async move { client.configs().push_config(request).await }
+        })
+        .await
+        .map_err(|failure| drawn(failure, &source, printer))?;
     show_pushed(&pushed, &source, printer)?;
     let Some(rollout) = pushed.rollout.clone().filter(|_| args.wait.wait) else {
         if printer.is_json() {
@@ -38,7 +37,16 @@ pub(crate) async fn run(args: &PushArgs, printer: &Printer) -> Result<Exit, Fail
         }
         return Ok(Exit::Done);
     };
-    let waited = Patience::of(&args.wait.goal).wait(&client, rollout, printer).await?;
+    let waited = match Patience::of(&args.wait.goal).wait(&client, rollout, printer).await {
+        Ok(waited) => waited,
+        Err(failure) => {
+            // It is stored and rolls out, whatever became of the wait.
+            if printer.is_json() {
+                printer.json(&PushView::of(&pushed, None, false))?;
+            }
+            return Err(failure);
+        }
+    };
     if printer.is_json() {
         printer.json(&PushView::of(&pushed, Some(&waited.rollout), true))?;
     } else {
@@ -80,17 +88,6 @@ fn request(args: &PushArgs, source: &NamedSource) -> Result<v1::PushConfigReques
         accept_risk: args.accept_risk,
         rollout,
     })
-}
-
-async fn push(client: &Client, request: v1::PushConfigRequest) -> Result<v1::PushConfigResponse, Failure> {
-    let mut backoff = Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(1), 0);
-    for _ in 1..TRIES {
-        match client.configs().push_config(ask(request.clone())).await {
-            Err(status) if may_repeat(&status) => sleep(backoff.next().unwrap_or_default()).await,
-            answer => return client.answer(answer),
-        }
-    }
-    client.answer(client.configs().push_config(ask(request)).await)
 }
 
 fn show_pushed(

@@ -1,6 +1,7 @@
 //! Where `kt dev` plays: its directories, its addresses, and what it tells about them.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -168,7 +169,12 @@ impl Place {
     fn write_starter_pack(&self) -> Result<(), Failure> {
         let path = self.starter_pack();
         let text = STARTER_PACK.replace("BASE_URL", &format!("http://{}", self.provider));
-        if fs::read_to_string(&path).is_ok_and(|there| without_address(&there) != without_address(&text)) {
+        let theirs = match fs::read(&path) {
+            Ok(there) => std::str::from_utf8(&there)
+                .map_or(true, |there| without_address(there) != without_address(&text)),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if theirs {
             return Ok(());
         }
         fs::write(&path, text).map_err(|error| cannot_make(&path, &error))

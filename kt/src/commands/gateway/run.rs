@@ -1,5 +1,6 @@
 //! `kt gateway run`: becomes `kt-gateway`, with the same terminal, signals and exit code.
 
+use std::env::VarError;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -29,8 +30,8 @@ fn words(args: &GatewayRunArgs) -> Result<Vec<OsString>, Failure> {
         flag("--policy-config", path.into());
     }
     if let Some(fleet) = &args.fleet {
-        let from_environment = std::env::var("KT_CONTROL_PLANE").ok().filter(|url| !url.is_empty());
-        let (url, _) = control_plane_url(args.control_plane.as_deref().or(from_environment.as_deref()))?;
+        let chosen = args.control_plane.clone().map_or_else(from_environment, |url| Ok(Some(url)))?;
+        let (url, _) = control_plane_url(chosen.as_deref())?;
         flag("--control-plane", url.into());
         flag("--fleet", fleet.into());
     }
@@ -56,4 +57,16 @@ fn words(args: &GatewayRunArgs) -> Result<Vec<OsString>, Failure> {
         flag("--working-dir", path.into());
     }
     Ok(words)
+}
+
+/// The control plane that the environment names; an empty variable is one that is not set.
+fn from_environment() -> Result<Option<String>, Failure> {
+    match std::env::var("KT_CONTROL_PLANE") {
+        Ok(url) => Ok(Some(url).filter(|url| !url.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(Failure::usage("KT_CONTROL_PLANE", "KT_CONTROL_PLANE is not UTF-8, so it is no URL")
+                .with_hint("write it as http://127.0.0.1:7443"))
+        }
+    }
 }

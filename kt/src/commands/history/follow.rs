@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tonic::{Request, Status};
 
 use crate::cli::central::HistoryListArgs;
-use crate::client::{Client, is_passing};
+use crate::client::{Client, is_passing, jitter_seed};
 use crate::failure::{Exit, Failure};
 use crate::printer::Printer;
 use crate::settings::ControlPlane;
@@ -36,12 +36,12 @@ async fn follow(
     printer: &Printer,
 ) -> Result<Exit, Failure> {
     let mut cursor = args.cursor;
-    let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-    let mut backoff = Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(5), seed);
+    let mut backoff = Backoff::full_jitter(Duration::from_millis(200), Duration::from_secs(5), jitter_seed());
     let mut told = false;
+    let mut was_open = false;
     loop {
         let opened = Instant::now();
-        match tail(client, filter, &mut cursor, printer).await? {
+        match tail(client, filter, &mut cursor, &mut was_open, printer).await? {
             Ended::ReaderGone => return Ok(Exit::Done),
             Ended::Broken => {}
         }
@@ -68,21 +68,24 @@ async fn tail(
     client: &Client,
     filter: &EventFilter,
     cursor: &mut Option<u64>,
+    was_open: &mut bool,
     printer: &Printer,
 ) -> Result<Ended, Failure> {
-    let passing = |status: &Status| {
-        if is_passing(status) { Ok(Ended::Broken) } else { Err(client.failure(status)) }
+    let passing = |status: &Status, was_open: bool| {
+        // What never answered may be no control plane at all: trying for ever would hide that.
+        if was_open && is_passing(status) { Ok(Ended::Broken) } else { Err(client.failure(status)) }
     };
     let request = TailEventsRequest { filter: Some(filter.clone()), cursor: *cursor };
     let mut stream = match client.history().tail_events(Request::new(request)).await {
         Ok(answer) => answer.into_inner(),
-        Err(status) => return passing(&status),
+        Err(status) => return passing(&status, *was_open),
     };
+    *was_open = true;
     loop {
         let item = match stream.message().await {
             Ok(Some(message)) => message.item,
             Ok(None) => return Ok(Ended::Broken),
-            Err(status) => return passing(&status),
+            Err(status) => return passing(&status, true),
         };
         match item {
             Some(Item::Event(event)) => {

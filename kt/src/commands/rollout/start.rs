@@ -1,6 +1,6 @@
 //! `kt rollout start NAME@REVISION --fleet FLEET`
 
-use proto::v1::StartRolloutRequest;
+use proto::v1::{self, StartRolloutRequest};
 
 use super::{fresh_key, show_rejections, strategy, summary_line};
 use crate::cli::central::RolloutStartArgs;
@@ -30,17 +30,24 @@ pub(crate) async fn run(args: &RolloutStartArgs, printer: &Printer) -> Result<Ex
         idempotency_key: args.idempotency_key.clone().unwrap_or_else(fresh_key),
     };
     let client = Client::connect(&ControlPlane::resolve(&args.endpoint)?).await?;
-    let rollout = client.answer(client.rollouts().start_rollout(ask(request)).await)?;
+    let rollout = client
+        .answer_once(|client| {
+            let request = ask(request.clone());
+            async move { client.rollouts().start_rollout(request).await }
+        })
+        .await?;
     if !args.wait.wait {
-        if printer.is_json() {
-            printer.json(&RolloutView::of(&rollout))?;
-        } else {
-            printer.text(&summary_line(&rollout))?;
-            printer.talk(&format!("follow it with `kt rollout wait {}`", rollout.id));
-        }
+        show(&rollout, printer)?;
         return Ok(Exit::Done);
     }
-    let waited = Patience::of(&args.wait.goal).wait(&client, rollout, printer).await?;
+    let waited = match Patience::of(&args.wait.goal).wait(&client, rollout.clone(), printer).await {
+        Ok(waited) => waited,
+        Err(failure) => {
+            // It was started, whatever became of the wait.
+            show(&rollout, printer)?;
+            return Err(failure);
+        }
+    };
     if printer.is_json() {
         printer.json(&RolloutView::of(&waited.rollout))?;
     } else {
@@ -48,4 +55,13 @@ pub(crate) async fn run(args: &RolloutStartArgs, printer: &Printer) -> Result<Ex
         show_rejections(&waited.rollout, None, printer);
     }
     waited.outcome()
+}
+
+fn show(rollout: &v1::Rollout, printer: &Printer) -> Result<(), Failure> {
+    if printer.is_json() {
+        return printer.json(&RolloutView::of(rollout));
+    }
+    printer.text(&summary_line(rollout))?;
+    printer.talk(&format!("follow it with `kt rollout wait {}`", rollout.id));
+    Ok(())
 }
