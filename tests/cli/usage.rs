@@ -47,6 +47,7 @@ fn wrong_words_are_usage_errors() {
         &["config", "push", "p", "--fleet", "f", "--wait", "--for", "healthy"],
         &["config", "push", "p", "--fleet", "f", "--for", "proven"],
         &["config", "push", "p", "--fleet", "f", "--timeout", "1m"],
+        &["config", "push", "p", "--idempotency-key", ""],
         &["config", "push", "p", "--expect-revision", "-1"],
         &["rollout", "start", "local-dev", "--fleet", "f"],
         &["rollout", "start", "local-dev@1"],

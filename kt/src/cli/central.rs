@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use fleet_core::rollout::WaitGoal;
 use prost_types::Timestamp;
@@ -60,7 +61,7 @@ pub(crate) struct PushArgs {
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     pub(crate) note: String,
     /// A repeated push with the same key answers as the first
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) idempotency_key: Option<String>,
     /// Refuse unless this is the newest revision; 0: the config must not exist yet
     #[arg(long, value_name = "N")]
@@ -180,7 +181,7 @@ pub(crate) struct RolloutStartArgs {
     #[arg(long)]
     pub(crate) accept_risk: bool,
     /// A repeated start with the same key answers as the first
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) idempotency_key: Option<String>,
     #[command(flatten)]
     pub(crate) rollout: RolloutFlags,
