@@ -4,7 +4,9 @@
 //! Layout: `data/` and `run/` belong to the server's user; the directory itself, the lock and the log stay
 //! with the program, so that the server cannot plant links where root writes.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -75,7 +77,7 @@ impl Prepared {
     /// thread must live as long as the server shall.
     pub fn server_command(&self, stop_with_parent: bool) -> Command {
         let mut command = self.command("postgres", stop_with_parent.then_some("INT"));
-        command.arg("-D").arg(self.data_dir()).arg("-k").arg(self.socket_dir());
+        command.arg("-D").arg(self.data_dir()).arg("-k").arg(quoted(&self.socket_dir()));
         let connections = format!("max_connections={}", self.max_connections);
         let settings = [
             "listen_addresses=",
@@ -205,6 +207,17 @@ impl Prepared {
 pub(crate) fn make_dir(dir: &Path) -> Result<PathBuf, Error> {
     fs::create_dir_all(dir).map_err(Error::disk("make", dir))?;
     fs::canonicalize(dir).map_err(Error::disk("resolve", dir))
+}
+
+/// One entry of the server's list of socket directories, where a comma would begin the next one.
+fn quoted(dir: &Path) -> OsString {
+    let bytes = dir.as_os_str().as_bytes();
+    let mut text = vec![b'"'];
+    for byte in bytes {
+        text.extend(std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
+    }
+    text.push(b'"');
+    OsString::from_vec(text)
 }
 
 pub(crate) fn spawn_error(source: std::io::Error) -> Error {

@@ -134,6 +134,16 @@ async fn a_socket_path_that_is_too_long_is_refused_before_anything_is_made() {
     assert!(!dir.join("data").exists());
 }
 
+#[tokio::test]
+async fn a_directory_may_have_any_name() {
+    let place = place();
+    let options = Options { dir: place.path().join("a, b \"c\" 'd'"), ..options(&place) };
+    let cluster = Cluster::start(&options).await.unwrap();
+    assert!(cluster.socket_dir().starts_with(fs::canonicalize(&options.dir).unwrap()));
+    assert!(answers(cluster.socket_dir()));
+    cluster.stop().await.unwrap();
+}
+
 /// A program that holds a cluster, and a command it runs meanwhile.
 struct Holder {
     program: Child,
