@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -112,8 +113,15 @@ impl Prepared {
         let text = fs::read_to_string(self.data_dir().join("postmaster.pid")).ok()?;
         let pid: u32 = text.lines().next()?.trim().parse().ok()?;
         // The pid may have been reused since; a postmaster works in its data directory.
-        let works_in = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
-        (works_in == self.data_dir()).then_some(pid)
+        let ours = match fs::read_link(format!("/proc/{pid}/cwd")) {
+            Ok(works_in) => works_in == self.data_dir(),
+            // In most containers not even root may look at what another user's process does: its name must do.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                is_living_postgres(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default())
+            }
+            Err(_) => false,
+        };
+        ours.then_some(pid)
     }
 
     fn check_place(&self) -> Result<(), Error> {
@@ -209,6 +217,12 @@ pub(crate) fn make_dir(dir: &Path) -> Result<PathBuf, Error> {
     fs::canonicalize(dir).map_err(Error::disk("resolve", dir))
 }
 
+/// From the kernel's `PID (name) state …`; nobody may be there to reap a dead one.
+fn is_living_postgres(stat: &str) -> bool {
+    let after = stat.split_once(" (postgres) ").map_or("", |(_, after)| after);
+    !after.is_empty() && !after.starts_with(['Z', 'X'])
+}
+
 /// One entry of the server's list of socket directories, where a comma would begin the next one.
 fn quoted(dir: &Path) -> OsString {
     let bytes = dir.as_os_str().as_bytes();
@@ -220,9 +234,9 @@ fn quoted(dir: &Path) -> OsString {
     OsString::from_vec(text)
 }
 
-pub(crate) fn spawn_error(source: std::io::Error) -> Error {
+pub(crate) fn spawn_error(source: io::Error) -> Error {
     match source.kind() {
-        std::io::ErrorKind::NotFound => Error::NoTool("setpriv"),
+        io::ErrorKind::NotFound => Error::NoTool("setpriv"),
         _ => Error::disk("run", "setpriv")(source),
     }
 }
@@ -239,4 +253,17 @@ fn network_disk(dir: &Path) -> Result<Option<&'static str>, Error> {
         other if [CIFS_MAGIC, SMB2_MAGIC].contains(&other.0) => Some("SMB"),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_living_server_is_told_from_a_dead_one_and_from_others() {
+        assert!(is_living_postgres("14532 (postgres) S 14224 14532 23005 0 -1"));
+        for other in ["14532 (postgres) Z 1 14532 0", "14532 (kt-gateway) S 1 2 3", "14532 (postgres)", ""] {
+            assert!(!is_living_postgres(other), "{other}");
+        }
+    }
 }
