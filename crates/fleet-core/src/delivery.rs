@@ -9,14 +9,17 @@ use crate::standing::Held;
 use crate::time::Timestamp;
 use crate::version::{DesiredVersion, Generation};
 
+/// An agent keeps the bytes of at least so many of its newest activations, whatever it forgets on a long stream.
+const SURELY_STAGED: usize = 5;
+
 /// What a stream knows of its agent.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     lineage: Lineage,
     /// What the agent runs in this lineage.
     held: Option<Held>,
-    /// Digests whose bytes the agent has.
-    staged: Vec<ConfigDigest>,
+    /// Digests whose bytes the agent has, the newest first. `None`: what an offer left there is not known.
+    staged: Vec<Option<ConfigDigest>>,
     open: Option<OpenOffer>,
     /// The generation that is not offered again on this stream: it was refused or never answered.
     held_back: Option<Generation>,
@@ -39,6 +42,7 @@ pub struct Opening {
     /// The agent's; `None`: it never had an offer.
     pub agent_lineage: Option<Lineage>,
     pub active: Option<Held>,
+    /// Digests whose bytes the agent has, the newest activation first.
     pub staged: Vec<ConfigDigest>,
     pub boot: BootId,
     pub agent_version: String,
@@ -76,11 +80,14 @@ pub enum Answer {
 // === impl StoredRefusal ===
 
 impl StoredRefusal {
-    /// A refusal stands until the agent's version changes, or, for missing secrets, its process does.
+    /// A refusal of the pack stands until the agent's version changes; one for want of bytes, secrets or room on the
+    /// disk only until its process does.
     fn stands(&self, boot: BootId, agent_version: &str) -> bool {
-        let same_agent = self.agent_version == agent_version;
-        let same_secrets = self.stage != Stage::Secrets || self.boot == boot;
-        same_agent && same_secrets
+        let of_the_pack = match self.stage {
+            Stage::Lint | Stage::Compile | Stage::SelfTest | Stage::Generation => true,
+            Stage::Verify | Stage::Secrets | Stage::Storage => false,
+        };
+        self.agent_version == agent_version && (of_the_pack || self.boot == boot)
     }
 }
 
@@ -96,7 +103,7 @@ impl Delivery {
         Self {
             lineage: opening.lineage,
             held: opening.active.filter(|_| in_lineage),
-            staged: opening.staged,
+            staged: opening.staged.into_iter().map(Some).collect(),
             open: None,
             held_back,
         }
@@ -127,7 +134,11 @@ impl Delivery {
             return None;
         }
         self.open = Some(OpenOffer { id, desired, deadline });
-        Some(NextOffer { id, desired, with_parcel: !self.staged.contains(&desired.digest) })
+        let with_parcel = !self.staged.contains(&Some(desired.digest));
+        // Should it become active, the agent may forget an old pack for it, and nobody may hear of either.
+        self.staged.insert(0, None);
+        self.staged.truncate(SURELY_STAGED);
+        Some(NextOffer { id, desired, with_parcel })
     }
 
     /// The agent answered; `active` is what it runs afterwards.
@@ -142,8 +153,8 @@ impl Delivery {
         let Some(open) = self.open.filter(|open| open.id == id) else { return Answer::Late };
         self.open = None;
         if acked {
-            if !self.staged.contains(&open.desired.digest) {
-                self.staged.push(open.desired.digest);
+            if let Some(newest) = self.staged.first_mut() {
+                *newest = Some(open.desired.digest);
             }
         } else {
             self.held_back = Some(generation);

@@ -132,3 +132,39 @@ fn another_lineage_counts_for_nothing() {
     });
     assert!(delivery.next_offer(desired(2, "b"), id(1), deadline()).is_some());
 }
+
+#[test]
+fn bytes_that_a_long_stream_made_the_agent_forget_come_again() {
+    let mut delivery = Delivery::open(opening(None));
+    for generation in 1..=6 {
+        let wanted = desired(generation, &generation.to_string());
+        let offer = delivery.next_offer(wanted, id(1), deadline()).expect("behind");
+        assert!(offer.with_parcel);
+        let active = Some(held(generation, &generation.to_string()));
+        delivery.on_acknowledgement(offer.id, Generation(generation), true, active);
+    }
+    let near = delivery.next_offer(desired(7, "2"), id(2), deadline()).expect("behind");
+    assert!(!near.with_parcel);
+    delivery.on_silence(deadline());
+    let far = delivery.next_offer(desired(8, "1"), id(3), deadline()).expect("behind");
+    assert!(far.with_parcel);
+}
+
+#[test]
+fn a_refusal_for_want_of_room_is_asked_again_in_a_new_boot() {
+    let refused_by = |boot, stage| Opening {
+        refusal: Some(StoredRefusal {
+            generation: Generation(4),
+            stage,
+            boot,
+            agent_version: "0.1.0".into(),
+        }),
+        ..opening(Some(held(3, "a")))
+    };
+    let asks = |opening| Delivery::open(opening).next_offer(desired(4, "b"), id(1), deadline()).is_some();
+    let before = BootId(Uuid::from_u128(9));
+    for stage in [Stage::Verify, Stage::Secrets, Stage::Storage] {
+        assert!(asks(refused_by(before, stage)) && !asks(refused_by(BOOT, stage)), "{stage}");
+    }
+    assert!(!asks(refused_by(before, Stage::Compile)));
+}
