@@ -4,6 +4,8 @@
 
 mod grpc;
 
+use std::panic::Location;
+
 use clap::error::ErrorKind;
 use policy_config::Finding;
 
@@ -80,6 +82,13 @@ impl Failure {
     /// A broken answer of a peer or a fault of this program's own.
     pub(crate) fn unexpected(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, "unexpected", message)
+    }
+
+    /// Where a defect of this program's own is; never its text, which may quote what was typed.
+    pub(crate) fn of_defect(place: Option<&Location<'_>>) -> Self {
+        let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+        Self::new(Exit::Failed, "defect", format!("kt has a defect{place}"))
+            .with_hint("please report it, with the command that was typed")
     }
 
     /// A command line that clap refused, for `--json`.
