@@ -179,6 +179,14 @@ async fn silence_is_an_answer_and_a_late_ack_still_counts() {
     world.leave(&agents[0]).await;
     assert_eq!(expire::look(&world.context).await.unwrap(), 0, "it is offline");
     assert_eq!(world.rollout(id).await.counts.offline, 1);
+    // Cut off, and its stream not yet known to be dead: the rollout calls it offline, so it is not silent either.
+    world.presence(&agents[0], Duration::ZERO, true).await;
+    sqlx::query("update gateways set last_seen = now() - interval '20 s'")
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(world.rollout(id).await.counts.offline, 1);
+    assert_eq!(expire::look(&world.context).await.unwrap(), 0, "it is cut off");
     world.presence(&agents[0], Duration::ZERO, true).await;
     assert_eq!(expire::look(&world.context).await.unwrap(), 1);
     assert_eq!(expire::look(&world.context).await.unwrap(), 0, "once");

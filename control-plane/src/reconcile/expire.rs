@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet_core::liveness::STALE_FOR;
+use fleet_core::liveness::{ONLINE_FOR, STALE_FOR};
 use service_kit::drain::DrainWatcher;
 use tokio::time::Instant;
 
@@ -64,7 +64,8 @@ async fn look_for_silence(context: &Context) -> Result<usize, StoreError> {
     let expired = context
         .store
         .in_tx("expire_offers", async |mut tx| {
-            let expired = activation_expire(&mut tx, STALE_FOR).await?;
+            // Silent is who is there and does not answer; who is away, if only for a moment, is offline.
+            let expired = activation_expire(&mut tx, ONLINE_FOR).await?;
             activation_tell(&mut tx, &expired).await?;
             Ok::<_, StoreError>((tx, expired.len()))
         })
