@@ -122,6 +122,9 @@ pub async fn rollout_newest(store: &Store, fleet: &FleetName) -> Result<Option<R
 
 /// Views, newest first; the number of statements grows only with the open rollouts among them.
 async fn views(store: &Store, ids: &[Uuid]) -> Result<Vec<RolloutView>, StoreError> {
+    // Before all that explains it: what is read later is at least as new, so a refusal that is counted is also
+    // shown, and an end has its reason.
+    let inputs = rollout_load(store, Some(ids)).await?;
     let heads = sqlx::query_as!(
         HeadRow,
         r#"select r.id, r.reason, r.settled, r.created_at, r.ended_at, r.created_by,
@@ -135,7 +138,7 @@ async fn views(store: &Store, ids: &[Uuid]) -> Result<Vec<RolloutView>, StoreErr
     let mut waves = waves(store, ids).await?;
     let mut rejections = rejections(store, ids).await?;
     let mut views = Vec::with_capacity(ids.len());
-    for input in rollout_load(store, Some(ids)).await? {
+    for input in inputs {
         let id = input.id.0;
         let Some(head) = heads.remove(&id) else { continue };
         let waiting_on = waiting_on(store, &input).await?;
