@@ -44,7 +44,8 @@ impl Chain {
     pub(crate) fn inspect_output(&self, body: &[u8]) -> Inspection {
         match Document::parse(body) {
             Ok(document) => self.inspect(Phase::Output, document),
-            Err(error) => self.unreadable(&format!("the provider's answer could not be inspected: {error}")),
+            Err(error) => self
+                .unreadable(&format!("the provider's answer could not be inspected: {}", error.unquoted())),
         }
     }
 
@@ -84,7 +85,7 @@ impl Chain {
                 Ok(next) => document = next,
                 // a splice of escaped text into strings leaves JSON; were it ever not so, nothing goes out
                 Err(error) => {
-                    inspection.refuse_own_work(phase, &error.to_string());
+                    inspection.refuse_own_work(phase, &error.unquoted());
                     break;
                 }
             }

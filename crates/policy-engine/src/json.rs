@@ -72,6 +72,18 @@ pub(crate) struct Member {
     pub(crate) value: Value,
 }
 
+// === impl JsonError ===
+
+impl JsonError {
+    /// The reason without a word of the body: for who may not read what was not inspected.
+    pub(crate) fn unquoted(&self) -> String {
+        match self {
+            Self::DuplicateKey { offset, .. } => format!("a key stands twice in one object (byte {offset})"),
+            error => error.to_string(),
+        }
+    }
+}
+
 // === impl Document ===
 
 impl<'a> Document<'a> {

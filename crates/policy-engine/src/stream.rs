@@ -121,7 +121,8 @@ impl StreamInspector {
         let document = match Document::parse(&data) {
             Ok(document) => document,
             Err(error) => {
-                return self.stop(&format!("an event of the provider could not be inspected: {error}"), out);
+                let why = error.unquoted();
+                return self.stop(&format!("an event of the provider could not be inspected: {why}"), out);
             }
         };
         let taken = self.held.take(&document);

@@ -81,6 +81,11 @@ fn a_whole_response_is_redacted_with_its_tokens() {
     assert_eq!(sent["choices"][0]["logprobs"], Value::Null);
     let unreadable = redactor().inspect_response(b"<html>a@b.org</html>");
     assert_eq!(unreadable.block.unwrap().code, "output_blocked");
+    let twice = redactor().inspect_response(br#"{"a@b.org":1,"a@b.org":2}"#).block.unwrap();
+    assert!(twice.message.contains("twice") && !twice.message.contains("a@b"), "{}", twice.message);
+    let mut stream = redactor().stream_inspector();
+    let out = stream.push(b"data: {\"a@b.org\":1,\"a@b.org\":2}\n\n");
+    assert!(!String::from_utf8(out).unwrap().contains("a@b"));
 }
 
 /// Bits of personal data, of what surrounds it, and of what glues them together.
