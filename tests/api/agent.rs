@@ -13,7 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
-use tests::plane::{Bearer, PATIENCE, Plane};
+use tests::operator::Bearer;
+use tests::plane::{PATIENCE, Plane};
 
 /// One stream.
 pub struct Agent {

@@ -10,7 +10,8 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::agent::{Agent, hello};
-use tests::plane::{Bearer, PATIENCE, Plane, pack, push_request};
+use tests::operator::{Bearer, pack, push_request};
+use tests::plane::{PATIENCE, Plane};
 
 async fn plane() -> (Plane, Bearer) {
     let plane = Plane::start_with(|timings| timings.hello = Duration::from_millis(300)).await;

@@ -7,7 +7,8 @@ use tonic::Code;
 use tonic_types::{StatusExt, pb};
 
 use crate::agent::{Agent, hello};
-use tests::plane::{PATIENCE, Plane, pack, push_request};
+use tests::operator::{pack, push_request};
+use tests::plane::{PATIENCE, Plane};
 
 #[tokio::test]
 async fn a_lint_refusal_carries_its_findings() {

@@ -10,7 +10,8 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::agent::{Agent, held, hello};
-use tests::plane::{Bearer, PATIENCE, Plane, pack};
+use tests::operator::{Bearer, pack};
+use tests::plane::{PATIENCE, Plane};
 
 async fn fleet_of_one() -> (Plane, Bearer) {
     let plane = Plane::start().await;

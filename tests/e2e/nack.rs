@@ -64,7 +64,7 @@ async fn a_pack_that_lint_refuses_never_leaves_the_server() {
     let fleet = Fleet::start(&["edge-1"]).await;
     let bad = fleet.provider.pack("0.1.0", "prompt-injektion");
     let status =
-        fleet.plane.configs().push_config(tests::plane::push_request(FLEET, &bad)).await.unwrap_err();
+        fleet.plane.configs().push_config(tests::operator::push_request(FLEET, &bad)).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::InvalidArgument);
     assert!(fleet.policy("edge-1").is_none());
     let configs = fleet.plane.configs().list_configs(v1::ListConfigsRequest::default()).await.unwrap();

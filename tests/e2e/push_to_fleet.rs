@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proto::v1;
 use tests::fleet::{FLEET, Fleet};
 use tests::http::chat;
-use tests::plane::push_request;
+use tests::operator::push_request;
 
 const CHAIN: &str = "prompt-injection, pii-detector, audit-logger";
 

@@ -7,7 +7,7 @@ use proto::v1;
 use sqlx::PgPool;
 use tests::eventually::eventually;
 use tests::fleet::{FLEET, Fleet};
-use tests::plane::push_request;
+use tests::operator::push_request;
 
 const GATEWAYS: usize = 300;
 /// What a push to any fleet may cost, over the seconds that it takes here: batches, the steps of the rollout, and

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proto::v1;
 use tests::fleet::{FLEET, Fleet};
-use tests::plane::push_request;
+use tests::operator::push_request;
 use tonic::Code;
 
 const CHAIN: &str = "prompt-injection, audit-logger";

@@ -7,5 +7,8 @@ pub mod eventually;
 pub mod fleet;
 pub mod http;
 pub mod kt;
+pub mod operator;
 pub mod plane;
 pub mod postgres;
+pub mod process;
+pub mod programs;
