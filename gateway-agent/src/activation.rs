@@ -25,6 +25,7 @@ use policy_config::ConfigDigest;
 use proto::convert::reports::Timings;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
+use service_kit::failpoint;
 use service_kit::readiness::{Readiness, ReadinessBlocker};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -264,6 +265,7 @@ impl Activator {
             next.unconfirmed = report;
         }
         let forgotten = next.prune();
+        failpoint::pass("keep.before").await.map_err(|error| refused(Stage::Storage, error.to_string()))?;
         let kept_before = self.record.pack(digest).is_some();
         self.on_disk(next.clone(), move |ledger, next| {
             let kept = ledger.keep_pack(digest, &source).and_then(|()| ledger.keep_record(next));
@@ -276,7 +278,10 @@ impl Activator {
         })
         .await?;
         self.record = next;
+        // What is kept is swapped in, whatever comes: a test may let it die or dawdle here, and no more.
+        let _ = failpoint::pass("swap.before").await;
         self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }));
+        let _ = failpoint::pass("swap.after").await;
         self.target_down = !targets_down.is_empty();
         self.good_at = Some(Instant::now() + PROVING_TIME);
         tracing::info!(
@@ -325,7 +330,9 @@ impl Activator {
     async fn confirm(&mut self, offer: OfferId) {
         if self.record.unconfirmed.as_ref().is_some_and(|report| report.offer == offer) {
             self.record.unconfirmed = None;
-            self.keep_or_warn().await;
+            if failpoint::pass("confirm.before_keep").await.is_ok() {
+                self.keep_or_warn().await;
+            }
         }
     }
 

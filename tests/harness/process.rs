@@ -84,8 +84,7 @@ impl Process {
 
     /// All it ever wrote, over every start.
     pub fn log(&self) -> String {
-        let bytes = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        read_log(&self.log)
     }
 
     /// The end of its log.
@@ -109,6 +108,11 @@ impl Drop for Process {
 /// A pid as signals want it.
 pub fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).expect("a pid is small"))
+}
+
+pub(crate) fn read_log(log: &Path) -> String {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn append(log: &Path) -> File {

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use service_kit::failpoint;
 use tempfile::TempDir;
 
 use crate::eventually::eventually;
 use crate::fleet::{FLEET, KEY};
 use crate::kt::fresh_binary;
 use crate::operator::Operator;
-use crate::process::Process;
+use crate::process::{Process, read_log};
 
 /// From the start of a process to its readiness, on a loaded machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -24,6 +25,10 @@ pub fn passable_dir() -> TempDir {
     std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).expect("its mode can be set");
     dir
 }
+
+/// Where a program's failpoints are told, below its directory.
+const FAILPOINTS: &str = "failpoints";
+const LOG: &str = "program.log";
 
 /// `kt-control-plane` on a directory of its own.
 #[derive(Debug)]
@@ -82,6 +87,16 @@ impl PlaneProgram {
         self.dir.join("data/operator.token")
     }
 
+    /// Arms failpoints, in the running process too; an empty text disarms all.
+    pub fn arm(&self, points: &str) {
+        arm(&self.dir, points);
+    }
+
+    /// All it ever wrote, over every start.
+    pub fn log(&self) -> String {
+        read_log(&self.dir.join(LOG))
+    }
+
     /// Calls it as its operator; the token exists from the first start on.
     pub fn operator(&self) -> Operator {
         let token = std::fs::read_to_string(self.token_file()).expect("a token from the first start");
@@ -94,11 +109,11 @@ impl PlaneProgram {
         command.arg("--data-dir").arg(self.dir.join("data"));
         command.arg("--listen").arg(format!("127.0.0.1:{}", self.port));
         command.arg("--metrics-listen").arg(format!("127.0.0.1:{}", self.admin_port));
-        dress(&mut command, &self.variables);
+        dress(&mut command, &self.dir, &self.variables);
         if let Some(url) = &self.database_url {
             command.env("DATABASE_URL", url);
         }
-        self.process = Some(Process::start("kt-control-plane", command, &self.dir.join("control-plane.log")));
+        self.process = Some(Process::start("kt-control-plane", command, &self.dir.join(LOG)));
     }
 
     /// Waits until it says that it is ready.
@@ -147,6 +162,16 @@ impl GatewayProgram {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Arms failpoints, in the running process too; an empty text disarms all.
+    pub fn arm(&self, points: &str) {
+        arm(&self.home, points);
+    }
+
+    /// All it ever wrote, over every start.
+    pub fn log(&self) -> String {
+        read_log(&self.home.join(LOG))
+    }
+
     /// Where it keeps its packs and its standing.
     pub fn instance_dir(&self) -> PathBuf {
         self.home.join("state/gateways").join(&self.name)
@@ -165,11 +190,11 @@ impl GatewayProgram {
         };
         command.args(["--name", &self.name, "--fleet", FLEET, "--control-plane", &self.control_plane]);
         command.arg("--listen").arg(format!("127.0.0.1:{}", self.port));
-        dress(&mut command, &self.variables);
+        dress(&mut command, &self.home, &self.variables);
         command.env("KT_HOME", self.home.join("state")).env("KT_TOKEN_FILE", &self.token_file);
         command.env(KEY, "sk-test").current_dir(&self.home);
-        let log = self.home.join("gateway.log");
-        self.process = Some(Process::start(&format!("kt-gateway {}", self.name), command, &log));
+        let name = format!("kt-gateway {}", self.name);
+        self.process = Some(Process::start(&name, command, &self.home.join(LOG)));
     }
 
     /// Waits until it serves under a pack.
@@ -201,12 +226,21 @@ async fn until_ready(url: &str, process: &mut Option<Process>) {
     .await;
 }
 
+/// Arms failpoints from the next place on that a program passes; an empty text disarms all.
+fn arm(dir: &Path, points: &str) {
+    let (file, fresh) = (dir.join(FAILPOINTS), dir.join("failpoints.tmp"));
+    std::fs::write(&fresh, points)
+        .and_then(|()| std::fs::rename(&fresh, &file))
+        .expect("failpoints can be told");
+}
+
 /// Nothing of the caller's environment but PATH and where PostgreSQL's programs are.
-fn dress(command: &mut Command, variables: &[(String, String)]) {
+fn dress(command: &mut Command, dir: &Path, variables: &[(String, String)]) {
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("RUST_BACKTRACE", "1");
     if let Some(bin) = std::env::var_os("KT_PG_BIN") {
         command.env("KT_PG_BIN", bin);
     }
+    command.env(failpoint::VARIABLE, format!("@{}", dir.join(FAILPOINTS).display()));
     command.envs(variables.iter().map(|(name, value)| (name, value)));
 }
 

@@ -8,12 +8,14 @@ use proto::convert::findings::wire_findings;
 use proto::convert::scalars::{parse, revision};
 use proto::v1::config_service_server::ConfigService;
 use proto::{WireError, v1};
+use service_kit::failpoint;
 use tonic::{Request, Response, Status};
 
 use super::paging::{Listing, page_size};
 use super::rollouts::{idempotency_key, rollout_order};
 use super::{auth, rollouts, status, wire};
 use crate::operations::{self, Context, OperationError, Precondition, PushConfig};
+use crate::store::StoreError;
 use crate::store::configs::{ConfigRecord, config_get, config_list, config_names, revision_list};
 
 /// How many existing names are told to whoever asks for one that does not exist.
@@ -35,6 +37,9 @@ impl ConfigService for Configs {
         let order = push_order(request.into_inner()).map_err(status::refuse)?;
         let pushed =
             operations::push_config(&self.context, &principal, order).await.map_err(status::refuse)?;
+        failpoint::pass("push.before_reply")
+            .await
+            .map_err(|error| status::refuse(StoreError::from(error)))?;
         Ok(Response::new(v1::PushConfigResponse {
             config: pushed.version.config.to_string(),
             revision: pushed.version.revision.0,

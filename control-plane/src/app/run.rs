@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use service_kit::drain;
+use service_kit::failpoint;
 use service_kit::telemetry;
 
 use super::{ControlPlane, StartError};
@@ -28,6 +29,9 @@ pub fn main(args: Args) -> ExitCode {
 
 fn start(args: &Args) -> Result<(), StartError> {
     telemetry::init(&args.log, args.log_format.parse()?)?;
+    // A build for users has none.
+    let armed = failpoint::arm(std::env::var(failpoint::VARIABLE).ok().as_deref());
+    armed.map_err(StartError::Failpoints)?;
     let as_root = nix::unistd::geteuid().is_root();
     let settings = Settings::new(args, &Environment::of_process(), as_root)?;
     let runtime =

@@ -15,6 +15,8 @@ pub enum StartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Log(#[from] service_kit::telemetry::TelemetryError),
+    #[error("{0}")]
+    Failpoints(String),
     #[error("{flag}: {address} is taken by another program; stop that one or choose another port")]
     Taken { flag: &'static str, address: SocketAddr },
     #[error("{flag}: cannot listen on {address}: {source}; choose another address")]
@@ -52,7 +54,7 @@ impl StartError {
     /// The program's exit code: 1 failed, 2 invalid, 4 not allowed, 5 unreachable, 6 precondition.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Log(_) | Self::DatabaseUrl => 2,
+            Self::Settings(_) | Self::Log(_) | Self::Failpoints(_) | Self::DatabaseUrl => 2,
             Self::Taken { .. } => 6,
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 4,
             Self::DataDir(error) => data_dir_code(error),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::v1;
 use proto::v1::to_agent::Message;
+use service_kit::failpoint::Injected;
 use tokio::sync::mpsc;
 use tonic::Status;
 
@@ -67,6 +68,13 @@ impl Outbound {
 impl From<CallError> for End {
     fn from(error: CallError) -> Self {
         Self::Told(status::refuse(error))
+    }
+}
+
+/// As if the peer had hung up.
+impl From<Injected> for End {
+    fn from(_: Injected) -> Self {
+        Self::Quiet
     }
 }
 

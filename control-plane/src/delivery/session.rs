@@ -18,6 +18,7 @@ use proto::convert::scalars::wire_duration;
 use proto::v1::from_agent;
 use proto::v1::to_agent::Message as ToAgent;
 use proto::{WireError, v1};
+use service_kit::failpoint;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Status, Streaming};
@@ -105,7 +106,7 @@ impl Session {
                 () = outbound.closed() => Err(End::Quiet),
                 message = inbound.message() => self.hear(message),
                 confirmed = self.confirmed.recv() => match confirmed {
-                    Some(confirmed) => outbound.send(ToAgent::ReportAck(confirmed.into())).await,
+                    Some(confirmed) => confirm(outbound, confirmed).await,
                     None => Err(End::Quiet),
                 },
                 changed = self.cell.changed() => changed.map_err(|_| End::Quiet),
@@ -149,11 +150,14 @@ impl Session {
             deadline: self.hub.timings.offer_deadline,
         });
         tracing::debug!(gateway = %self.path, generation = %next.desired.generation, "offered");
+        failpoint::pass("offer.before_send").await?;
         outbound.send(ToAgent::Offer(self.offer_message(&next).into())).await?;
-        match parcel {
-            Some(parcel) => outbound.send(ToAgent::Parcel(parcel)).await,
-            None => Ok(()),
+        failpoint::pass("offer.before_parcel").await?;
+        if let Some(parcel) = parcel {
+            outbound.send(ToAgent::Parcel(parcel)).await?;
         }
+        failpoint::pass("offer.after_send").await?;
+        Ok(())
     }
 
     fn offer_message(&self, next: &NextOffer) -> OfferMessage {
@@ -302,6 +306,13 @@ impl From<Confirmed> for v1::ReportAck {
             generation: confirmed.generation.0,
         }
     }
+}
+
+async fn confirm(outbound: &Outbound, confirmed: Confirmed) -> Result<(), End> {
+    failpoint::pass("report_ack.before_send").await?;
+    outbound.send(ToAgent::ReportAck(confirmed.into())).await?;
+    failpoint::pass("report_ack.after_send").await?;
+    Ok(())
 }
 
 /// A stream that breaks off is a hang-up; anything else is told.

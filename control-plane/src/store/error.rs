@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 
+use service_kit::failpoint::Injected;
+
 /// A failed read or write. `Display` never holds SQL; the source, for the log, may.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -47,6 +49,13 @@ impl StoreError {
         let Some(code) = error.as_database_error().and_then(|error| error.code()) else { return false };
         // serialization_failure, deadlock_detected
         matches!(&*code, "40001" | "40P01")
+    }
+}
+
+/// As if the connection had broken at this step.
+impl From<Injected> for StoreError {
+    fn from(injected: Injected) -> Self {
+        Self::Unavailable(sqlx::Error::Io(injected.into()))
     }
 }
 

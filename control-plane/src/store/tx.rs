@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use service_kit::failpoint::pass_in;
 use sqlx::{Postgres, Transaction};
 use tokio::time::Instant;
 
@@ -38,7 +39,7 @@ impl Store {
         let began = Instant::now();
         let mut attempt = 1;
         let result = loop {
-            let result = self.attempt(&mut work).await;
+            let result = self.attempt(label, &mut work).await;
             let lost = result.as_ref().err().and_then(E::as_store_error).is_some_and(StoreError::lost_a_race);
             if !lost || attempt == ATTEMPTS {
                 break result;
@@ -52,14 +53,17 @@ impl Store {
         result
     }
 
-    async fn attempt<T, E, F>(&self, work: &mut impl FnMut(Tx) -> F) -> Result<T, E>
+    async fn attempt<T, E, F>(&self, label: &str, work: &mut impl FnMut(Tx) -> F) -> Result<T, E>
     where
         E: AsStoreError,
         F: Future<Output = Result<(Tx, T), E>>,
     {
+        pass_in(label, "before_begin").await.map_err(StoreError::from)?;
         let transaction = self.pool().begin().await.map_err(StoreError::from)?;
         let (transaction, value) = work(transaction).await?;
+        pass_in(label, "before_commit").await.map_err(StoreError::from)?;
         transaction.commit().await.map_err(StoreError::from)?;
+        pass_in(label, "after_commit").await.map_err(StoreError::from)?;
         Ok(value)
     }
 }

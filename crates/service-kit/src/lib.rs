@@ -7,5 +7,6 @@ pub mod admin_server;
 pub mod backoff;
 pub mod clock;
 pub mod drain;
+pub mod failpoint;
 pub mod readiness;
 pub mod telemetry;

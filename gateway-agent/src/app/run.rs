@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use service_kit::clock::Clock;
 use service_kit::drain;
+use service_kit::failpoint;
 use service_kit::telemetry::{self, Format};
 
 use super::{AppError, bind};
@@ -22,6 +23,9 @@ pub fn main(args: Args) -> ExitCode {
     };
     if let Err(error) = telemetry::init(&filter, Format::Text) {
         return failed(&format!("RUST_LOG: {error}"), 2);
+    }
+    if let Err(error) = failpoint::arm(settings.environment.text(failpoint::VARIABLE).as_deref()) {
+        return failed(&error, 2);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

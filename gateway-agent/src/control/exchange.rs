@@ -17,6 +17,7 @@ use proto::v1;
 use proto::v1::delivery_service_client::DeliveryServiceClient;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
+use service_kit::failpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
@@ -130,9 +131,9 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
                 if changed.is_err() {
                     break;
                 }
-                exchange.report();
+                exchange.report().await;
             }
-            _ = look.tick() => exchange.report(),
+            _ = look.tick() => exchange.report().await,
             _ = heartbeat.tick() => exchange.beat(),
             Some(answer) = answers.recv() => exchange.answer(&answer),
         }
@@ -243,6 +244,9 @@ impl Exchange<'_> {
         received: Instant,
     ) -> Option<Ended> {
         tracing::debug!(offer = %message.offer.id, digest = %message.offer.digest, "offer received");
+        if failpoint::pass("offer.received").await.is_err() {
+            return Some(lost("a test cut the link", None));
+        }
         let validated = self.validated.clone();
         let offered = Offered { session: self.session, offer: message.offer, source, received, validated };
         self.tell(Event::Offered(offered)).await
@@ -253,15 +257,16 @@ impl Exchange<'_> {
     }
 
     /// Sends the unconfirmed report when it is new, and again while it stays unconfirmed.
-    fn report(&mut self) {
+    async fn report(&mut self) {
         let record = self.activator.record();
         let Some(pending) = &record.unconfirmed else { return };
         let due =
             self.reported.is_none_or(|(offer, at)| offer != pending.offer || at.elapsed() >= REPEAT_REPORT);
-        if due {
+        if due && failpoint::pass("report.before_send").await.is_ok() {
             let report = record.report(pending, self.clock);
             if self.send(v1::from_agent::Message::Report(report.into())) {
                 self.reported = Some((pending.offer, Instant::now()));
+                let _ = failpoint::pass("report.after_send").await;
             }
         }
     }
