@@ -27,7 +27,10 @@ pub struct Link {
     rejected: bool,
     /// Of this process; with the boot id it fences older streams.
     session_counter: u64,
-    backoff: Backoff,
+    /// Between tries to reach a control plane that is away.
+    away: Backoff,
+    /// Between tries that a control plane refuses.
+    refused: Backoff,
     /// What went wrong last; told once, and again only when it is something else.
     told: Option<String>,
 }
@@ -49,7 +52,11 @@ enum Try {
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Short, because the fleet is to be whole within seconds of the control plane's return; a port that nobody listens
+/// on costs next to nothing to ask.
+const LONGEST_AWAY: Duration = Duration::from_secs(4);
+/// A refusal costs the control plane a look, and stays until somebody does something.
+const LONGEST_REFUSED: Duration = Duration::from_secs(30);
 /// A stream that lived this long starts the waits from the shortest again.
 const STABLE: Duration = Duration::from_secs(30);
 /// A control plane that goes may send us away for at most this long.
@@ -82,7 +89,8 @@ impl Link {
             identity: None,
             rejected: false,
             session_counter: 0,
-            backoff: Backoff::full_jitter(FIRST_WAIT, LONGEST_WAIT, fastrand::u64(..)),
+            away: Backoff::full_jitter(FIRST_WAIT, LONGEST_AWAY, fastrand::u64(..)),
+            refused: Backoff::full_jitter(FIRST_WAIT, LONGEST_REFUSED, fastrand::u64(..)),
             told: None,
         }
     }
@@ -150,15 +158,17 @@ impl Link {
 
     /// How long to wait before the next try; `None`: there is none.
     fn judge(&mut self, tried: Try) -> Result<Option<Duration>, NotTakenIn> {
-        let problem = match tried {
-            Try::Unreachable(problem) => format!("the control plane cannot be reached: {problem}"),
-            Try::NoIdentity(error) => error.to_string(),
+        let (problem, backoff) = match tried {
+            Try::Unreachable(problem) => {
+                (format!("the control plane cannot be reached: {problem}"), &mut self.away)
+            }
+            Try::NoIdentity(error) => (error.to_string(), &mut self.refused),
             Try::NotEnrolled(reason) => {
                 let nothing_to_lose = self.identity.is_none() && self.activator.record().active.is_none();
                 if let Some(exit_code) = reason.final_exit_code().filter(|_| nothing_to_lose) {
                     return Err(NotTakenIn { reason, exit_code });
                 }
-                reason.to_string()
+                (reason.to_string(), &mut self.refused)
             }
             Try::Exchanged(Ended::Draining) => return Ok(None),
             Try::Exchanged(Ended::SentAway { retry_after, reason }) => {
@@ -174,19 +184,22 @@ impl Link {
             }
             Try::Exchanged(Ended::Unauthenticated(message)) => {
                 self.rejected = true;
-                format!("the control plane does not accept this gateway's credential: {message}")
+                let problem =
+                    format!("the control plane does not accept this gateway's credential: {message}");
+                (problem, &mut self.refused)
             }
             Try::Exchanged(Ended::Lost { problem, welcomed_at }) => {
                 if let Some(welcomed_at) = welcomed_at {
                     self.told = None;
+                    self.refused.reset();
                     if welcomed_at.elapsed() >= STABLE {
-                        self.backoff.reset();
+                        self.away.reset();
                     }
                 }
-                problem
+                (problem, &mut self.away)
             }
         };
-        let wait = self.backoff.next().unwrap_or(LONGEST_WAIT);
+        let wait = backoff.next().unwrap_or(LONGEST_AWAY);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         if self.told.as_ref() == Some(&problem) {
             tracing::debug!(wait_ms, "link still down: {problem}");

@@ -1,0 +1,62 @@
+//! What must hold at the end of every run, whatever happened in it: read back and compared with what was
+//! acknowledged.
+
+use std::collections::BTreeMap;
+
+use policy_config::ConfigDigest;
+use proto::v1;
+
+use crate::rig::Rig;
+
+/// What was looked at, for the report.
+#[derive(Debug)]
+pub struct Verified {
+    pub revisions: usize,
+    pub events: usize,
+    pub activations: usize,
+}
+
+/// Every acknowledged revision is there with its bytes, revisions and history have no gap and no double, and on no
+/// gateway did an activation follow a later one.
+pub async fn verify(rig: &Rig) -> Verified {
+    let operator = rig.operator();
+    for (revision, digest) in &rig.truth.acknowledged {
+        let request = v1::GetConfigRequest { config: "local-dev".into(), revision: *revision };
+        let stored = operator.configs().get_config(request).await.expect("an acknowledged revision");
+        let source = stored.into_inner().source;
+        assert_eq!(&ConfigDigest::of(&source).to_string(), digest, "revision {revision} has other bytes");
+    }
+    let events = all_events(rig).await;
+    let cursors: Vec<u64> = events.iter().map(|event| event.cursor).collect();
+    let expected: Vec<u64> = (1..=u64::try_from(events.len()).expect("few")).collect();
+    assert_eq!(cursors, expected, "the history has a gap or a double");
+
+    let pushed: Vec<u64> =
+        events.iter().filter(|event| event.kind == "config_pushed").map(|event| event.revision()).collect();
+    let expected: Vec<u64> = (1..=u64::try_from(pushed.len()).expect("few")).collect();
+    assert_eq!(pushed, expected, "each revision is told once, in order");
+    assert!(rig.truth.acknowledged.keys().all(|revision| pushed.contains(revision)));
+
+    let mut newest: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut activations = 0;
+    for event in events.iter().filter(|event| event.kind == "activation" && event.outcome == "active") {
+        activations += 1;
+        let before = newest.insert(&event.gateway, event.generation()).unwrap_or_default();
+        assert!(event.generation() > before, "{}: {} after {before}", event.gateway, event.generation());
+    }
+    Verified { revisions: pushed.len(), events: events.len(), activations }
+}
+
+async fn all_events(rig: &Rig) -> Vec<v1::HistoryEvent> {
+    let mut events = Vec::new();
+    let mut after = 0;
+    loop {
+        let request = v1::ListEventsRequest { page_size: 500, after_cursor: after, ..Default::default() };
+        let page = rig.operator().history().list_events(request).await.expect("the history").into_inner();
+        events.extend(page.events);
+        if !page.more {
+            return events;
+        }
+        after = page.next_cursor;
+    }
+}

@@ -1,0 +1,7 @@
+//! Real programs that die, stall and fail at the worst moments: nothing acknowledged is lost, no generation goes
+//! back, nobody stays stuck.
+#![cfg(test)]
+
+mod crash_matrix;
+mod ledger_of_truth;
+mod rig;
