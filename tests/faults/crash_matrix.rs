@@ -99,7 +99,7 @@ async fn play(cases: Vec<(Program, &'static str, &'static str)>) -> Tally {
         tally.slowest = tally.slowest.max(rig.until_settled().await);
         tally.landed += 1;
     }
-    eprintln!("{:?}", verify(&rig).await);
+    eprintln!("{}", verify(&rig).await);
     tally
 }
 

@@ -2,6 +2,7 @@
 //! acknowledged.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use policy_config::ConfigDigest;
 use proto::v1;
@@ -9,11 +10,22 @@ use proto::v1;
 use crate::rig::Rig;
 
 /// What was looked at, for the report.
-#[derive(Debug)]
 pub struct Verified {
-    pub revisions: usize,
-    pub events: usize,
-    pub activations: usize,
+    revisions: usize,
+    events: usize,
+    activations: usize,
+}
+
+// === impl Verified ===
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { revisions, events, activations } = self;
+        write!(
+            f,
+            "{revisions} revisions, {events} events and {activations} activations without a gap or a double"
+        )
+    }
 }
 
 /// Every acknowledged revision is there with its bytes, revisions and history have no gap and no double, and on no

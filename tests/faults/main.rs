@@ -3,5 +3,7 @@
 #![cfg(test)]
 
 mod crash_matrix;
+mod kill_loops;
 mod ledger_of_truth;
+mod load;
 mod rig;

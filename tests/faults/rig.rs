@@ -14,6 +14,8 @@ use tests::operator::{Operator, push_request};
 use tests::programs::{GatewayProgram, PlaneProgram, passable_dir};
 use tonic::Code;
 
+/// Of every pack here.
+pub const CHAIN: &str = "prompt-injection, audit-logger";
 /// After everybody is back, nobody is stuck longer.
 pub const UNSTUCK_WITHIN: Duration = Duration::from_secs(10);
 /// How long a publisher tries to get one answer.
@@ -113,22 +115,21 @@ impl Rig {
     /// A pack that nobody had before.
     pub fn next_pack(&mut self) -> String {
         self.versions += 1;
-        self.provider.pack(&format!("0.{}.0", self.versions), "prompt-injection, audit-logger")
+        self.provider.pack(&format!("0.{}.0", self.versions), CHAIN)
     }
 
-    /// Publishes a new pack to the fleet; see [`Self::publish_bytes`].
+    /// Publishes a new pack to the fleet; see [`Self::publish_as`].
     pub async fn publish(&mut self) -> v1::PushConfigResponse {
         let source = self.next_pack();
-        self.publish_bytes(&source).await
+        self.publish_as(&source, &uuid::Uuid::new_v4().to_string()).await
     }
 
     /// Asks until it is answered, always with the same key, and starts again whoever died meanwhile.
-    pub async fn publish_bytes(&mut self, source: &str) -> v1::PushConfigResponse {
-        let key = format!("{}", uuid::Uuid::new_v4());
+    pub async fn publish_as(&mut self, source: &str, key: &str) -> v1::PushConfigResponse {
         let began = Instant::now();
         loop {
             let mut request = push_request(FLEET, source);
-            request.idempotency_key = key.clone();
+            request.idempotency_key = key.to_owned();
             let mut configs = self.operator().configs();
             match configs.push_config(request).await {
                 Ok(answer) => {
@@ -225,7 +226,7 @@ impl Rig {
 }
 
 /// A push that may succeed when it is tried again.
-fn may_pass(status: &tonic::Status) -> bool {
+pub fn may_pass(status: &tonic::Status) -> bool {
     match status.code() {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Aborted => true,
         Code::FailedPrecondition => status.message().contains("rollout"),

@@ -23,6 +23,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// An earlier server gets this long to finish the shutdown that the death of its program began.
 const LINGER_LIMIT: Duration = Duration::from_secs(30);
+/// The remains of a server that was killed by force get this long to go by themselves.
+const REMAINS_LIMIT: Duration = Duration::from_secs(2);
+const REMAINS_POLL: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(10);
 
 /// All that can happen to the keeper.
@@ -56,7 +59,7 @@ impl Keeper {
             let lock = DirLock::take(&dir)?;
             let prepared = Prepared::new(options, dir)?;
             self.wait_for_earlier(&prepared)?;
-            let server = Server::start(&prepared, &self)?;
+            let server = self.start_first(&prepared)?;
             Ok((lock, prepared, server))
         })();
         match begun {
@@ -124,6 +127,27 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// Of a server that was killed by force, what is left is in the way for a moment: backends that have not noticed
+    /// yet, a dead process that nobody has reaped.
+    fn start_first(&self, prepared: &Prepared) -> Result<Server, Error> {
+        let killed = prepared.lock_file_is_left();
+        let began = Instant::now();
+        loop {
+            match Server::start(prepared, self) {
+                Err(error @ Error::Failed { .. }) if killed => {
+                    let waited = began.elapsed();
+                    if self.stop_within(REMAINS_POLL) || waited > 2 * REMAINS_LIMIT {
+                        return Err(error);
+                    }
+                    if waited > REMAINS_LIMIT {
+                        prepared.remove_locks_of_dead()?;
+                    }
+                }
+                started => return started,
+            }
+        }
     }
 
     /// Waits; true when it was told to stop meanwhile. Exits of servers long reaped mean nothing.

@@ -101,17 +101,40 @@ impl Prepared {
 
     /// Whether the server with this pid has told that it accepts connections.
     pub fn is_ready(&self, pid: u32) -> bool {
-        let text = fs::read_to_string(self.data_dir().join("postmaster.pid")).unwrap_or_default();
+        let text = fs::read_to_string(self.lock_file()).unwrap_or_default();
         let mut lines = text.lines();
         let ours = lines.next().and_then(|line| line.trim().parse().ok()) == Some(pid);
         // The eighth line is the state; the file is rewritten in place.
         ours && lines.nth(6).is_some_and(|line| line.trim() == "ready")
     }
 
+    /// An earlier server did not end in order, or has not ended.
+    pub(crate) fn lock_file_is_left(&self) -> bool {
+        self.lock_file().exists()
+    }
+
+    /// Removes the lock files of a server that is dead and stays in the table of processes, because nobody reaps it
+    /// (the first process of many containers does not). The server itself takes it for alive.
+    pub(crate) fn remove_locks_of_dead(&self) -> Result<(), Error> {
+        let socket_lock = self.socket_dir().join(format!("{SOCKET_NAME}.lock"));
+        for file in [self.lock_file(), socket_lock] {
+            let Some(pid) = first_line_pid(&file) else { continue };
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if is_unreaped(&stat) {
+                tracing::warn!(pid, file = %file.display(), "an earlier PostgreSQL is dead and not reaped; its lock goes");
+                fs::remove_file(&file).map_err(Error::disk("remove", &file))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.data_dir().join("postmaster.pid")
+    }
+
     /// The pid of a server that still runs on this data directory.
     pub(crate) fn running_server(&self) -> Option<u32> {
-        let text = fs::read_to_string(self.data_dir().join("postmaster.pid")).ok()?;
-        let pid: u32 = text.lines().next()?.trim().parse().ok()?;
+        let pid = first_line_pid(&self.lock_file())?;
         // The pid may have been reused since; a postmaster works in its data directory.
         let ours = match fs::read_link(format!("/proc/{pid}/cwd")) {
             Ok(works_in) => works_in == self.data_dir(),
@@ -217,10 +240,19 @@ pub(crate) fn make_dir(dir: &Path) -> Result<PathBuf, Error> {
     fs::canonicalize(dir).map_err(Error::disk("resolve", dir))
 }
 
+fn first_line_pid(file: &Path) -> Option<u32> {
+    fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok()
+}
+
 /// From the kernel's `PID (name) state …`; nobody may be there to reap a dead one.
 fn is_living_postgres(stat: &str) -> bool {
     let after = stat.split_once(" (postgres) ").map_or("", |(_, after)| after);
     !after.is_empty() && !after.starts_with(['Z', 'X'])
+}
+
+/// From the same line: dead, and still in the table. The name may hold parentheses.
+fn is_unreaped(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(_, after)| after.starts_with(['Z', 'X']))
 }
 
 /// One entry of the server's list of socket directories, where a comma would begin the next one.
@@ -265,5 +297,7 @@ mod tests {
         for other in ["14532 (postgres) Z 1 14532 0", "14532 (kt-gateway) S 1 2 3", "14532 (postgres)", ""] {
             assert!(!is_living_postgres(other), "{other}");
         }
+        assert!(is_unreaped("14532 (a (b) c) Z 1 14532 0"));
+        assert!(!is_unreaped("14532 (Z) S 1 14532 0") && !is_unreaped(""));
     }
 }

@@ -192,3 +192,24 @@ async fn the_server_of_a_program_killed_by_force_stops_by_itself_and_the_next_st
     assert!(answers(cluster.socket_dir()));
     cluster.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_killed_with_its_program_and_never_reaped_is_no_obstacle() {
+    let place = place();
+    let options = options(&place);
+    // Orphans come to this process, which reaps none: as under the first process of many containers.
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    let mut holder = start_holder(&options.dir);
+    signal(holder.program.id(), Signal::SIGKILL);
+    signal(holder.server_pid, Signal::SIGKILL);
+    holder.program.wait().unwrap();
+    signal(holder.command_pid, Signal::SIGKILL);
+    let began = Instant::now();
+    while !has_ended(holder.server_pid) {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let cluster = Cluster::start(&options).await.unwrap();
+    assert!(answers(cluster.socket_dir()));
+    cluster.stop().await.unwrap();
+}
