@@ -13,6 +13,10 @@ pub const CALLS: &str = "kt_calls_total";
 pub const CALL_SECONDS: &str = "kt_call_seconds";
 /// Gateways that are connected to this replica.
 pub const SESSIONS: &str = "kt_sessions";
+/// Offers sent to gateways.
+pub const OFFERS: &str = "kt_offers_total";
+/// Bytes of packs sent to gateways.
+pub const PARCEL_BYTES: &str = "kt_parcel_bytes_total";
 /// Answers of gateways by outcome.
 pub const REPORTS: &str = "kt_reports_total";
 /// Reports written in one transaction.
@@ -62,6 +66,8 @@ fn describe() {
         "seconds from a call to its answer or the start of its stream"
     );
     metrics::describe_gauge!(SESSIONS, "gateways connected to this replica");
+    metrics::describe_counter!(OFFERS, "offers sent to gateways");
+    metrics::describe_counter!(PARCEL_BYTES, "bytes of packs sent to gateways");
     metrics::describe_counter!(REPORTS, "answers of gateways by outcome");
     metrics::describe_histogram!(REPORT_BATCH, "reports written in one transaction");
     metrics::describe_histogram!("kt_store_transaction_seconds", "seconds of a transaction by what it does");

@@ -1,6 +1,7 @@
 //! The whole fleet in one process: a control plane on a real Postgres, gateways with real sockets, a provider.
 #![cfg(test)]
 
+mod ack_means_active;
 mod boots_from_disk;
 mod history_cursor;
 mod in_flight_requests;
@@ -8,5 +9,4 @@ mod nack;
 mod push_to_fleet;
 mod reconnect;
 mod swaps_under_load;
-mod three_hundred;
 mod two_publishers;

@@ -6,4 +6,5 @@ mod crash_matrix;
 mod kill_loops;
 mod ledger_of_truth;
 mod load;
+mod replicas;
 mod rig;

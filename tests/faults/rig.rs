@@ -28,7 +28,7 @@ pub struct Rig {
     pub http: Http,
     pub truth: Truth,
     versions: u64,
-    _database: Option<tests::postgres::TestDatabase>,
+    database: Option<tests::postgres::TestDatabase>,
     _dir: TempDir,
 }
 
@@ -69,7 +69,7 @@ impl Rig {
             http: Http::new(),
             truth: Truth::default(),
             versions: 0,
-            _database: shared,
+            database: shared,
             _dir: dir,
         };
         for number in 0..planes {
@@ -89,6 +89,11 @@ impl Rig {
         rig.publish().await;
         rig.until_settled().await;
         rig
+    }
+
+    /// Of the shared database.
+    pub fn pool(&self) -> sqlx::PgPool {
+        self.database.as_ref().expect("the database is the shared one").pool.clone()
     }
 
     /// Of the first control plane.

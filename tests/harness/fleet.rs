@@ -98,6 +98,10 @@ impl Fleet {
         format!("http://{}/v1/chat/completions", self.gateways[name].address())
     }
 
+    pub fn models_url(&self, name: &str) -> String {
+        format!("http://{}/v1/models", self.gateways[name].address())
+    }
+
     pub fn ready_url(&self, name: &str) -> String {
         format!("http://{}/readyz", self.gateways[name].address())
     }

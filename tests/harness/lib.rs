@@ -12,3 +12,4 @@ pub mod plane;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod statements;

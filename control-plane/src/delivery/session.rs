@@ -152,8 +152,11 @@ impl Session {
         tracing::debug!(gateway = %self.path, generation = %next.desired.generation, "offered");
         failpoint::pass("offer.before_send").await?;
         outbound.send(ToAgent::Offer(self.offer_message(&next).into())).await?;
+        metrics::counter!(crate::metrics::OFFERS).increment(1);
         failpoint::pass("offer.before_parcel").await?;
         if let Some(parcel) = parcel {
+            let size = u64::try_from(parcel.source.len()).unwrap_or(u64::MAX);
+            metrics::counter!(crate::metrics::PARCEL_BYTES).increment(size);
             outbound.send(ToAgent::Parcel(parcel)).await?;
         }
         failpoint::pass("offer.after_send").await?;
