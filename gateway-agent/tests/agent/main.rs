@@ -5,6 +5,7 @@
 mod activation;
 mod cold_start;
 mod enrolment;
+mod poisoned;
 mod program;
 mod scripted_control_plane;
 mod support;
