@@ -52,10 +52,10 @@ fn poisons(random: &mut fastrand::Rng) -> Vec<Vec<u8>> {
     poisons
 }
 
+#[expect(clippy::print_stderr, reason = "the figures of this run")]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_poisoned_pack_changes_anything() {
     let seed = fastrand::u64(..);
-    eprintln!("seed {seed}");
     let home = tempfile::tempdir().unwrap();
     let mut control_plane = ScriptedControlPlane::start().await;
     let gateway = start(managed(&home, &control_plane.url)).await;
