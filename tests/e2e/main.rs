@@ -8,5 +8,6 @@ mod in_flight_requests;
 mod nack;
 mod push_to_fleet;
 mod reconnect;
+mod restored_database;
 mod swaps_under_load;
 mod two_publishers;

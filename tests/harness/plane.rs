@@ -97,6 +97,17 @@ impl Plane {
         self.stop().await;
     }
 
+    /// A copy of the database as it is now.
+    pub async fn backup(&self) -> TestDatabase {
+        self.database.copy().await
+    }
+
+    /// Puts another database in the place of its own, for the next start.
+    pub fn restore(&mut self, database: TestDatabase) {
+        self.settings.database = Database::Disposable(DatabaseUrl::new(database.url.as_ref()).unwrap());
+        self.database = database;
+    }
+
     /// The file with the operator's token.
     pub fn token_file(&self) -> std::path::PathBuf {
         self.dir.path().join("data/operator.token")

@@ -83,6 +83,33 @@ pub async fn empty_database() -> TestDatabase {
 
 // === impl TestDatabase ===
 
+impl TestDatabase {
+    /// Another database with what is in this one. Whoever is connected is cut off for a moment.
+    ///
+    /// # Panics
+    /// As [`database`].
+    pub async fn copy(&self) -> Self {
+        must(self.try_copy().await)
+    }
+
+    async fn try_copy(&self) -> Result<Self> {
+        let mut connection = server().await?.options.connect().await?;
+        // A template has no sessions, so nobody may come back before the copy is made.
+        for statement in [
+            format!("alter database {} with allow_connections false", self.name),
+            format!(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
+                self.name
+            ),
+        ] {
+            execute(&mut connection, statement).await?;
+        }
+        let copied = try_copy(&self.name).await;
+        execute(&mut connection, format!("alter database {} with allow_connections true", self.name)).await?;
+        copied
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Some(server) = self.cleanup.take() else { return };

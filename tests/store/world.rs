@@ -125,6 +125,7 @@ impl World {
             labels: Labels::default(),
             agent_version: "0.1.0".to_owned(),
             pinned: false,
+            seen: None,
         };
         attach_gateway(&self.context, agent.id, facts).await
     }

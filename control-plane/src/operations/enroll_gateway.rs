@@ -99,7 +99,7 @@ async fn save(
         }
     };
     agent_replace(conn, id, token).await?;
-    let placed = place_gateway(conn, id, if taken_over { Disk::Lost } else { Disk::Kept }).await?;
+    let placed = place_gateway(conn, id, if taken_over { Disk::Lost } else { Disk::Kept }, None).await?;
     activation_tell(conn, &placed.map(|placed| placed.superseded).unwrap_or_default()).await?;
     let event = NewEvent {
         gateway: Some((id, path)),

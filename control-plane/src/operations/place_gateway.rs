@@ -2,8 +2,8 @@
 
 use fleet_core::activation::ActivationState;
 use fleet_core::ids::GatewayId;
-use fleet_core::stable::{Assignment, Placement, place};
-use fleet_core::version::Revision;
+use fleet_core::stable::{self, Assignment, Placement, place};
+use fleet_core::version::{Generation, Revision};
 use policy_config::schema::PackName;
 use sqlx::PgConnection;
 
@@ -12,6 +12,7 @@ use crate::store::activations::ActivationKey;
 use crate::store::assign::assign_one;
 use crate::store::configs::revision_get;
 use crate::store::fleets::{Binding, fleet_lock_shared};
+use crate::store::presence::gateway_see;
 use crate::store::placing::{PlacedGateway, gateway_load};
 
 /// Whether the gateway can still have what it was told.
@@ -39,20 +40,30 @@ impl Placed {
     }
 }
 
-/// Places one gateway; `None`: there is none of this id.
+/// Places one gateway; `None`: there is none of this id. `seen`: the highest generation of this lineage that it says
+/// it has seen.
 pub(crate) async fn place_gateway(
     conn: &mut PgConnection,
     id: GatewayId,
     disk: Disk,
+    seen: Option<Generation>,
 ) -> Result<Option<Placed>, StoreError> {
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
-    if decide(&gateway, disk, gateway.binding.as_ref()).is_none() {
+    if ahead(&gateway, seen).is_none() && decide(&gateway, disk, gateway.binding.as_ref()).is_none() {
         return Ok(Some(Placed::where_it_was(gateway)));
     }
     // Decided again under the lock that every rollout takes: what was read may have changed before it.
     let binding = fleet_lock_shared(conn, &gateway.path.fleet).await?.flatten();
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
-    let Some((config, revision)) = decide(&gateway, disk, binding.as_ref()) else {
+    let ahead = ahead(&gateway, seen);
+    if let Some(seen) = ahead {
+        tracing::warn!(gateway = %gateway.path, %seen, "a gateway has seen a later generation than this database \
+            ever assigned it: the database was restored; what it should run is assigned to it anew");
+        gateway_see(conn, id, seen).await?;
+    }
+    let told = gateway.assignment.as_ref().filter(|_| ahead.is_some());
+    let told = told.map(|told| (&told.config, told.desired.revision));
+    let Some((config, revision)) = decide(&gateway, disk, binding.as_ref()).or(told) else {
         return Ok(Some(Placed::where_it_was(gateway)));
     };
     let Some((version, _)) = revision_get(conn, config, revision).await? else {
@@ -62,6 +73,12 @@ pub(crate) async fn place_gateway(
     let gateway = gateway_load(conn, id).await?;
     let superseded = assigned.superseded;
     Ok(gateway.map(|gateway| Placed { gateway, assigned: true, superseded }))
+}
+
+/// What the gateway has seen, where that is above all it was told here.
+fn ahead(gateway: &PlacedGateway, seen: Option<Generation>) -> Option<Generation> {
+    let told = gateway.assignment.as_ref().map(|told| told.desired.generation);
+    stable::ahead(told.max(gateway.seen), seen)
 }
 
 fn decide<'a>(

@@ -48,12 +48,13 @@ pub(crate) async fn assign_fleet(
     .await?;
     let assigned = sqlx::query_scalar!(
         "insert into desired_versions (gateway, config, revision, digest, generation, rollout, assigned_at, change)
-         select g.id, $3, $4, $5, 1, $1, clock_timestamp(), $6 from gateways g
+         select g.id, $3, $4, $5, g.seen_generation + 1, $1, clock_timestamp(), $6 from gateways g
          where g.fleet = $2
              and not exists (select from desired_versions d where d.gateway = g.id and d.rollout = $1)
          on conflict (gateway) do update
              set config = excluded.config, revision = excluded.revision, digest = excluded.digest,
-                 generation = desired_versions.generation + 1, rollout = excluded.rollout,
+                 generation = greatest(desired_versions.generation + 1, excluded.generation),
+                 rollout = excluded.rollout,
                  assigned_at = excluded.assigned_at, change = excluded.change
          returning gateway",
         rollout.0,
@@ -108,8 +109,10 @@ pub(crate) async fn assign_back(conn: &mut PgConnection, rollout: RolloutId) -> 
     let assigned = sqlx::query_scalar!(
         "update desired_versions d
          set config = m.previous_config, revision = m.previous_revision, digest = v.digest,
-             generation = d.generation + 1, assigned_at = clock_timestamp(), change = $2
+             generation = greatest(d.generation, g.seen_generation) + 1, assigned_at = clock_timestamp(),
+             change = $2
          from rollout_members m
+         join gateways g on g.id = m.gateway
          join config_revisions v on v.name = m.previous_config and v.revision = m.previous_revision
          where m.rollout = $1 and d.gateway = m.gateway and d.rollout = $1 and d.generation = m.generation
          returning d.gateway",
@@ -163,10 +166,11 @@ pub(crate) async fn assign_stable(
     let change = next_change(conn).await?;
     sqlx::query!(
         "insert into desired_versions (gateway, config, revision, digest, generation, rollout, assigned_at, change)
-         select id, $2, $3, $4, 1, null, clock_timestamp(), $5 from unnest($1::uuid[]) as placed (id)
+         select g.id, $2, $3, $4, g.seen_generation + 1, null, clock_timestamp(), $5
+         from unnest($1::uuid[]) as placed (id) join gateways g on g.id = placed.id
          on conflict (gateway) do update
              set config = excluded.config, revision = excluded.revision, digest = excluded.digest,
-                 generation = desired_versions.generation + 1, rollout = null,
+                 generation = greatest(desired_versions.generation + 1, excluded.generation), rollout = null,
                  assigned_at = excluded.assigned_at, change = excluded.change",
         gateways,
         version.config.as_str(),

@@ -7,7 +7,7 @@ use fleet_core::ids::{BootId, GatewayId};
 use fleet_core::offer::Stage;
 use fleet_core::rollout::RolloutState;
 use fleet_core::standing::Held;
-use fleet_core::version::DesiredVersion;
+use fleet_core::version::{DesiredVersion, Generation};
 use policy_config::schema::PackName;
 use sqlx::PgConnection;
 
@@ -25,6 +25,8 @@ pub(crate) struct PlacedGateway {
     pub binding: Option<Binding>,
     /// What it said it runs, as far as it was heard.
     pub observed: Option<Held>,
+    /// What it has seen of this lineage that this database does not know; see `gateway_see`.
+    pub seen: Option<Generation>,
     pub lost: bool,
 }
 
@@ -54,7 +56,7 @@ pub(crate) async fn gateway_load(
     id: GatewayId,
 ) -> Result<Option<PlacedGateway>, StoreError> {
     let row = sqlx::query!(
-        r#"select g.fleet, g.name, g.lost_at, g.observed_generation, g.observed_digest, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
+        r#"select g.fleet, g.name, g.lost_at, g.seen_generation, g.observed_generation, g.observed_digest, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
                   d.config as "config?", d.revision as "revision?", d.generation as "generation?",
                   d.digest as "digest?", a.state as "state?", a.stage, a.boot_id, a.agent_version,
                   r.state as "rollout_state?"
@@ -111,6 +113,7 @@ pub(crate) async fn gateway_load(
         assignment,
         binding,
         observed,
+        seen: Some(row.seen_generation).filter(|seen| *seen > 0).map(generation).transpose()?,
         lost: row.lost_at.is_some(),
     }))
 }

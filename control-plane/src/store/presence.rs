@@ -6,6 +6,7 @@ use fleet_core::gateway::Labels;
 use fleet_core::history::EventKind;
 use fleet_core::ids::{BootId, GatewayId};
 use fleet_core::liveness::STALE_FOR;
+use fleet_core::version::Generation;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -81,6 +82,22 @@ pub(crate) async fn gateway_attach(
     .execute(conn)
     .await?;
     Ok(attached.rows_affected() == 1)
+}
+
+/// A gateway has seen generations that this database never assigned it: what it gets next is above them.
+pub(crate) async fn gateway_see(
+    conn: &mut PgConnection,
+    gateway: GatewayId,
+    seen: Generation,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update gateways set seen_generation = greatest(seen_generation, $2) where id = $1",
+        gateway.0,
+        number(seen.0)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Of these, the ones that were lost and are there again; they are not lost any more.

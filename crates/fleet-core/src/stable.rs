@@ -2,7 +2,8 @@
 
 use crate::activation::ActivationState;
 use crate::rollout::RolloutState;
-use crate::version::Revision;
+use crate::standing::LONGEST_JUMP;
+use crate::version::{Generation, Revision};
 
 /// What a gateway was last told to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,14 @@ impl Assignment {
         };
         (unanswered && Some(self.revision) == stable).then_some(self)
     }
+}
+
+/// A gateway that has seen a later generation than it was ever told here: the database is older than the gateway's
+/// memory, because it was restored. Answers what the next generation must be above. One that no database counted to
+/// is the gateway's own invention and changes nothing.
+pub fn ahead(told: Option<Generation>, seen: Option<Generation>) -> Option<Generation> {
+    let told = told.map_or(0, |told| told.0);
+    seen.filter(|seen| seen.0 > told && seen.0 - told <= LONGEST_JUMP)
 }
 
 /// `assignment` is what it was told last; `stable` is the fleet's stable revision.
@@ -85,6 +94,24 @@ mod tests {
         assert_eq!(kept.on_another_disk(STABLE), Some(kept));
         for lost in [told(4, ActivationState::Assigned), told(3, ActivationState::Proven)] {
             assert_eq!(lost.on_another_disk(STABLE), None, "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_restored_database_is_told_from_one_that_is_ahead_and_from_an_invention() {
+        let generation = |number| Some(Generation(number));
+        let cases = [
+            (None, None, None),
+            (generation(3), None, None),
+            (generation(3), generation(3), None),
+            (generation(3), generation(2), None),
+            (generation(3), generation(7), generation(7)),
+            (None, generation(7), generation(7)),
+            (generation(3), generation(u64::MAX), None),
+            (generation(3), generation(4 + LONGEST_JUMP), None),
+        ];
+        for (told, seen, expected) in cases {
+            assert_eq!(ahead(told, seen), expected, "{told:?} {seen:?}");
         }
     }
 

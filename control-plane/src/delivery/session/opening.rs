@@ -36,7 +36,7 @@ pub(super) async fn open(
     // Watched before the store is read, so that no change falls between.
     let cell = hub.board.watch(gateway);
     let fence = Fence { boot: hello.boot, counter: hello.session_counter };
-    let outcome = operations::attach_gateway(&hub.context, gateway, facts(&hello)).await?;
+    let outcome = operations::attach_gateway(&hub.context, gateway, facts(hub, &hello)).await?;
     let seat = match hub.sessions.enter(gateway, fence) {
         Ok(seat) => seat,
         Err(error) => {
@@ -94,13 +94,14 @@ pub(super) async fn open(
     Ok(session)
 }
 
-fn facts(hello: &HelloMessage) -> AttachFacts {
+fn facts(hub: &Hub, hello: &HelloMessage) -> AttachFacts {
     AttachFacts {
         boot: hello.boot,
         session_counter: hello.session_counter,
         labels: hello.labels.clone(),
         agent_version: hello.agent_version.clone(),
         pinned: hello.pinned,
+        seen: hello.highest.filter(|_| hello.lineage == Some(lineage(hub))),
     }
 }
 

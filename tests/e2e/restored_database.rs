@@ -1,0 +1,38 @@
+//! The database goes back to a backup: it knows lower generations than the gateways have seen, and the fleet follows
+//! it all the same, forwards.
+
+use proto::v1;
+use tests::fleet::{FLEET, Fleet};
+
+const CHAIN: &str = "prompt-injection, audit-logger";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_follows_a_database_that_was_restored() {
+    let mut fleet = Fleet::start(&["edge-1", "edge-2"]).await;
+    push(&fleet, "0.1.0").await;
+    let backup = fleet.plane.backup().await;
+    for version in ["0.2.0", "0.3.0", "0.4.0"] {
+        push(&fleet, version).await;
+    }
+    let seen = fleet.plane.gateway(FLEET, "edge-1").await.observed.unwrap().generation();
+
+    fleet.plane.stop().await;
+    fleet.plane.restore(backup);
+    fleet.plane.start_again().await;
+    for name in ["edge-1", "edge-2"] {
+        fleet.until_online(name).await;
+        // What the restored database wants, under a generation that the gateway has not seen.
+        fleet.until_serves(name, "0.1.0").await;
+    }
+    push(&fleet, "0.5.0").await;
+    for name in ["edge-1", "edge-2"] {
+        fleet.until_serves(name, "0.5.0").await;
+        let gateway = fleet.plane.gateway(FLEET, name).await;
+        assert!(gateway.in_sync && gateway.desired.unwrap().generation() > seen);
+    }
+}
+
+async fn push(fleet: &Fleet, version: &str) {
+    let pushed = fleet.plane.push(FLEET, &fleet.provider.pack(version, CHAIN)).await;
+    fleet.until_ended(&pushed.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
+}
