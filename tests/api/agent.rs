@@ -13,8 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
-use tests::operator::Bearer;
-use tests::plane::{PATIENCE, Plane};
+use tests::operator::{Bearer, Operator};
+use tests::plane::PATIENCE;
 
 /// One stream.
 pub struct Agent {
@@ -34,7 +34,7 @@ pub struct Offered {
 
 impl Agent {
     /// Opens a stream, says this first and hears nothing yet.
-    pub async fn open(plane: &Plane, credential: &Bearer, first: Option<from_agent::Message>) -> Self {
+    pub async fn open(plane: &Operator, credential: &Bearer, first: Option<from_agent::Message>) -> Self {
         let (say, said) = mpsc::channel(16);
         if let Some(message) = first {
             say.send(v1::FromAgent { message: Some(message) }).await.unwrap();
@@ -45,7 +45,7 @@ impl Agent {
     }
 
     /// Opens a stream with this Hello and hears the Welcome.
-    pub async fn attach(plane: &Plane, credential: &Bearer, hello: v1::Hello) -> Self {
+    pub async fn attach(plane: &Operator, credential: &Bearer, hello: v1::Hello) -> Self {
         let mut agent = Self::open(plane, credential, Some(from_agent::Message::Hello(hello))).await;
         match agent.hear().await {
             Ok(Some(Message::Welcome(welcome))) => agent.welcome = welcome,

@@ -50,6 +50,11 @@ impl Authenticator {
         self.identify(&credential).await
     }
 
+    /// Whether it is the operator's credential. Costs no look-up.
+    pub(crate) fn is_operator(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_ok_and(|credential| credential.hash().matches(&self.operator))
+    }
+
     async fn identify(&self, credential: &Credential) -> Result<Principal, tonic::Status> {
         let hash = credential.hash();
         if hash.matches(&self.operator) {
