@@ -58,6 +58,11 @@ impl Agent {
         self.say.send(v1::FromAgent { message: Some(message) }).await.unwrap();
     }
 
+    /// False: the stream takes no more.
+    pub async fn try_say(&self, message: from_agent::Message) -> bool {
+        self.say.send(v1::FromAgent { message: Some(message) }).await.is_ok()
+    }
+
     /// The next message; `None`: the stream ended well.
     pub async fn hear(&mut self) -> Result<Option<Message>, Status> {
         let message =
@@ -74,11 +79,16 @@ impl Agent {
 
     /// The code with which the stream ends, whatever comes before.
     pub async fn end(&mut self) -> Code {
+        self.end_status().await.map_or(Code::Ok, |status| status.code())
+    }
+
+    /// As [`Self::end`], with all that is told; `None`: it ended well.
+    pub async fn end_status(&mut self) -> Option<Status> {
         loop {
             match self.hear().await {
                 Ok(Some(_)) => {}
-                Ok(None) => return Code::Ok,
-                Err(status) => return status.code(),
+                Ok(None) => return None,
+                Err(status) => return Some(status),
             }
         }
     }

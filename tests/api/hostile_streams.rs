@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::Message as _;
 use proto::v1;
 use proto::v1::delivery_service_client::DeliveryServiceClient;
 use proto::v1::from_agent::Message;
 use proto::v1::to_agent;
-use tests::operator::{Bearer, pack};
-use tests::plane::{PATIENCE, Plane};
-use tonic::Code;
+use service_kit::drain;
+use tests::operator::{Bearer, pack, push_request};
+use tests::plane::Plane;
+use tokio::net::TcpStream;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use uuid::Uuid;
 
 use crate::agent::{Agent, held, hello, next_counter};
 use crate::raw::{DATA, END_HEADERS, HEADERS, INITIAL_WINDOW, Raw, call, frame, message};
@@ -54,25 +56,19 @@ async fn a_refusal_says_why_and_its_text_is_cut_and_inert() {
         // More than a list may have, each of the two bytes that one needs at least.
         findings: vec![v1::Finding::default(); 10_000],
     };
-    let empty = v1::Refusal { reason: String::new(), ..refusal.clone() };
-    let unsaid = v1::Report { outcome: Some(v1::report::Outcome::Nack(empty)), ..agent.acked(&offer) };
-    let unsaid = v1::Report { active: None, ..unsaid };
-    let mut nobody = Agent::attach(&plane, &credential, hello()).await;
-    let again = nobody.offered().await.offer;
-    // Without a reason: refused as a message, or recorded with its stage; never a defect.
-    nobody.say(Message::Report(v1::Report { offer_id: again.offer_id.clone(), ..unsaid })).await;
-    let code = tokio::time::timeout(PATIENCE, nobody.confirmed_or_end()).await.unwrap();
-    assert!(matches!(code, None | Some(Code::InvalidArgument)), "{code:?}");
+    let nack = |refusal, agent: &Agent, offer: &v1::Offer| v1::Report {
+        outcome: Some(v1::report::Outcome::Nack(refusal)),
+        active: None,
+        ..agent.acked(offer)
+    };
+    let silent = v1::Refusal { stage: v1::Stage::Lint.into(), ..Default::default() };
+    agent.say(Message::Report(nack(silent, &agent, &offer))).await;
+    let status = agent.end_status().await.unwrap();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "refusal.reason");
     let mut agent = Agent::attach(&plane, &credential, hello()).await;
-    if code.is_some() {
-        let offer = agent.offered().await.offer;
-        let report = v1::Report {
-            outcome: Some(v1::report::Outcome::Nack(refusal.clone())),
-            active: None,
-            ..agent.acked(&offer)
-        };
-        agent.report(report).await;
-    }
+    let offer = agent.offered().await.offer;
+    agent.report(nack(refusal, &agent, &offer)).await;
     let rollout = ends_in(&plane, &pushed.rollout.unwrap().id, v1::RolloutState::Reverted).await;
     let told = rollout.rejections[0].refusal.clone().unwrap();
     assert!(told.reason.len() <= 512 && !told.reason.chars().any(char::is_control), "{told:?}");
@@ -84,10 +80,13 @@ async fn a_refusal_says_why_and_its_text_is_cut_and_inert() {
 async fn messages_that_are_too_large_or_cannot_be_read_are_told_as_such() {
     let (plane, credential) = fleet_of_one().await;
     let huge = v1::Refusal { reason: "x".repeat(10 * 1024 * 1024), ..Default::default() };
-    let many = v1::Refusal { findings: vec![v1::Finding::default(); 1_000_000], ..Default::default() };
-    let labels = (0..1_000_000).map(|number| (number.to_string(), String::new())).collect();
+    let many = v1::Refusal { findings: vec![v1::Finding::default(); 150_000], ..Default::default() };
+    let labels = (0..50_000).map(|number| (number.to_string(), String::new())).collect();
     let nack = |refusal| {
-        Message::Report(v1::Report { outcome: Some(v1::report::Outcome::Nack(refusal)), ..Default::default() })
+        Message::Report(v1::Report {
+            outcome: Some(v1::report::Outcome::Nack(refusal)),
+            ..Default::default()
+        })
     };
     let cases = [
         (nack(huge), Code::ResourceExhausted),
@@ -120,51 +119,48 @@ async fn bytes_that_are_no_message_are_refused_cleanly() {
     compressed[0] = 1;
     let mut endless = message(&[]);
     endless[1..5].copy_from_slice(&u32::MAX.to_be_bytes());
-    let scripts = [message(&nested), message(&group), message(&[0xff; 64]), compressed, endless, vec![9; 64]];
-    for (number, script) in scripts.iter().enumerate() {
-        let mut raw = Raw::begin(&plane.url, &[]).await;
-        let encoding = [("grpc-encoding", "gzip")];
-        let block = call("/kt.fleet.v1.DeliveryService/Attach", Some(&credential.0), &encoding);
-        raw.say(&frame(HEADERS, END_HEADERS, 1, &block)).await;
-        // In pieces that a window takes.
-        for piece in script.chunks(16_000) {
-            raw.say(&frame(DATA, 0, 1, piece)).await;
-        }
-        let mut status = None;
-        while status.is_none() {
-            let frame = raw.hear_of(HEADERS, 1).await.expect("an answer");
-            status = grpc_status(&frame.payload);
-        }
-        let status = status.unwrap();
+    let million = [0x1a, 0].repeat(1_000_000);
+    let scripts = [
+        message(&nested),
+        message(&group),
+        message(&million),
+        message(&[0xff; 64]),
+        compressed,
+        endless,
+        vec![9; 64],
+    ];
+    for (number, script) in scripts.into_iter().enumerate() {
+        let status = said_by_hand(&plane.url, &credential, script.into()).await;
         let fair = [Code::InvalidArgument, Code::ResourceExhausted, Code::Unimplemented];
-        assert!(fair.contains(&Code::from(status)), "{number}: {status}");
+        assert!(fair.contains(&status.code()), "{number}: {status:?}");
+        assert!(
+            status.get_details_error_info().is_some_and(|info| !info.reason.is_empty()),
+            "{number}: {status:?}"
+        );
     }
     Witness::attach(&plane).await.is_served().await;
     plane.end().await;
 }
 
 #[tokio::test]
-async fn a_hello_speaks_for_its_credential_only() {
+async fn a_stream_speaks_for_its_credential_only() {
     let (plane, credential) = fleet_of_one().await;
-    let other = plane.enroll("prod", "edge-2").await;
-    let mut victim = Agent::attach(&plane, &other, hello()).await;
+    plane.create_fleet("evil").await;
+    let evil = plane.enroll("evil", "edge-1").await;
+    let first = hello();
+    let mut victim = Agent::attach(&plane, &credential, first.clone()).await;
     let pushed = plane.push("prod", &pack("0.1.0")).await;
     let offer = victim.offered().await.offer;
-    // It knows everything of the other's offer, and answers it on its own stream.
-    let mut agent = Agent::attach(&plane, &credential, hello()).await;
-    assert_eq!(agent.welcome.gateway, "prod/edge-1");
-    let own = agent.offered().await.offer;
-    agent.report(agent.nacked(&offer, v1::Stage::Lint, None)).await;
-    let rollout = plane.rollout(&pushed.rollout.clone().unwrap().id).await;
-    assert!(rollout.rejections.iter().all(|rejection| rejection.gateway != "prod/edge-2"), "{rollout:?}");
-    assert_ne!(own.offer_id, offer.offer_id);
+    // It knows all of the other's hello and offer, and says them as if they were its own.
+    let later = v1::Hello { session_counter: first.session_counter + 1, ..first };
+    let mut thief = Agent::attach(&plane, &evil, later).await;
+    assert_eq!(thief.welcome.gateway, "evil/edge-1");
+    thief.report(thief.nacked(&offer, v1::Stage::Lint, None)).await;
+    thief.report(thief.acked(&offer)).await;
+    let counts = plane.rollout(&pushed.rollout.clone().unwrap().id).await.counts.unwrap();
+    assert_eq!((counts.pending, counts.rejected, counts.total), (1, 0, 1));
     victim.ack(&offer).await;
-    let gateway = plane.gateway("prod", "edge-2").await;
-    assert_eq!(gateway.liveness(), v1::Liveness::Online);
-    // A boot and a counter that were heard on the other's stream displace nobody but oneself.
-    let stolen = v1::Hello { boot_id: Uuid::nil().to_string(), session_counter: u64::MAX / 2, ..hello() };
-    let _thief = Agent::attach(&plane, &credential, stolen).await;
-    victim.hears_nothing().await;
+    ends_in(&plane, &pushed.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
     plane.end().await;
 }
 
@@ -173,7 +169,8 @@ async fn a_stream_that_talks_too_much_is_ended_and_nobody_waits_for_it() {
     let (plane, credential) = fleet_of_one().await;
     let mut agent = Agent::attach(&plane, &credential, hello()).await;
     let mut witness = Witness::attach(&plane).await;
-    let beat = || Message::Heartbeat(v1::Heartbeat { session_id: agent.welcome.session_id.clone(), active: None });
+    let beat =
+        || Message::Heartbeat(v1::Heartbeat { session_id: agent.welcome.session_id.clone(), active: None });
     let flood = async {
         for _ in 0..100_000 {
             if !agent.try_say(beat()).await {
@@ -223,7 +220,9 @@ async fn an_agent_that_never_reads_holds_up_nobody() {
     raw.say(&frame(DATA, 0, 1, &message(&hello.encode_to_vec()))).await;
     assert!(raw.hear_of(HEADERS, 1).await.is_some(), "the stream is open");
     for number in 0..3 {
-        plane.push("prod", &pack(&format!("0.1.{number}"))).await;
+        let mut push = push_request("prod", &pack(&format!("0.1.{number}")));
+        push.rollout.as_mut().unwrap().supersede = true;
+        plane.configs().push_config(push).await.unwrap();
         witness.is_served().await;
     }
     plane.end().await;
@@ -264,8 +263,28 @@ async fn an_old_stream_is_asked_to_come_again_between_two_offers() {
     plane.end().await;
 }
 
-/// `grpc-status` in a block of header fields, where it is there; small numbers are sent as they are or in Huffman's
-/// code of HPACK.
-fn grpc_status(block: &[u8]) -> Option<i32> {
-    crate::raw::field(block, "grpc-status")?.parse().ok()
+/// Opens a stream, says these bytes in place of messages, and hears its status.
+async fn said_by_hand(url: &str, credential: &Bearer, bytes: Bytes) -> Status {
+    let tcp = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(tcp).await.unwrap();
+    let (_trigger, watcher) = drain::channel();
+    let connection = watcher.spawn("a connection by hand", connection);
+    let request = http::Request::post(format!("{url}/kt.fleet.v1.DeliveryService/Attach"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-encoding", "gzip")
+        .header("authorization", format!("Bearer {}", credential.0))
+        .body(())
+        .unwrap();
+    let (answer, mut said) = client.send_request(request, false).unwrap();
+    said.send_data(bytes, true).unwrap();
+    let (head, mut body) = answer.await.unwrap().into_parts();
+    while let Some(data) = body.data().await {
+        let length = data.unwrap().len();
+        body.flow_control().release_capacity(length).unwrap();
+    }
+    let trailers = body.trailers().await.unwrap().unwrap_or(head.headers);
+    drop((client, said));
+    connection.abort();
+    Status::from_header_map(&trailers).expect("a status of gRPC")
 }

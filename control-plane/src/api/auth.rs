@@ -50,9 +50,10 @@ impl Authenticator {
         self.identify(&credential).await
     }
 
-    /// Whether it is the operator's credential. Costs no look-up.
-    pub(crate) fn is_operator(&self, headers: &HeaderMap) -> bool {
-        bearer(headers).is_ok_and(|credential| credential.hash().matches(&self.operator))
+    /// The credential of a call that has to be looked up; none when it is the operator's, or no credential at all.
+    pub(crate) fn to_look_up(&self, headers: &HeaderMap) -> Option<CredentialHash> {
+        let hash = bearer(headers).ok()?.hash();
+        (!hash.matches(&self.operator)).then_some(hash)
     }
 
     async fn identify(&self, credential: &Credential) -> Result<Principal, tonic::Status> {

@@ -22,6 +22,8 @@ pub(crate) enum CallError {
     TooSlow(Duration),
     #[error("the message is larger than this method takes")]
     TooLarge,
+    #[error("the message is compressed")]
+    Compressed,
     #[error("the message cannot be read: {0}")]
     Unreadable(String),
     #[error(transparent)]

@@ -17,8 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use overdue::{Facts, overdue};
 pub(crate) use overdue::Patience;
+use overdue::{Facts, overdue};
 pub(crate) use stream::Connection;
 
 /// More than there may be sessions. Each costs a socket and some tens of KiB.
@@ -289,7 +289,10 @@ mod tests {
             closed.push(receiver);
         }
         let is_closed = |closed: &mut Vec<oneshot::Receiver<()>>| -> Vec<bool> {
-            closed.iter_mut().map(|receiver| receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed)).collect()
+            closed
+                .iter_mut()
+                .map(|receiver| receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed))
+                .collect()
         };
         assert_eq!(is_closed(&mut closed), [false, true, false, false]);
         let (second, receiver) = entry(false);

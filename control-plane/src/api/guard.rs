@@ -75,10 +75,11 @@ where
         Box::pin(async move {
             let began = Instant::now();
             let rule = rules::of_path(request.uri().path());
-            let response = match timeout(ANSWER_WITHIN, answer(&authenticator, &limits, rule, request, inner)).await {
-                Ok(response) => response?,
-                Err(_) => status::respond(status::refuse(CallError::TooSlow(ANSWER_WITHIN))),
-            };
+            let response =
+                match timeout(ANSWER_WITHIN, answer(&authenticator, &limits, rule, request, inner)).await {
+                    Ok(response) => response?,
+                    Err(_) => status::respond(status::refuse(CallError::TooSlow(ANSWER_WITHIN))),
+                };
             let response = match status::said_by_transport(response.headers()) {
                 Some(error) => status::respond(status::refuse(error)),
                 None => response,
@@ -117,12 +118,8 @@ async fn enter(
     rule: Option<Rule>,
     head: &Parts,
 ) -> Result<(Option<Principal>, Call), Status> {
-    // The operator's credential is in memory: nobody's failures stand before it.
-    let attempt = if authenticator.is_operator(&head.headers) {
-        None
-    } else {
-        limits.attempt(rule, head).map_err(status::refuse)?
-    };
+    let attempt =
+        limits.attempt(rule, head, authenticator.to_look_up(&head.headers)).map_err(status::refuse)?;
     let admitted = admit(authenticator, rule, head).await;
     limits.judged(attempt, &admitted);
     let principal = admitted?;

@@ -1,18 +1,15 @@
 //! What one caller may take, so that no caller takes it from another: failed credentials of an address, calls under
 //! way and how often they begin, and turns at the database. What is decided is decided by pure tables.
 
-pub(crate) mod bucket;
 mod calls;
 mod failures;
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::Response;
 use http::request::Parts;
-use http::{Response, header};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -22,10 +19,11 @@ use tonic::{Code, Status};
 use super::call_error::CallError;
 use super::connections::{Peer, Unread};
 use super::rules::{Access, Rule};
+use crate::credential::CredentialHash;
 use crate::operations::Principal;
-use bucket::Rate;
 use calls::{Calls, Who};
-use failures::{Failures, Fingerprint, Look};
+use failures::{Failures, Look, Sha256};
+use service_kit::bucket::Rate;
 
 /// Messages of one stream of an agent: a heartbeat in seconds, a report an offer, each repeated in seconds.
 pub(crate) const MESSAGES: Rate = Rate { burst: 200.0, per_second: 20.0 };
@@ -43,15 +41,13 @@ pub(crate) struct Limits {
     failures: Mutex<Failures>,
     calls: Mutex<Calls>,
     turns: Arc<Semaphore>,
-    /// Keyed at random, so that nobody can make two credentials look alike.
-    fingerprints: RandomState,
 }
 
 /// A credential about to be looked up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
     from: IpAddr,
-    credential: Fingerprint,
+    credential: Sha256,
 }
 
 /// A call under way, until it is dropped.
@@ -77,17 +73,19 @@ impl Limits {
             failures: Mutex::new(Failures::new()),
             calls: Mutex::new(Calls::new(Instant::now())),
             turns: Arc::new(Semaphore::new(TURNS)),
-            fingerprints: RandomState::new(),
         })
     }
 
     /// Whether the credential of a call may be looked up. `None`: there is none to look up.
-    pub(crate) fn attempt(&self, rule: Option<Rule>, head: &Parts) -> Result<Option<Attempt>, CallError> {
-        if rule.is_some_and(|rule| rule.access == Access::Anyone) {
-            return Ok(None);
-        }
-        let Some(credential) = head.headers.get(header::AUTHORIZATION) else { return Ok(None) };
-        let credential = Fingerprint(self.fingerprints.hash_one(credential.as_bytes()));
+    pub(crate) fn attempt(
+        &self,
+        rule: Option<Rule>,
+        head: &Parts,
+        credential: Option<CredentialHash>,
+    ) -> Result<Option<Attempt>, CallError> {
+        let needed = rule.is_none_or(|rule| rule.access != Access::Anyone);
+        let Some(credential) = credential.filter(|_| needed) else { return Ok(None) };
+        let credential = *credential.as_bytes();
         let from = peer(head).map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address());
         match self.failures().look(from, credential, Instant::now()) {
             Look::Up => Ok(Some(Attempt { from, credential })),

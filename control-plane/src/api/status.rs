@@ -59,6 +59,8 @@ pub(crate) fn respond(status: Status) -> http::Response<tonic::body::Body> {
 pub(crate) fn of_transport(status: &Status) -> CallError {
     match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => CallError::TooLarge,
+        // Of the methods that exist, the transport knows no other reason.
+        Code::Unimplemented => CallError::Compressed,
         _ => CallError::Unreadable(status.message().chars().take(200).collect()),
     }
 }
@@ -70,8 +72,8 @@ pub(crate) fn said_by_transport(headers: &http::HeaderMap) -> Option<CallError> 
         return None;
     }
     let status = Status::from_header_map(headers)?;
-    matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::Internal)
-        .then(|| of_transport(&status))
+    let its_own = [Code::OutOfRange, Code::ResourceExhausted, Code::Unimplemented, Code::Internal];
+    its_own.contains(&status.code()).then(|| of_transport(&status))
 }
 
 // === impl Problem ===
@@ -179,6 +181,7 @@ impl From<CallError> for Problem {
                 .hint("`kt` and the control plane may be of different versions"),
             CallError::TooSlow(_) => plain(Code::DeadlineExceeded, "too_slow"),
             CallError::TooLarge => plain(Code::ResourceExhausted, "message_too_large"),
+            CallError::Compressed => plain(Code::Unimplemented, "compressed").hint("send it as it is"),
             CallError::Unreadable(_) => plain(Code::InvalidArgument, "unreadable_message"),
             CallError::Field(error) => error.into(),
             CallError::Draining => plain(Code::Unavailable, "draining").hint("connect again in a moment"),

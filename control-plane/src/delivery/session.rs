@@ -29,10 +29,10 @@ use super::presence::Fence;
 use super::reports::{Confirm, Confirmed};
 use super::sessions::Seat;
 use crate::api::call_error::CallError;
-use crate::api::limits::bucket::Bucket;
 use crate::api::limits::{self, MESSAGES};
 use crate::api::status;
 use crate::operations::{Answered, ReportRecord, RunningPack, SentOffer};
+use service_kit::bucket::Bucket;
 
 /// Reports of one stream that wait to be written; a stream that says more is not heard until some are.
 const UNCONFIRMED: usize = 8;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use fleet_core::ids::GatewayId;
 use tokio::time::Instant;
 
-use super::bucket::{Bucket, Buckets, Rate};
 use crate::api::call_error::CallError;
+use service_kit::bucket::{Bucket, Buckets, Rate};
 
 /// Calls of one agent that are under way: its stream, the one before it that is ending, and some room.
 pub(super) const MOST_OF_AN_AGENT: u32 = 8;

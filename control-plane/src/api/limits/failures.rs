@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::bucket::{Buckets, Rate};
+use service_kit::bucket::{Buckets, Rate};
 
 /// Failures that one address may make. A fleet whose credentials were all replaced comes from few addresses, and
 /// enrols anew after one failure a gateway.
@@ -21,9 +21,8 @@ const BAD: usize = 4_096;
 /// A bad credential does not become good; a replica of the database that lags may make it seem bad.
 const BAD_FOR: Duration = Duration::from_secs(5);
 
-/// A credential that is presented, as a number that tells nothing of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint(pub(super) u64);
+/// Of a credential that is presented.
+pub(super) type Sha256 = [u8; 32];
 
 /// What to do with a credential before it is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +38,8 @@ pub(super) enum Look {
 #[derive(Debug)]
 pub(super) struct Failures {
     addresses: Buckets<IpAddr>,
-    good: HashMap<Fingerprint, ()>,
-    bad: HashMap<Fingerprint, Instant>,
+    good: HashMap<Sha256, ()>,
+    bad: HashMap<Sha256, Instant>,
 }
 
 // === impl Failures ===
@@ -51,7 +50,7 @@ impl Failures {
     }
 
     /// Asked before the look-up; of an unknown credential it counts as a failure until it is known to be none.
-    pub(super) fn look(&mut self, from: IpAddr, credential: Fingerprint, now: Instant) -> Look {
+    pub(super) fn look(&mut self, from: IpAddr, credential: Sha256, now: Instant) -> Look {
         if self.good.contains_key(&credential) {
             return Look::Up;
         }
@@ -65,7 +64,7 @@ impl Failures {
     }
 
     /// It is somebody's.
-    pub(super) fn succeeded(&mut self, from: IpAddr, credential: Fingerprint) {
+    pub(super) fn succeeded(&mut self, from: IpAddr, credential: Sha256) {
         if self.good.contains_key(&credential) {
             return;
         }
@@ -75,7 +74,7 @@ impl Failures {
     }
 
     /// It is nobody's. One that was good has not been counted yet.
-    pub(super) fn failed(&mut self, from: IpAddr, credential: Fingerprint, now: Instant) {
+    pub(super) fn failed(&mut self, from: IpAddr, credential: Sha256, now: Instant) {
         if self.good.remove(&credential).is_some() {
             let _ = self.addresses.take(from, now);
         }
@@ -87,7 +86,7 @@ impl Failures {
     }
 
     /// Nobody knows: the look-up itself failed.
-    pub(super) fn unknown(&mut self, from: IpAddr, credential: Fingerprint) {
+    pub(super) fn unknown(&mut self, from: IpAddr, credential: Sha256) {
         if !self.good.contains_key(&credential) {
             self.addresses.give_back(from);
         }
@@ -95,7 +94,7 @@ impl Failures {
 }
 
 /// Room for one more; any one of them has to go.
-fn bounded<V>(map: &mut HashMap<Fingerprint, V>, most: usize) {
+fn bounded<V>(map: &mut HashMap<Sha256, V>, most: usize) {
     if map.len() >= most
         && let Some(any) = map.keys().next().copied()
     {
@@ -109,6 +108,12 @@ mod tests {
 
     use super::*;
 
+    fn hash(number: u32) -> Sha256 {
+        let mut hash = [0; 32];
+        hash[..4].copy_from_slice(&number.to_be_bytes());
+        hash
+    }
+
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
@@ -116,12 +121,12 @@ mod tests {
     async fn a_guesser_is_stopped_and_what_was_good_passes() {
         let now = Instant::now();
         let mut failures = Failures::new();
-        let good = Fingerprint(0);
+        let good = hash(0);
         assert_eq!(failures.look(HERE, good, now), Look::Up);
         failures.succeeded(HERE, good);
         let looked_up = (1..10_000)
             .filter(|number| {
-                let guess = Fingerprint(*number);
+                let guess = hash(*number);
                 let up = failures.look(HERE, guess, now) == Look::Up;
                 if up {
                     failures.failed(HERE, guess, now);
@@ -130,24 +135,24 @@ mod tests {
             })
             .count();
         assert_eq!(looked_up, 200);
-        assert!(matches!(failures.look(HERE, Fingerprint(20_000), now), Look::TooOften(_)));
+        assert!(matches!(failures.look(HERE, hash(20_000), now), Look::TooOften(_)));
         assert_eq!(failures.look(HERE, good, now), Look::Up);
-        assert_eq!(failures.look(THERE, Fingerprint(20_000), now), Look::Up);
+        assert_eq!(failures.look(THERE, hash(20_000), now), Look::Up);
         let later = now + Duration::from_secs(1);
-        assert_eq!(failures.look(HERE, Fingerprint(20_000), later), Look::Up);
+        assert_eq!(failures.look(HERE, hash(20_000), later), Look::Up);
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_bad_credential_repeated_is_looked_up_once_in_a_while() {
         let now = Instant::now();
         let mut failures = Failures::new();
-        let bad = Fingerprint(7);
+        let bad = hash(7);
         assert_eq!(failures.look(HERE, bad, now), Look::Up);
         failures.failed(HERE, bad, now);
         for _ in 0..10_000 {
             assert_eq!(failures.look(HERE, bad, now), Look::KnownBad);
         }
-        assert_eq!(failures.look(HERE, Fingerprint(8), now), Look::Up, "others of the address are not locked out");
+        assert_eq!(failures.look(HERE, hash(8), now), Look::Up, "others of the address are not locked out");
         assert_eq!(failures.look(HERE, bad, now + BAD_FOR), Look::Up);
     }
 
@@ -155,14 +160,14 @@ mod tests {
     async fn a_credential_that_was_replaced_is_good_no_more_and_one_that_nobody_could_judge_costs_nothing() {
         let now = Instant::now();
         let mut failures = Failures::new();
-        let credential = Fingerprint(1);
+        let credential = hash(1);
         failures.look(HERE, credential, now);
         failures.succeeded(HERE, credential);
         failures.failed(HERE, credential, now);
         assert_eq!(failures.look(HERE, credential, now), Look::KnownBad);
         for number in 0..1_000 {
-            assert_eq!(failures.look(HERE, Fingerprint(100 + number), now), Look::Up);
-            failures.unknown(HERE, Fingerprint(100 + number));
+            assert_eq!(failures.look(HERE, hash(100 + number), now), Look::Up);
+            failures.unknown(HERE, hash(100 + number));
         }
     }
 
@@ -171,8 +176,8 @@ mod tests {
         let now = Instant::now();
         let mut failures = Failures::new();
         for number in 0..100_000 {
-            failures.succeeded(HERE, Fingerprint(number));
-            failures.failed(HERE, Fingerprint(1_000_000 + number), now);
+            failures.succeeded(HERE, hash(number));
+            failures.failed(HERE, hash(1_000_000 + number), now);
         }
         assert!(failures.good.len() <= GOOD && failures.bad.len() <= BAD);
     }

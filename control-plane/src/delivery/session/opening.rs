@@ -19,9 +19,9 @@ use super::super::outbound::{End, Outbound};
 use super::super::presence::Fence;
 use super::{Session, UNCONFIRMED, hung_up_or, lineage};
 use crate::api::call_error::CallError;
-use crate::api::limits::bucket::Bucket;
 use crate::api::limits::{self, MESSAGES, TURN_WITHIN};
 use crate::operations::{self, AttachFacts};
+use service_kit::bucket::Bucket;
 
 /// Reads the Hello, attaches the gateway and answers the Welcome.
 pub(super) async fn open(

@@ -8,20 +8,20 @@ use tokio::time::Instant;
 
 /// How much a bucket holds, and how fast it fills.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rate {
-    pub(crate) burst: f64,
-    pub(crate) per_second: f64,
+pub struct Rate {
+    pub burst: f64,
+    pub per_second: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     held: f64,
     at: Instant,
 }
 
 /// Buckets by key. One that is full again says nothing and is forgotten; their number is bounded.
 #[derive(Debug)]
-pub(crate) struct Buckets<K> {
+pub struct Buckets<K> {
     rate: Rate,
     most: usize,
     held: HashMap<K, Bucket>,
@@ -30,12 +30,15 @@ pub(crate) struct Buckets<K> {
 // === impl Bucket ===
 
 impl Bucket {
-    pub(crate) const fn full(rate: Rate, now: Instant) -> Self {
+    pub const fn full(rate: Rate, now: Instant) -> Self {
         Self { held: rate.burst, at: now }
     }
 
-    /// One less. `Err`: there is none, and this long until there is.
-    pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+    /// One less.
+    ///
+    /// # Errors
+    /// How long until there is one.
+    pub fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         self.held = self.level(rate, now);
         self.at = now;
         if self.held >= 1.0 {
@@ -55,12 +58,15 @@ impl Bucket {
 // === impl Buckets ===
 
 impl<K: Eq + Hash + Copy> Buckets<K> {
-    pub(crate) fn new(rate: Rate, most: usize) -> Self {
+    pub fn new(rate: Rate, most: usize) -> Self {
         Self { rate, most, held: HashMap::new() }
     }
 
-    /// One less of this key's. `Err`: there is none, and this long until there is.
-    pub(crate) fn take(&mut self, key: K, now: Instant) -> Result<(), Duration> {
+    /// One less of this key's.
+    ///
+    /// # Errors
+    /// How long until there is one.
+    pub fn take(&mut self, key: K, now: Instant) -> Result<(), Duration> {
         if self.held.len() >= self.most && !self.held.contains_key(&key) {
             self.make_room(now);
         }
@@ -69,7 +75,7 @@ impl<K: Eq + Hash + Copy> Buckets<K> {
     }
 
     /// What was taken was not used.
-    pub(crate) fn give_back(&mut self, key: K) {
+    pub fn give_back(&mut self, key: K) {
         if let Some(bucket) = self.held.get_mut(&key) {
             bucket.held = (bucket.held + 1.0).min(self.rate.burst);
         }
@@ -93,8 +99,8 @@ mod tests {
 
     const RATE: Rate = Rate { burst: 3.0, per_second: 2.0 };
 
-    #[tokio::test(start_paused = true)]
-    async fn a_burst_then_the_rate_then_the_burst_again() {
+    #[test]
+    fn a_burst_then_the_rate_then_the_burst_again() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut bucket = Bucket::full(RATE, start);
@@ -110,8 +116,8 @@ mod tests {
         assert!(bucket.take(RATE, at(59_000)).is_err());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn keys_are_apart_and_their_number_is_bounded() {
+    #[test]
+    fn keys_are_apart_and_their_number_is_bounded() {
         let now = Instant::now();
         let mut buckets = Buckets::new(RATE, 4);
         for _ in 0..3 {
