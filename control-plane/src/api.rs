@@ -4,10 +4,12 @@
 pub(crate) mod auth;
 pub(crate) mod call_error;
 mod configs;
+mod connections;
 mod delivery;
 mod gateways;
 mod guard;
 mod history;
+pub(crate) mod limits;
 mod paging;
 mod rollouts;
 mod rules;
@@ -23,12 +25,14 @@ use proto::v1::fleet_service_server::FleetServiceServer;
 use proto::v1::gateway_service_server::GatewayServiceServer;
 use proto::v1::history_service_server::HistoryServiceServer;
 use proto::v1::rollout_service_server::RolloutServiceServer;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::delivery::Hub;
 pub(crate) use auth::Authenticator;
+use connections::{Connections, Patience};
 use guard::GuardLayer;
 
 /// A pack is at most 256 KiB; the lint says so more kindly than the transport, so there is some room above.
@@ -43,6 +47,8 @@ const MAX_ERROR_RESETS: usize = 64;
 const MAX_HEADERS: u32 = 16 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Of the age of a stream, which is at most 1.1 of it.
+const CONNECTION_AGE: f64 = 1.2;
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -63,7 +69,15 @@ pub(crate) async fn serve(
     let rollouts = rollouts::Rollouts { context: context.clone(), drain: hub.drain.clone() };
     let history = history::History { context: context.clone(), drain: hub.drain.clone() };
     let drain = hub.drain.clone();
+    let timings = hub.timings;
+    let patience =
+        Patience { handshake: timings.handshake, stranger: timings.stranger, unread: timings.unread };
+    let (taken, incoming) = mpsc::channel(1);
+    let accepting = connections::accept(listener, Connections::new(patience), taken, drain.clone());
+    drain.spawn("connections", accepting);
     Server::builder()
+        // Ends at a moment between calls; agents' streams are asked to come again a little before.
+        .max_connection_age(timings.stream_age.mul_f64(CONNECTION_AGE))
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
@@ -89,7 +103,7 @@ pub(crate) async fn serve(
         .add_service(health.max_decoding_message_size(MAX_MESSAGE))
         .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
         .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { drain.signaled().await })
+        .serve_with_incoming_shutdown(ReceiverStream::new(incoming), async move { drain.signaled().await })
         .await
         .map_err(ServeError::Transport)
 }

@@ -17,6 +17,7 @@ use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainWatcher};
 use service_kit::readiness::{Readiness, ReadinessBlocker};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::api::{self, Authenticator};
 use crate::delivery::{Hub, board, parcels, presence, reports, sessions};
@@ -190,6 +191,7 @@ impl Bound {
             presence,
             reports,
             sessions: sessions::Sessions::new(),
+            openings: Arc::new(Semaphore::new(api::limits::OPENINGS)),
             drain: streams.clone(),
         })
     }

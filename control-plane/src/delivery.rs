@@ -17,6 +17,7 @@ pub(crate) mod sessions;
 use std::sync::Arc;
 
 use service_kit::drain::DrainWatcher;
+use tokio::sync::Semaphore;
 
 use crate::operations::Context;
 use crate::settings::Timings;
@@ -31,6 +32,8 @@ pub(crate) struct Hub {
     pub(crate) presence: Arc<presence::Presence>,
     pub(crate) reports: reports::Reports,
     pub(crate) sessions: Arc<sessions::Sessions>,
+    /// Streams that are being opened: the rest wait in line, so that a herd leaves the database to others too.
+    pub(crate) openings: Arc<Semaphore>,
     /// Its start ends every stream.
     pub(crate) drain: DrainWatcher,
 }

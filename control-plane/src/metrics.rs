@@ -11,6 +11,12 @@ use service_kit::drain::DrainWatcher;
 pub const CALLS: &str = "kt_calls_total";
 /// From a call's arrival to its answer, or to the beginning of its stream.
 pub const CALL_SECONDS: &str = "kt_call_seconds";
+/// Calls and streams that met a limit, by limit.
+pub const REFUSED: &str = "kt_refused_total";
+/// Open connections of the gRPC port.
+pub const CONNECTIONS: &str = "kt_connections";
+/// Connections that were closed from here, by cause and kind.
+pub const CONNECTIONS_CLOSED: &str = "kt_connections_closed_total";
 /// Gateways that are connected to this replica.
 pub const SESSIONS: &str = "kt_sessions";
 /// Offers sent to gateways.
@@ -65,6 +71,9 @@ fn describe() {
         CALL_SECONDS,
         "seconds from a call to its answer or the start of its stream"
     );
+    metrics::describe_counter!(REFUSED, "calls and streams that met a limit, by limit");
+    metrics::describe_gauge!(CONNECTIONS, "open connections of the gRPC port");
+    metrics::describe_counter!(CONNECTIONS_CLOSED, "connections that the control plane closed, by cause");
     metrics::describe_gauge!(SESSIONS, "gateways connected to this replica");
     metrics::describe_counter!(OFFERS, "offers sent to gateways");
     metrics::describe_counter!(PARCEL_BYTES, "bytes of packs sent to gateways");

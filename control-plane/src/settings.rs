@@ -44,6 +44,14 @@ pub struct Timings {
     pub offer_deadline: Duration,
     /// How long a new stream may stay silent before its Hello.
     pub hello: Duration,
+    /// How long an agent's stream lives before it is asked to come again, give or take a tenth.
+    pub stream_age: Duration,
+    /// How long a connection may take to begin as HTTP/2 does.
+    pub handshake: Duration,
+    /// How long a connection may be without a call that carries a valid credential.
+    pub stranger: Duration,
+    /// How long an answer may be left unread.
+    pub unread: Duration,
     /// How long open streams get to end before the servers stop anyway.
     pub drain: Duration,
 }
@@ -127,6 +135,10 @@ impl Default for Timings {
             heartbeat: Duration::from_secs(5),
             offer_deadline: Duration::from_secs(30),
             hello: Duration::from_secs(10),
+            stream_age: Duration::from_secs(3_600),
+            handshake: Duration::from_secs(5),
+            stranger: Duration::from_secs(30),
+            unread: Duration::from_secs(60),
             drain: Duration::from_secs(5),
         }
     }

@@ -13,8 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
-use tests::operator::Bearer;
-use tests::plane::{PATIENCE, Plane};
+use tests::operator::{Bearer, Operator};
+use tests::plane::PATIENCE;
 
 /// One stream.
 pub struct Agent {
@@ -34,7 +34,7 @@ pub struct Offered {
 
 impl Agent {
     /// Opens a stream, says this first and hears nothing yet.
-    pub async fn open(plane: &Plane, credential: &Bearer, first: Option<from_agent::Message>) -> Self {
+    pub async fn open(plane: &Operator, credential: &Bearer, first: Option<from_agent::Message>) -> Self {
         let (say, said) = mpsc::channel(16);
         if let Some(message) = first {
             say.send(v1::FromAgent { message: Some(message) }).await.unwrap();
@@ -45,7 +45,7 @@ impl Agent {
     }
 
     /// Opens a stream with this Hello and hears the Welcome.
-    pub async fn attach(plane: &Plane, credential: &Bearer, hello: v1::Hello) -> Self {
+    pub async fn attach(plane: &Operator, credential: &Bearer, hello: v1::Hello) -> Self {
         let mut agent = Self::open(plane, credential, Some(from_agent::Message::Hello(hello))).await;
         match agent.hear().await {
             Ok(Some(Message::Welcome(welcome))) => agent.welcome = welcome,
@@ -56,6 +56,11 @@ impl Agent {
 
     pub async fn say(&self, message: from_agent::Message) {
         self.say.send(v1::FromAgent { message: Some(message) }).await.unwrap();
+    }
+
+    /// False: the stream takes no more.
+    pub async fn try_say(&self, message: from_agent::Message) -> bool {
+        self.say.send(v1::FromAgent { message: Some(message) }).await.is_ok()
     }
 
     /// The next message; `None`: the stream ended well.
@@ -74,11 +79,16 @@ impl Agent {
 
     /// The code with which the stream ends, whatever comes before.
     pub async fn end(&mut self) -> Code {
+        self.end_status().await.map_or(Code::Ok, |status| status.code())
+    }
+
+    /// As [`Self::end`], with all that is told; `None`: it ended well.
+    pub async fn end_status(&mut self) -> Option<Status> {
         loop {
             match self.hear().await {
                 Ok(Some(_)) => {}
-                Ok(None) => return Code::Ok,
-                Err(status) => return status.code(),
+                Ok(None) => return None,
+                Err(status) => return Some(status),
             }
         }
     }

@@ -6,5 +6,10 @@
 mod agent;
 mod auth;
 mod hostile;
+mod hostile_calls;
+mod hostile_http2;
+mod hostile_streams;
 mod push;
+mod raw;
 mod session;
+mod witness;

@@ -50,6 +50,12 @@ impl Authenticator {
         self.identify(&credential).await
     }
 
+    /// The credential of a call that has to be looked up; none when it is the operator's, or no credential at all.
+    pub(crate) fn to_look_up(&self, headers: &HeaderMap) -> Option<CredentialHash> {
+        let hash = bearer(headers).ok()?.hash();
+        (!hash.matches(&self.operator)).then_some(hash)
+    }
+
     async fn identify(&self, credential: &Credential) -> Result<Principal, tonic::Status> {
         let hash = credential.hash();
         if hash.matches(&self.operator) {

@@ -22,6 +22,8 @@ pub(crate) enum CallError {
     TooSlow(Duration),
     #[error("the message is larger than this method takes")]
     TooLarge,
+    #[error("the message is compressed")]
+    Compressed,
     #[error("the message cannot be read: {0}")]
     Unreadable(String),
     #[error(transparent)]
@@ -42,4 +44,18 @@ pub(crate) enum CallError {
     SilentPeer(Duration),
     #[error("this control plane serves as many streams as it can")]
     TooManyStreams,
+    #[error("{0} calls of this caller are under way, and there are no more at a time")]
+    TooManyCalls(u32),
+    #[error("{0} streams of operators are open, and there are no more at a time")]
+    TooManyWatches(u32),
+    #[error("this caller begins calls faster than they are taken")]
+    TooFast(Duration),
+    #[error("too many credentials from this address were not valid")]
+    TooManyFailures(Duration),
+    #[error("this stream says more than is listened to")]
+    TooManyMessages,
+    #[error("no turn came within {0:?}: too much is worked on")]
+    Busy(Duration),
+    #[error("this stream has been open for long enough; a new one may go to another replica")]
+    Aged,
 }

@@ -14,8 +14,10 @@ use tower::{Layer, Service};
 
 use super::auth::{Authenticator, is_loopback_authority};
 use super::call_error::CallError;
+use super::limits::{Call, Limits};
 use super::rules::{self, Rule};
 use super::status;
+use crate::operations::Principal;
 
 /// An answer comes within this, or the beginning of its stream does.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -23,11 +25,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct GuardLayer {
     authenticator: Arc<Authenticator>,
+    limits: Arc<Limits>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Guard<S> {
     authenticator: Arc<Authenticator>,
+    limits: Arc<Limits>,
     inner: S,
 }
 
@@ -35,7 +39,7 @@ pub(crate) struct Guard<S> {
 
 impl GuardLayer {
     pub(crate) fn new(authenticator: Authenticator) -> Self {
-        Self { authenticator: Arc::new(authenticator) }
+        Self { authenticator: Arc::new(authenticator), limits: Limits::new() }
     }
 }
 
@@ -43,7 +47,7 @@ impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
 
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { authenticator: self.authenticator.clone(), inner }
+        Guard { authenticator: self.authenticator.clone(), limits: self.limits.clone(), inner }
     }
 }
 
@@ -67,13 +71,15 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = self.authenticator.clone();
+        let limits = self.limits.clone();
         Box::pin(async move {
             let began = Instant::now();
             let rule = rules::of_path(request.uri().path());
-            let response = match timeout(ANSWER_WITHIN, answer(&authenticator, rule, request, inner)).await {
-                Ok(response) => response?,
-                Err(_) => status::respond(status::refuse(CallError::TooSlow(ANSWER_WITHIN))),
-            };
+            let response =
+                match timeout(ANSWER_WITHIN, answer(&authenticator, &limits, rule, request, inner)).await {
+                    Ok(response) => response?,
+                    Err(_) => status::respond(status::refuse(CallError::TooSlow(ANSWER_WITHIN))),
+                };
             let response = match status::said_by_transport(response.headers()) {
                 Some(error) => status::respond(status::refuse(error)),
                 None => response,
@@ -86,6 +92,7 @@ where
 
 async fn answer<S>(
     authenticator: &Authenticator,
+    limits: &Arc<Limits>,
     rule: Option<Rule>,
     request: Request<Body>,
     mut inner: S,
@@ -94,14 +101,30 @@ where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
     let (mut head, body) = request.into_parts();
-    match admit(authenticator, rule, &head).await {
-        Ok(Some(principal)) => {
-            head.extensions.insert(principal);
-        }
-        Ok(None) => {}
+    let (principal, call) = match enter(authenticator, limits, rule, &head).await {
+        Ok(entered) => entered,
         Err(status) => return Ok(status::respond(status)),
+    };
+    if let Some(principal) = principal {
+        head.extensions.insert(principal);
     }
-    inner.call(Request::from_parts(head, body)).await
+    inner.call(Request::from_parts(head, body)).await.map(|response| call.answered(response))
+}
+
+/// Who calls, and the call's place among those under way.
+async fn enter(
+    authenticator: &Authenticator,
+    limits: &Arc<Limits>,
+    rule: Option<Rule>,
+    head: &Parts,
+) -> Result<(Option<Principal>, Call), Status> {
+    let attempt =
+        limits.attempt(rule, head, authenticator.to_look_up(&head.headers)).map_err(status::refuse)?;
+    let admitted = admit(authenticator, rule, head).await;
+    limits.judged(attempt, &admitted);
+    let principal = admitted?;
+    let call = limits.begin(principal.as_ref(), rule, head).await.map_err(status::refuse)?;
+    Ok((principal, call))
 }
 
 /// An unknown method needs a credential as well: a stranger does not learn what there is.
@@ -109,7 +132,7 @@ async fn admit(
     authenticator: &Authenticator,
     rule: Option<Rule>,
     head: &Parts,
-) -> Result<Option<crate::operations::Principal>, Status> {
+) -> Result<Option<Principal>, Status> {
     if !is_loopback_authority(&head.uri, &head.headers) {
         return Err(status::refuse(CallError::ForeignAuthority));
     }

@@ -15,6 +15,8 @@ pub(crate) enum Access {
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) access: Access,
+    /// Follows something for an operator, for as long as that one likes.
+    pub(crate) streams: bool,
 }
 
 const RULES: &[Rule] = &[
@@ -32,15 +34,15 @@ const RULES: &[Rule] = &[
     rule("kt.fleet.v1.RolloutService/StartRollout", Access::Operator),
     rule("kt.fleet.v1.RolloutService/GetRollout", Access::Operator),
     rule("kt.fleet.v1.RolloutService/ListRollouts", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/WatchRollout", Access::Operator),
+    follows("kt.fleet.v1.RolloutService/WatchRollout"),
     rule("kt.fleet.v1.HistoryService/ListEvents", Access::Operator),
-    rule("kt.fleet.v1.HistoryService/TailEvents", Access::Operator),
+    follows("kt.fleet.v1.HistoryService/TailEvents"),
     rule("kt.fleet.v1.HistoryService/InForceAt", Access::Operator),
     rule("kt.fleet.v1.DeliveryService/Attach", Access::Agent),
     rule("grpc.health.v1.Health/Check", Access::Anyone),
-    rule("grpc.health.v1.Health/Watch", Access::Operator),
-    rule("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Operator),
-    rule("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::Operator),
+    follows("grpc.health.v1.Health/Watch"),
+    follows("grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+    follows("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
 ];
 
 /// The rule of a request's path, which is `/` and the method's name.
@@ -50,7 +52,11 @@ pub(crate) fn of_path(path: &str) -> Option<Rule> {
 }
 
 const fn rule(name: &'static str, access: Access) -> Rule {
-    Rule { name, access }
+    Rule { name, access, streams: false }
+}
+
+const fn follows(name: &'static str) -> Rule {
+    Rule { name, access: Access::Operator, streams: true }
 }
 
 #[cfg(test)]
@@ -77,6 +83,21 @@ mod tests {
         let ours = RULES.iter().filter(|rule| rule.name.starts_with("kt."));
         for rule in ours {
             assert!(methods.contains(&format!("/{}", rule.name)), "{} has no method", rule.name);
+        }
+    }
+
+    #[test]
+    fn what_streams_to_operators_is_marked() {
+        let files = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+        let services =
+            files.file.iter().flat_map(|file| file.service.iter().map(move |service| (file, service)));
+        for (file, service) in services {
+            for method in &service.method {
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                let rule = of_path(&path).unwrap();
+                let follows = method.server_streaming() && rule.access == Access::Operator;
+                assert_eq!(rule.streams, follows, "{path}");
+            }
         }
     }
 

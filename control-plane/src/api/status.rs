@@ -2,15 +2,17 @@
 //! findings as data. What is inside goes to the log, never to the caller.
 //!
 //! Details, in `google.rpc.Status`: `ErrorInfo{reason, domain "kt", metadata}` always; `BadRequest` names fields;
-//! `Help` has what to do as its one description; `kt.fleet.v1.FindingList` has the findings.
+//! `RetryInfo` says when to try again; `Help` has what to do as its one description; `kt.fleet.v1.FindingList` has the findings.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use bytes::Bytes;
 use policy_config::Finding;
 use prost::Message;
 use proto::convert::findings::wire_findings;
+use proto::convert::scalars::wire_duration;
 use proto::{WireError, v1};
 use tonic::{Code, Status};
 use tonic_types::pb;
@@ -27,6 +29,7 @@ pub(crate) struct Problem {
     message: String,
     hint: String,
     field: Option<&'static str>,
+    again_after: Option<Duration>,
     metadata: HashMap<String, String>,
     findings: Vec<v1::Finding>,
 }
@@ -37,6 +40,10 @@ const FINDINGS: &str = "kt.fleet.v1.FindingList";
 const MAX_DETAILS: usize = 8 * 1024;
 const MAX_MESSAGE: usize = 1024;
 const MAX_KNOWN: usize = 20;
+/// When a limit has no time of its own.
+const SOON: Duration = Duration::from_millis(500);
+const LATER: Duration = Duration::from_secs(5);
+const SLOWLY: &str = "try again later, and more slowly";
 
 /// The status of an error.
 pub(crate) fn refuse(error: impl Into<Problem>) -> Status {
@@ -52,6 +59,8 @@ pub(crate) fn respond(status: Status) -> http::Response<tonic::body::Body> {
 pub(crate) fn of_transport(status: &Status) -> CallError {
     match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => CallError::TooLarge,
+        // Of the methods that exist, the transport knows no other reason.
+        Code::Unimplemented => CallError::Compressed,
         _ => CallError::Unreadable(status.message().chars().take(200).collect()),
     }
 }
@@ -63,8 +72,8 @@ pub(crate) fn said_by_transport(headers: &http::HeaderMap) -> Option<CallError> 
         return None;
     }
     let status = Status::from_header_map(headers)?;
-    matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::Internal)
-        .then(|| of_transport(&status))
+    let its_own = [Code::OutOfRange, Code::ResourceExhausted, Code::Unimplemented, Code::Internal];
+    its_own.contains(&status.code()).then(|| of_transport(&status))
 }
 
 // === impl Problem ===
@@ -77,6 +86,7 @@ impl Problem {
             message: message.into(),
             hint: String::new(),
             field: None,
+            again_after: None,
             metadata: HashMap::new(),
             findings: Vec::new(),
         }
@@ -94,6 +104,11 @@ impl Problem {
 
     fn field(mut self, field: &'static str) -> Self {
         self.field = Some(field);
+        self
+    }
+
+    fn again_after(mut self, wait: Duration) -> Self {
+        self.again_after = Some(wait);
         self
     }
 
@@ -131,6 +146,10 @@ impl Problem {
             };
             details.push(any("google.rpc.BadRequest", &pb::BadRequest { field_violations: vec![violation] }));
         }
+        if let Some(wait) = self.again_after {
+            let retry_delay = Some(wire_duration(wait));
+            details.push(any("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay }));
+        }
         if !self.hint.is_empty() {
             let link = pb::help::Link { description: self.hint.clone(), url: String::new() };
             details.push(any("google.rpc.Help", &pb::Help { links: vec![link] }));
@@ -162,6 +181,7 @@ impl From<CallError> for Problem {
                 .hint("`kt` and the control plane may be of different versions"),
             CallError::TooSlow(_) => plain(Code::DeadlineExceeded, "too_slow"),
             CallError::TooLarge => plain(Code::ResourceExhausted, "message_too_large"),
+            CallError::Compressed => plain(Code::Unimplemented, "compressed").hint("send it as it is"),
             CallError::Unreadable(_) => plain(Code::InvalidArgument, "unreadable_message"),
             CallError::Field(error) => error.into(),
             CallError::Draining => plain(Code::Unavailable, "draining").hint("connect again in a moment"),
@@ -171,7 +191,26 @@ impl From<CallError> for Problem {
             CallError::NewerSession => plain(Code::Aborted, "newer_session"),
             CallError::SlowReader(_) => plain(Code::DeadlineExceeded, "slow_reader"),
             CallError::SilentPeer(_) => plain(Code::DeadlineExceeded, "silent_peer"),
-            CallError::TooManyStreams => plain(Code::ResourceExhausted, "too_many_streams"),
+            CallError::TooManyStreams => {
+                plain(Code::ResourceExhausted, "too_many_streams").again_after(LATER).hint(SLOWLY)
+            }
+            CallError::TooManyCalls(_) => {
+                plain(Code::ResourceExhausted, "too_many_calls").again_after(SOON).hint("let some end first")
+            }
+            CallError::TooManyWatches(_) => plain(Code::ResourceExhausted, "too_many_watches")
+                .again_after(LATER)
+                .hint("end some that follow the history or wait for a rollout"),
+            CallError::TooFast(wait) => {
+                plain(Code::ResourceExhausted, "too_fast").again_after(wait).hint(SLOWLY)
+            }
+            CallError::TooManyFailures(wait) => plain(Code::ResourceExhausted, "too_many_failures")
+                .again_after(wait)
+                .hint("something at this address uses a credential that is not valid here; find it"),
+            CallError::TooManyMessages => {
+                plain(Code::ResourceExhausted, "too_many_messages").again_after(LATER).hint(SLOWLY)
+            }
+            CallError::Busy(_) => plain(Code::Unavailable, "busy").again_after(SOON).hint(SLOWLY),
+            CallError::Aged => plain(Code::Unavailable, "aged").hint("connect again"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use service_kit::drain;
 use service_kit::failpoint;
 use service_kit::telemetry;
@@ -12,6 +13,8 @@ use super::{ControlPlane, StartError};
 use crate::args::{Args, Environment};
 use crate::settings::Settings;
 
+/// Enough for every connection that is taken.
+const OPEN_FILES: u64 = 65_536;
 /// What is under way gets this long in all, however long each part may take.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 
@@ -32,6 +35,7 @@ fn start(args: &Args) -> Result<(), StartError> {
     // A build for users has none.
     let armed = failpoint::arm(std::env::var(failpoint::VARIABLE).ok().as_deref());
     armed.map_err(StartError::Failpoints)?;
+    raise_open_files();
     let as_root = nix::unistd::geteuid().is_root();
     let settings = Settings::new(args, &Environment::of_process(), as_root)?;
     let runtime =
@@ -40,6 +44,16 @@ fn start(args: &Args) -> Result<(), StartError> {
     // Not waited for: what is left after the drain is stuck.
     runtime.shutdown_background();
     ended
+}
+
+/// A connection is an open file, and the soft limit is often 1 024. Where it cannot be raised, fewer connections
+/// are taken.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard.min(OPEN_FILES), hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the number of open files stays as it is");
+    }
 }
 
 async fn serve(settings: Settings) -> Result<(), StartError> {

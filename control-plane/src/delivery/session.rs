@@ -30,8 +30,10 @@ use super::presence::Fence;
 use super::reports::{Confirm, Confirmed};
 use super::sessions::Seat;
 use crate::api::call_error::CallError;
+use crate::api::limits::{self, MESSAGES};
 use crate::api::status;
 use crate::operations::{Answered, ReportRecord, RunningPack, SentOffer};
+use service_kit::bucket::Bucket;
 
 /// Reports of one stream that wait to be written; a stream that says more is not heard until some are.
 const UNCONFIRMED: usize = 8;
@@ -57,6 +59,10 @@ struct Session {
     confirm: mpsc::Sender<Confirmed>,
     confirmed: mpsc::Receiver<Confirmed>,
     last_heard: Instant,
+    /// What it may still say without a pause.
+    messages: Bucket,
+    /// When it is old; it ends at the next moment without an open offer or an unconfirmed report.
+    ends_at: Instant,
     /// Not before this is an offer tried again.
     retry_at: Option<Instant>,
 }
@@ -98,11 +104,19 @@ impl Session {
             if let Err(end) = self.offer(outbound).await {
                 return end;
             }
+            if self.is_idle() && Instant::now() >= self.ends_at {
+                // The ages are spread, so the streams need not be.
+                return self.send_away(outbound, Duration::ZERO, &CallError::Aged).await;
+            }
             let look_again = self.look_again();
             let step = tokio::select! {
                 biased;
                 () = self.seat.displaced() => Err(CallError::NewerSession.into()),
-                () = drain.signaled() => Err(self.send_away(outbound).await),
+                () = drain.signaled() => {
+                    // Spread, or all would come back at once.
+                    let retry_after = Duration::from_millis(fastrand::u64(0..RETURN_WITHIN_MILLIS));
+                    Err(self.send_away(outbound, retry_after, &CallError::Draining).await)
+                }
                 () = outbound.closed() => Err(End::Quiet),
                 message = inbound.message() => self.hear(message),
                 confirmed = self.confirmed.recv() => match confirmed {
@@ -181,6 +195,9 @@ impl Session {
             Err(failed) => return Err(hung_up_or(&failed)),
         };
         self.last_heard = Instant::now();
+        if self.messages.take(MESSAGES, self.last_heard).is_err() {
+            return Err(limits::counted("messages", CallError::TooManyMessages).into());
+        }
         self.hub.presence.seen(self.gateway, self.fence);
         match message.message {
             None => Err(CallError::from(WireError::missing("message")).into()),
@@ -268,21 +285,24 @@ impl Session {
         if self.last_heard.elapsed() >= SILENCE { Err(CallError::SilentPeer(SILENCE).into()) } else { Ok(()) }
     }
 
+    /// Nothing is under way that an end of the stream would interrupt.
+    fn is_idle(&self) -> bool {
+        self.delivery.open_offer().is_none() && self.confirm.capacity() == UNCONFIRMED
+    }
+
     /// The next time something is due without being told.
     fn look_again(&self) -> Instant {
         let silent = self.last_heard + SILENCE;
+        let aged = self.is_idle().then_some(self.ends_at);
         let unanswered =
             self.delivery.open_offer().map(|open| Instant::now() + open.deadline.since(self.now()));
-        [unanswered, self.retry_at].into_iter().flatten().fold(silent, Instant::min)
+        [unanswered, self.retry_at, aged].into_iter().flatten().fold(silent, Instant::min)
     }
 
-    /// The last word of a drain. The times are spread, or all would come back at once.
-    async fn send_away(&self, outbound: &Outbound) -> End {
-        let retry_after = Duration::from_millis(fastrand::u64(0..RETURN_WITHIN_MILLIS));
-        let reconnect = v1::Reconnect {
-            retry_after: Some(wire_duration(retry_after)),
-            reason: CallError::Draining.to_string(),
-        };
+    /// The last word of a stream that is to be opened again.
+    async fn send_away(&self, outbound: &Outbound, retry_after: Duration, why: &CallError) -> End {
+        let reconnect =
+            v1::Reconnect { retry_after: Some(wire_duration(retry_after)), reason: why.to_string() };
         let _ = outbound.send(ToAgent::Reconnect(reconnect)).await;
         End::Quiet
     }

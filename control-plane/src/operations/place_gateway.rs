@@ -12,8 +12,8 @@ use crate::store::activations::ActivationKey;
 use crate::store::assign::assign_one;
 use crate::store::configs::revision_get;
 use crate::store::fleets::{Binding, fleet_lock_shared};
-use crate::store::presence::gateway_see;
 use crate::store::placing::{PlacedGateway, gateway_load};
+use crate::store::presence::gateway_see;
 
 /// Whether the gateway can still have what it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,6 +58,12 @@ pub enum Judgement {
     Refuse(NackReason),
 }
 
+/// A control plane counts a gateway's assignments one by one. More than this at once was not counted but made up, and
+/// taking it would shut out every honest offer after it: two years of a push a minute.
+pub const LONGEST_JUMP: u64 = 1_000_000;
+/// The same for a gateway that has seen none: its name may have been another host's for long.
+pub const HIGHEST_FIRST: u64 = 1_000_000_000_000;
+
 // === impl Standing ===
 
 impl Standing {
@@ -73,6 +79,9 @@ impl Standing {
             return Judgement::Refuse(generation_refusal(
                 "this gateway is pinned by a break-glass change; unpin it first".to_owned(),
             ));
+        }
+        if let Some(reason) = too_far(highest, generation) {
+            return Judgement::Refuse(reason);
         }
         match highest {
             Some(highest) if generation < highest => Judgement::Refuse(generation_refusal(format!(
@@ -119,6 +128,21 @@ impl Standing {
             Some(_) | None => Judgement::Activate { lineage, generation, forget: false },
         }
     }
+}
+
+/// Why a generation cannot be the next of these; nothing is remembered of it.
+fn too_far(highest: Option<Generation>, generation: Generation) -> Option<NackReason> {
+    let (far, most) = match highest {
+        Some(Generation(highest)) => (generation.0.saturating_sub(highest), LONGEST_JUMP),
+        None => (generation.0, HIGHEST_FIRST),
+    };
+    let from = highest.map_or_else(|| "none".to_owned(), |highest| highest.to_string());
+    (far > most).then(|| {
+        generation_refusal(format!(
+            "generation {generation} is too far ahead: this gateway has seen {from}, and no control plane counts \
+             more than {most} at once"
+        ))
+    })
 }
 
 fn generation_refusal(reason: String) -> NackReason {

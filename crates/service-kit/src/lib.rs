@@ -5,6 +5,7 @@
 
 pub mod admin_server;
 pub mod backoff;
+pub mod bucket;
 pub mod clock;
 pub mod drain;
 pub mod failpoint;

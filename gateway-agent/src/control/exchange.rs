@@ -15,6 +15,7 @@ use proto::convert::offers::OfferMessage;
 use proto::convert::scalars;
 use proto::v1;
 use proto::v1::delivery_service_client::DeliveryServiceClient;
+use service_kit::bucket::{Bucket, Rate};
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::failpoint;
@@ -77,6 +78,10 @@ const REPEAT_REPORT: Duration = Duration::from_secs(3);
 const LOOK_AT_REPORT: Duration = Duration::from_millis(500);
 /// For the control plane to end its half after we ended ours.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// What a control plane says to one gateway: an offer with its bytes, and a confirmation, as often as packs change.
+const MESSAGES: Rate = Rate { burst: 300.0, per_second: 200.0 };
+/// Messages before the welcome that are passed over; a newer control plane may have something to say first.
+const MOST_BEFORE_WELCOME: usize = 8;
 /// Messages that may wait for a slow peer. A report or heartbeat beyond it is not sent, but repeated later.
 const OUTBOUND: usize = 16;
 
@@ -115,11 +120,15 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
     let mut records = opening.activator.watch();
     let mut heartbeat = ticker(welcomed.heartbeat);
     let mut look = ticker(LOOK_AT_REPORT);
+    let mut messages = Bucket::full(MESSAGES, Instant::now());
     loop {
         tokio::select! {
             () = drain.signaled() => break,
             message = inbound.message() => match message {
                 Ok(Some(message)) => {
+                    if messages.take(MESSAGES, Instant::now()).is_err() {
+                        return lost("the control plane says more than a gateway listens to", Some(welcomed_at));
+                    }
                     if let Some(ended) = exchange.receive(message).await {
                         return ended;
                     }
@@ -154,7 +163,7 @@ async fn open(
     let mut client = DeliveryServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
     let response = client.attach(request).await.map_err(|status| ended_by(&status, None))?;
     let mut inbound = response.into_inner();
-    loop {
+    for _ in 0..=MOST_BEFORE_WELCOME {
         let message = match inbound.message().await {
             Ok(Some(message)) => message.message,
             Ok(None) => return Err(lost("the control plane closed the stream before its welcome", None)),
@@ -175,6 +184,7 @@ async fn open(
             | None => tracing::debug!("a message before the welcome is ignored"),
         }
     }
+    Err(lost("the control plane speaks but does not welcome", None))
 }
 
 // === impl Exchange ===

@@ -178,9 +178,7 @@ impl Link {
                     "the control plane asked to reconnect"
                 );
                 self.told = None;
-                // Never at once: a control plane that sends everybody away would be called in a tight loop.
-                let apart = FIRST_WAIT.mul_f64(1.0 + fastrand::f64());
-                return Ok(Some(retry_after.min(LONGEST_RETRY_AFTER) + apart));
+                return Ok(Some(away_for(retry_after, fastrand::f64())));
             }
             Try::Exchanged(Ended::Unauthenticated(message)) => {
                 self.rejected = true;
@@ -211,6 +209,12 @@ impl Link {
     }
 }
 
+/// Never at once: a control plane that sends everybody away would be called in a tight loop. Nor for as long as it
+/// likes. `chance` is in 0..1.
+fn away_for(retry_after: Duration, chance: f64) -> Duration {
+    retry_after.min(LONGEST_RETRY_AFTER) + FIRST_WAIT.mul_f64(1.0 + chance)
+}
+
 async fn dial(url: &str) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(|error| error.to_string())?
@@ -231,4 +235,27 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_away_for_no_time_or_for_ever() {
+        let seconds = Duration::from_secs;
+        // (asked, least, most)
+        let table = [
+            (Duration::ZERO, FIRST_WAIT, FIRST_WAIT * 2),
+            (seconds(3), seconds(3), seconds(4)),
+            (seconds(1_000_000_000), LONGEST_RETRY_AFTER, LONGEST_RETRY_AFTER + FIRST_WAIT * 2),
+            (Duration::MAX, LONGEST_RETRY_AFTER, LONGEST_RETRY_AFTER + FIRST_WAIT * 2),
+        ];
+        for (asked, least, most) in table {
+            for chance in [0.0, 0.999] {
+                let away = away_for(asked, chance);
+                assert!((least..=most).contains(&away), "{asked:?}: {away:?}");
+            }
+        }
+    }
 }

@@ -5,6 +5,8 @@
 mod activation;
 mod cold_start;
 mod enrolment;
+mod front;
+mod hostile;
 mod poisoned;
 mod program;
 mod scripted_control_plane;

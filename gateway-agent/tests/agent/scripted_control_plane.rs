@@ -199,6 +199,37 @@ impl AttachedAgent {
         self.send(v1::to_agent::Message::Reconnect(v1::Reconnect { retry_after, reason })).await;
     }
 
+    /// Welcomes as it should not be done.
+    pub(crate) async fn welcome_with(&self, lineage: Lineage, heartbeat: Option<prost_types::Duration>) {
+        self.send(v1::to_agent::Message::Welcome(v1::Welcome {
+            session_id: self.session.to_string(),
+            heartbeat_interval: heartbeat,
+            lineage: lineage.to_string(),
+            ..v1::Welcome::default()
+        }))
+        .await;
+    }
+
+    /// False: the agent has ended the stream.
+    pub(crate) async fn try_send(&self, message: v1::to_agent::Message) -> bool {
+        self.outbound.send(Ok(v1::ToAgent { message: Some(message) })).await.is_ok()
+    }
+
+    /// A good offer of this stream, as it travels, to be spoiled.
+    pub(crate) fn wire_offer(&self, lineage: Lineage, generation: u64, digest: ConfigDigest) -> v1::Offer {
+        OfferMessage {
+            session: self.session,
+            offer: Offer {
+                id: OfferId(Uuid::new_v4()),
+                digest,
+                intent: Intent::Activate { lineage, generation: Generation(generation) },
+            },
+            deadline: Duration::from_secs(20),
+            parcel_follows: true,
+        }
+        .into()
+    }
+
     pub(crate) async fn send(&self, message: v1::to_agent::Message) {
         self.outbound.send(Ok(v1::ToAgent { message: Some(message) })).await.expect("the agent is there");
     }

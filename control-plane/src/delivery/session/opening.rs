@@ -19,7 +19,9 @@ use super::super::outbound::{End, Outbound};
 use super::super::presence::Fence;
 use super::{Session, UNCONFIRMED, hung_up_or, lineage};
 use crate::api::call_error::CallError;
+use crate::api::limits::{self, MESSAGES, TURN_WITHIN};
 use crate::operations::{self, AttachFacts};
+use service_kit::bucket::Bucket;
 
 /// Reads the Hello, attaches the gateway and answers the Welcome.
 pub(super) async fn open(
@@ -36,7 +38,10 @@ pub(super) async fn open(
     // Watched before the store is read, so that no change falls between.
     let cell = hub.board.watch(gateway);
     let fence = Fence { boot: hello.boot, counter: hello.session_counter };
+    let turn = timeout(TURN_WITHIN, hub.openings.acquire()).await.ok().and_then(Result::ok);
+    let turn = turn.ok_or_else(|| limits::counted("openings", CallError::Busy(TURN_WITHIN)))?;
     let outcome = operations::attach_gateway(&hub.context, gateway, facts(hub, &hello)).await?;
+    drop(turn);
     let seat = match hub.sessions.enter(gateway, fence) {
         Ok(seat) => seat,
         Err(error) => {
@@ -81,6 +86,8 @@ pub(super) async fn open(
         confirm,
         confirmed,
         last_heard: Instant::now(),
+        messages: Bucket::full(MESSAGES, Instant::now()),
+        ends_at: Instant::now() + hub.timings.stream_age.mul_f64(0.9 + 0.2 * fastrand::f64()),
         retry_at: None,
     };
     hub.presence.seen(gateway, fence);

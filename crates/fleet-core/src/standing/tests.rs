@@ -123,3 +123,32 @@ fn another_lineage_starts_again() {
         Judgement::Adopt { lineage: RESTORED, generation: Generation(2), forget: true }
     );
 }
+
+#[test]
+fn a_generation_that_nobody_counted_to_is_refused_and_shuts_nothing_out() {
+    let far = |standing: &Standing, generation| {
+        refusal_stage(&standing.judge(&offer(LINEAGE, generation, "b"), BOOT))
+    };
+    let running = runs(7, "a");
+    let fresh = Standing::default();
+    // (what it holds, offered, refused)
+    let table = [
+        (&running, 7 + LONGEST_JUMP, false),
+        (&running, 8 + LONGEST_JUMP, true),
+        (&running, i64::MAX as u64, true),
+        (&running, u64::MAX, true),
+        (&fresh, HIGHEST_FIRST, false),
+        (&fresh, HIGHEST_FIRST + 1, true),
+        (&fresh, u64::MAX, true),
+    ];
+    for (standing, generation, refused) in table {
+        let expected = refused.then_some(Stage::Generation);
+        assert_eq!(far(standing, generation), expected, "{generation}");
+    }
+    // A restored database counts anew, and its first is the first that is seen of it.
+    let restored = running.judge(&offer(RESTORED, HIGHEST_FIRST + 1, "b"), BOOT);
+    assert_eq!(refusal_stage(&restored), Some(Stage::Generation));
+    // The bytes that run already are no excuse.
+    assert_eq!(refusal_stage(&running.judge(&offer(LINEAGE, u64::MAX, "a"), BOOT)), Some(Stage::Generation));
+    assert_eq!(running.judge(&offer(LINEAGE, 8, "b"), BOOT), activate(8));
+}
