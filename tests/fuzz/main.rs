@@ -5,8 +5,12 @@
 //! `KT_FUZZ_SEED=…` asks the same questions again; `KT_FUZZ_INPUT=…` asks one.
 #![cfg(test)]
 
+mod chat;
 mod engine;
+mod http_body;
+mod json;
 mod mutate;
+mod sse;
 mod wire;
 mod yaml;
 
@@ -18,4 +22,14 @@ fn yaml() {
 #[test]
 fn wire() {
     engine::run(wire::Wire::default());
+}
+
+#[test]
+fn http_body() {
+    engine::run(http_body::HttpBody::default());
+}
+
+#[test]
+fn sse() {
+    engine::run(sse::Sse::default());
 }

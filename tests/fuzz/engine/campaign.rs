@@ -209,29 +209,33 @@ impl<T: Target> Campaign<T> {
         if matches!(kind, Kind::Slow | Kind::Stall) {
             return (least, seen);
         }
-        let property = |what: &str| what.split(':').next().unwrap_or_default().to_owned();
         let (start, mut tries) = (Instant::now(), 0);
-        let mut part = least.len() / 2;
-        while part > 0 {
-            let mut at = 0;
-            while at < least.len() {
-                if tries >= SHRINKS || start.elapsed() > SHRINK_FOR {
-                    return (least, seen);
-                }
-                tries += 1;
-                let mut fewer = least.clone();
-                fewer.drain(at..(at + part).min(fewer.len()));
-                *self.current.lock().unwrap() = (Instant::now(), self.figures.inputs, fewer.clone());
-                match self.ask(&fewer) {
-                    Err((again, what)) if again == kind && property(&what) == property(&seen) => {
-                        (least, seen) = (fewer, what);
+        loop {
+            let before = least.len();
+            let mut part = before / 2;
+            while part > 0 {
+                let mut at = 0;
+                while at < least.len() {
+                    if tries >= SHRINKS || start.elapsed() > SHRINK_FOR {
+                        return (least, seen);
                     }
-                    _ => at += part,
+                    tries += 1;
+                    let mut fewer = least.clone();
+                    fewer.drain(at..(at + part).min(fewer.len()));
+                    *self.current.lock().unwrap() = (Instant::now(), self.figures.inputs, fewer.clone());
+                    match self.ask(&fewer) {
+                        Err((again, what)) if again == kind && property(&what) == property(&seen) => {
+                            (least, seen) = (fewer, what);
+                        }
+                        _ => at += part,
+                    }
                 }
+                part /= 2;
             }
-            part /= 2;
+            if least.len() == before {
+                return (least, seen);
+            }
         }
-        (least, seen)
     }
 
     fn holes(&self) -> Result<(), Failure> {
@@ -265,6 +269,11 @@ impl fmt::Display for Figures {
             slowest.1
         )
     }
+}
+
+/// Which property it is that broke.
+fn property(what: &str) -> &str {
+    what.split(':').next().unwrap_or_default()
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
