@@ -15,7 +15,7 @@ pub(crate) struct HttpBody {
     pub(crate) request: fn(&Engine, &[u8]) -> Result<Inspection, RequestError>,
     pub(crate) answer: fn(&Engine, &[u8]) -> Inspection,
     /// The first redacts and is always asked; of the others one, by the bytes.
-    engines: Vec<(&'static str, Engine)>,
+    pub(crate) engines: Vec<(&'static str, Engine)>,
 }
 
 /// No policy reads what stands under these keys.
@@ -59,6 +59,8 @@ impl Target for HttpBody {
             1 => chat::value(rng, 6),
             _ => chat::request(rng),
         };
+        // white space around it is kept like everything else
+        let made = if rng.u8(0..4) == 0 { format!("\r\n {made}\t\n") } else { made };
         made.into_bytes()
     }
 

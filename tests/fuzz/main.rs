@@ -10,7 +10,9 @@ mod engine;
 mod http_body;
 mod json;
 mod mutate;
+mod planted;
 mod sse;
+mod standing;
 mod wire;
 mod yaml;
 
@@ -32,4 +34,9 @@ fn http_body() {
 #[test]
 fn sse() {
     engine::run(sse::Sse::default());
+}
+
+#[test]
+fn standing() {
+    engine::run(standing::Standing::default());
 }

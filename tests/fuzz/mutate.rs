@@ -89,7 +89,7 @@ pub(crate) fn blow_up(rng: &mut Rng, input: &[u8], tokens: &[&[u8]], largest: us
 fn edit(rng: &mut Rng, input: &mut Vec<u8>, other: &[u8], tokens: &[&[u8]]) {
     let at = rng.usize(0..=input.len());
     let some = range(rng, input.len(), 32);
-    match rng.u8(0..16) {
+    match rng.u8(0..17) {
         0 if at < input.len() => input[at] ^= 1 << rng.u8(0..8),
         1 if at < input.len() => input[at] = EDGES[rng.usize(0..EDGES.len())],
         2 if at < input.len() => input[at] = rng.u8(..),
@@ -115,8 +115,8 @@ fn edit(rng: &mut Rng, input: &mut Vec<u8>, other: &[u8], tokens: &[&[u8]]) {
         }
         10 | 11 => insert(input, at, token(rng, tokens)),
         12 => drop(input.splice(some, token(rng, tokens).iter().copied())),
-        13 => number(rng, input),
-        14 => insert(input, at, TEXTS[rng.usize(0..TEXTS.len())]),
+        13 | 14 => number(rng, input),
+        15 => insert(input, at, TEXTS[rng.usize(0..TEXTS.len())]),
         _ => match rng.u8(0..4) {
             0 => input.truncate(at),
             1 => input[some].make_ascii_uppercase(),
@@ -129,13 +129,20 @@ fn edit(rng: &mut Rng, input: &mut Vec<u8>, other: &[u8], tokens: &[&[u8]]) {
     }
 }
 
-/// Puts an awkward number where one stands.
+/// Puts an awkward number where one stands: a whole one, no digits within a word or a digest.
 fn number(rng: &mut Rng, input: &mut Vec<u8>) {
+    let digits = |from: usize| input[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let alone = |at: &usize| {
+        let apart = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        digits(*at) > 0
+            && apart(at.checked_sub(1).and_then(|before| input.get(before)))
+            && apart(input.get(at + digits(*at)))
+    };
     let from = rng.usize(0..=input.len());
-    let Some(start) = input[from..].iter().position(u8::is_ascii_digit).map(|at| from + at) else { return };
-    let length = input[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let Some(start) = (from..input.len()).chain(0..from).find(alone) else { return };
+    let end = start + digits(start);
     let new = NUMBERS[rng.usize(0..NUMBERS.len())];
-    input.splice(start..start + length, new.iter().copied());
+    input.splice(start..end, new.iter().copied());
 }
 
 fn line(rng: &mut Rng, input: &[u8]) -> Vec<u8> {

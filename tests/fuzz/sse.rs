@@ -14,7 +14,7 @@ use crate::json::{self, Json};
 /// What is tried; a planted bug stands in for it.
 pub(crate) struct Sse {
     pub(crate) feed: fn(&Engine, &[&[u8]]) -> Streamed,
-    engines: Vec<(&'static str, Engine)>,
+    pub(crate) engines: Vec<(&'static str, Engine)>,
 }
 
 /// What came of one stream.
@@ -272,7 +272,7 @@ fn cuts<'i>(input: &'i [u8], rng: &mut Rng) -> Vec<Vec<&'i [u8]>> {
     if input.len() <= 1024 { vec![few, single] } else { vec![few] }
 }
 
-fn feed(engine: &Engine, parts: &[&[u8]]) -> Streamed {
+pub(crate) fn feed(engine: &Engine, parts: &[&[u8]]) -> Streamed {
     let mut inspector = engine.stream_inspector();
     let (mut out, mut after_end) = (Vec::new(), 0);
     for part in parts {

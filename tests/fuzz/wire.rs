@@ -31,7 +31,7 @@ pub(crate) struct Wire {
     pub(crate) offer: fn(v1::Offer) -> Result<OfferMessage, WireError>,
     pub(crate) duration: fn(&'static str, prost_types::Duration) -> Result<std::time::Duration, WireError>,
     /// Names of messages and fields: what an error may speak of.
-    names: BTreeSet<String>,
+    pub(crate) names: BTreeSet<String>,
 }
 
 /// Never repeated in an error, wherever it stood.
@@ -62,9 +62,9 @@ impl Target for Wire {
 
     fn seeds(&self) -> Vec<Vec<u8>> {
         let mut rng = Rng::with_seed(0);
-        (0..KINDS)
-            .flat_map(|kind| [grammar::message(kind, &mut rng, 0), grammar::message(kind, &mut rng, 20)])
-            .collect()
+        let mut made =
+            |wrong| (0..KINDS).map(|kind| grammar::message(kind, &mut rng, wrong)).collect::<Vec<_>>();
+        [made(0), made(20), made(60), made(60)].concat()
     }
 
     fn tokens(&self) -> &'static [&'static [u8]] {

@@ -113,7 +113,7 @@ impl<T: Target> Campaign<T> {
 
     fn next(&mut self) -> Vec<u8> {
         // counted in bytes, not in time, so that a seed is the same run everywhere
-        if self.large <= self.small / 2 {
+        if self.large <= self.small {
             let from = self.pick();
             let made = mutate::blow_up(&mut self.rng, &from, self.target.tokens(), self.target.largest());
             self.large += made.len() as u64;

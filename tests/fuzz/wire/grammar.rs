@@ -308,8 +308,9 @@ impl Made<'_> {
     }
 
     fn text(&mut self, right: &str) -> String {
-        match self.rng.u8(0..4) {
+        match self.rng.u8(0..5) {
             _ if !self.slips() => right.to_owned(),
+            4 => CANARY.to_owned(),
             0 => right.to_uppercase(),
             1 => TEXTS[self.rng.usize(0..TEXTS.len())].repeat(self.rng.usize(1..300)),
             2 => format!("{right}{}", TEXTS[self.rng.usize(0..TEXTS.len())]),

@@ -196,7 +196,7 @@ impl Made<'_> {
     fn pack(&mut self) {
         let name = self.scalar("local-dev");
         let version = self.one(VERSIONS);
-        let enabled = self.scalar("true");
+        let enabled = self.flag();
         self.line(0, "pack:");
         self.line(2, &format!("name: {name}"));
         self.line(2, &format!("version: {version}"));
@@ -261,15 +261,22 @@ impl Made<'_> {
                     let message = self.scalar("'no: never'");
                     let pattern = self.one(PATTERNS);
                     self.line(4, &format!("response: {{action: {action}, message: {message}}}"));
-                    self.line(4, &format!("detection: {{attack_patterns: [{pattern}]}}"));
+                    // patterns take long to compile, so not every pack has some
+                    if self.rng.u8(0..4) == 0 {
+                        self.line(4, &format!("detection: {{attack_patterns: [{pattern}]}}"));
+                    }
                 }
                 "pii-detector" => {
                     let format = ["label", "mask", "partial"][self.rng.usize(0..3)];
                     let (marker, pattern) = (self.scalar("<mail>"), self.one(PATTERNS));
-                    let (pci, action) = (self.scalar("true"), ["redact", "block"][self.rng.usize(0..2)]);
+                    let (pci, action) = (self.flag(), ["redact", "block"][self.rng.usize(0..2)]);
                     self.line(4, &format!("action: {action}"));
+                    let health = self.flag();
                     self.line(4, &format!("pci_mode: {pci}"));
-                    self.line(4, &format!("detect_patterns: {{EMPLOYEE: {pattern}}}"));
+                    self.line(4, &format!("healthcare_mode: {health}"));
+                    if self.rng.u8(0..4) == 0 {
+                        self.line(4, &format!("detect_patterns: {{EMPLOYEE: {pattern}}}"));
+                    }
                     self.line(
                         4,
                         &format!(
@@ -277,7 +284,10 @@ impl Made<'_> {
                         ),
                     );
                 }
-                _ => self.line(4, "include_content: false"),
+                _ => {
+                    let content = self.flag();
+                    self.line(4, &format!("include_content: {content}"));
+                }
             }
         }
     }
@@ -301,6 +311,11 @@ impl Made<'_> {
 
     fn slips(&mut self) -> bool {
         self.rng.u32(0..100) < self.wrong
+    }
+
+    fn flag(&mut self) -> String {
+        let right = if self.rng.bool() { "true" } else { "false" };
+        self.scalar(right)
     }
 
     fn scalar(&mut self, right: &str) -> String {
