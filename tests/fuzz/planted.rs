@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policy_config::PolicyDocument;
@@ -12,7 +13,7 @@ use proto::convert::hello::HelloMessage;
 use proto::convert::reports::ReportMessage;
 
 use crate::chat::EMAIL;
-use crate::engine::{Kind, Plan, Target, hunt};
+use crate::engine::{Kind, Plan, Target, Watch, hunt};
 use crate::http_body::HttpBody;
 use crate::sse::{self, Sse};
 use crate::standing::{self, Standing};
@@ -87,6 +88,9 @@ fn planted_in_yaml() {
         ..Yaml::default()
     };
     caught("an excerpt that masks nothing", bug, Kind::Property, "no secret is repeated");
+
+    let bug = Yaml { masked: |source, _| source.to_owned(), ..Yaml::default() };
+    caught("a source shown as it is", bug, Kind::Property, "no secret is shown");
 
     let bug = Yaml {
         parse: |source| {
@@ -363,8 +367,55 @@ fn planted_stall() {
 
 #[test]
 fn a_run_that_meets_too_little_has_a_hole() {
-    let bug = Yaml { parse: |_| PolicyDocument::new("a: &b").parse(), ..Yaml::default() };
+    let bug = Yaml { parse: |_| PolicyDocument::new("").parse(), ..Yaml::default() };
     let plan = Plan { seed: 1, time: Duration::ZERO, patience: TIME, only: None, traced: false };
     let failure = hunt(bug, &plan).expect_err("one answer to everything");
-    assert!(failure.kind == Kind::Hole || failure.kind == Kind::Property, "{failure:?}");
+    assert!(failure.kind == Kind::Hole && failure.what.contains("E001"), "{failure:?}");
+}
+
+/// Says yes to everything and remembers what it was asked.
+struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Target for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    fn seeds(&self) -> Vec<Vec<u8>> {
+        vec![b"one: 1\n".to_vec(), b"two: 22222\n".to_vec()]
+    }
+
+    fn tokens(&self) -> &'static [&'static [u8]] {
+        &[b"three", b"\xff"]
+    }
+
+    fn generate(&self, rng: &mut fastrand::Rng) -> Vec<u8> {
+        format!("four: {}\n", rng.u8(..)).into_bytes()
+    }
+
+    fn check(&mut self, input: &[u8], _: &mut Watch) -> Result<String, String> {
+        self.0.lock().unwrap().push(input.to_vec());
+        Ok(input.len().to_string())
+    }
+
+    fn must_meet(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+fn questions(seed: u64) -> Vec<Vec<u8>> {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let plan = Plan { seed, time: Duration::ZERO, patience: TIME, only: None, traced: false };
+    hunt(Recorder(Arc::clone(&asked)), &plan).expect("a target that accepts everything");
+    asked.lock().unwrap().clone()
+}
+
+#[test]
+fn a_seed_asks_the_same_questions_and_another_seed_others() {
+    let asked = questions(7);
+    assert_eq!(asked, questions(7));
+    assert_ne!(asked, questions(8));
+    assert_eq!(asked[..2], [b"one: 1\n".to_vec(), b"two: 22222\n".to_vec()], "the corpus comes first");
+    let (small, large): (Vec<_>, Vec<_>) = asked.iter().partition(|input| input.len() <= 4096);
+    assert!(small.len() > 200 && large.len() >= 2, "{} small, {} large", small.len(), large.len());
 }

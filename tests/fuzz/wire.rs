@@ -64,7 +64,7 @@ impl Target for Wire {
         let mut rng = Rng::with_seed(0);
         let mut made =
             |wrong| (0..KINDS).map(|kind| grammar::message(kind, &mut rng, wrong)).collect::<Vec<_>>();
-        [made(0), made(20), made(60), made(60)].concat()
+        [0, 10, 10, 10, 20, 20, 60, 60].map(&mut made).concat()
     }
 
     fn tokens(&self) -> &'static [&'static [u8]] {
@@ -123,7 +123,7 @@ impl Target for Wire {
             "time: refused",
             "hello: refused at hello.labels",
             "report: refused at report.outcome",
-            "offer: refused at offer.generation",
+            "offer: refused",
             "strategy: refused at strategy",
             "a text that is",
         ]

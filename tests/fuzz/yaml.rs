@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use fastrand::Rng;
 use policy_config::canonical::canonical;
 use policy_config::diff::diff;
-use policy_config::lint::excerpt::{Excerpt, excerpt};
+use policy_config::lint::excerpt::{Excerpt, excerpt, masked};
 use policy_config::{Finding, LintReport, PolicyConfig, PolicyDocument};
 use policy_engine::{CompileError, Engine, Secrets};
 
@@ -19,6 +19,7 @@ pub(crate) struct Yaml {
     pub(crate) parse: fn(&[u8]) -> (Option<PolicyConfig>, LintReport),
     pub(crate) canonical: fn(&PolicyConfig) -> String,
     pub(crate) excerpt: fn(&[u8], &Finding) -> Option<Excerpt>,
+    pub(crate) masked: fn(&str, &[Finding]) -> String,
     pub(crate) compile: fn(&PolicyConfig) -> Result<Engine, CompileError>,
     pub(crate) compiled: HashSet<u64>,
     pub(crate) asked: usize,
@@ -40,6 +41,7 @@ impl Default for Yaml {
             parse: |source| PolicyDocument::new(source).parse(),
             canonical,
             excerpt,
+            masked,
             compile: |config| Engine::compile(config, Secrets::new()),
             compiled: HashSet::new(),
             asked: 0,
@@ -69,6 +71,7 @@ impl Target for Yaml {
             return Err(format!("a config exactly when there is no error: {report:?}"));
         }
         self.check_findings(input, &report)?;
+        self.check_masked(input, &report, watch)?;
         let Some(config) = config else { return Ok(codes(&report)) };
         let form = (self.canonical)(&config);
         let again = (self.parse)(form.as_bytes()).0;
@@ -139,6 +142,19 @@ impl Yaml {
             {
                 return Err(format!("no secret is repeated: {secret} in {finding:?} or {shown:?}"));
             }
+        }
+        Ok(())
+    }
+
+    /// What `kt` prints of a file beside its findings.
+    fn check_masked(&self, input: &[u8], report: &LintReport, watch: &mut Watch) -> Result<(), String> {
+        let Ok(text) = std::str::from_utf8(input) else { return Ok(()) };
+        let shown = watch.time(|| (self.masked)(text, &report.findings));
+        if let Some(secret) = hidden(input).into_iter().find(|secret| shown.contains(secret)) {
+            return Err(format!("no secret is shown: {secret} in {shown:?}"));
+        }
+        if text.chars().count() != shown.chars().count() || text.lines().count() != shown.lines().count() {
+            return Err(format!("what is masked keeps its places: {shown:?}"));
         }
         Ok(())
     }
