@@ -119,7 +119,7 @@ impl<T: Target> Campaign<T> {
             self.large += made.len() as u64;
             return made;
         }
-        let mut made = if self.pool.is_empty() || self.rng.u8(0..8) < 3 {
+        let mut made = if self.pool.is_empty() || self.rng.bool() {
             self.target.generate(&mut self.rng)
         } else {
             self.pick()

@@ -74,11 +74,15 @@ pub fn masked(source: &str, findings: &[Finding]) -> String {
         if let (None, Some(start)) = (runs_on, literal) {
             runs_on = Some(if start <= indent { indent } else { indent + 1 });
         }
-        let ranges = secrets::secret_ranges(line.trim_end_matches(['\n', '\r']));
+        let mut ranges = secrets::secret_ranges(line.trim_end_matches(['\n', '\r']));
+        ranges.sort_by_key(|range| range.start);
+        let (mut ranges, mut hidden_to) = (ranges.into_iter().peekable(), 0);
         for (position, (offset, c)) in line.char_indices().enumerate() {
-            let hidden = hidden_from.is_some_and(|from| position >= from && !c.is_whitespace())
-                || ranges.iter().any(|range| range.contains(&offset));
-            shown.push(if hidden { '*' } else { c });
+            while let Some(range) = ranges.next_if(|range| range.start <= offset) {
+                hidden_to = range.end.max(hidden_to);
+            }
+            let is_literal = hidden_from.is_some_and(|from| position >= from && !c.is_whitespace());
+            shown.push(if is_literal || offset < hidden_to { '*' } else { c });
         }
     }
     shown
