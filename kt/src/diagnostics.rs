@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use policy_config::lint::excerpt::masked;
 use policy_config::{Finding, Severity};
 
 use crate::words::{clean_line, counted};
@@ -29,6 +30,8 @@ pub(crate) struct Style {
 pub(crate) fn report(exhibit: Exhibit<'_>, findings: &[Finding], style: Style) -> String {
     let renderer = if style.colour { Renderer::styled() } else { Renderer::plain() }.term_width(80);
     let source = std::str::from_utf8(exhibit.source).unwrap_or_default();
+    // what is printed ends up in the logs of others
+    let source = &masked(source, findings);
     let name = clean_line(exhibit.name);
     let mut parts: Vec<String> =
         findings.iter().take(MOST_SHOWN).map(|finding| one(&renderer, &name, source, finding)).collect();
@@ -150,6 +153,26 @@ mod tests {
             location: Location { line, column },
             message: "unknown key `enabeld`".into(),
             suggestion: "did you mean `enabled`?".into(),
+        }
+    }
+
+    #[test]
+    fn no_excerpt_shows_a_secret() {
+        for body in [
+            "    - secret_key: hunter2 and hunter2 # mine\n      bogus: 1\n",
+            "    - secret_key:\n        hunter2\n      bogus: 1\n",
+            "    - secret_key: |\n        first line\n        hunter2\n      bogus: 1\n",
+            "    - secret_key: \"hunter2\n        hunter2\"\n      bogus: 1\n",
+            "    - id: sk-hunter2hunter2\n      bogus: 1\n",
+            "    - bogus: {x: 'sk-hunter2hunter2'}\n",
+            "    - {secret_key: hunter2, bogus: 1}\n",
+        ] {
+            let source = format!("pack: 1\nproviders:\n  targets:\n{body}");
+            let (_, found) = policy_config::PolicyDocument::new(source.as_str()).parse();
+            let exhibit = Exhibit { name: "pack.yaml", source: source.as_bytes() };
+            let shown = report(exhibit, &found.findings, Style { colour: false });
+            assert!(shown.contains("E012") && shown.contains("bogus"), "{shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
         }
     }
 

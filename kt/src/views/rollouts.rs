@@ -1,5 +1,6 @@
 //! Rollouts and their counts as JSON.
 
+use proto::convert::scalars;
 use proto::v1;
 use serde::Serialize;
 
@@ -151,5 +152,5 @@ impl RolloutView {
 }
 
 fn duration(wire: &prost_types::Duration) -> Option<String> {
-    std::time::Duration::try_from(*wire).ok().map(show_duration)
+    scalars::duration("strategy", *wire).ok().map(show_duration)
 }

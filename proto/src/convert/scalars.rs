@@ -39,9 +39,13 @@ pub fn revision(field: &'static str, number: u64) -> Result<Revision, WireError>
     if is_ordinal(number) { Ok(Revision(number)) } else { Err(not_an_ordinal(field)) }
 }
 
-/// A span of time is not negative.
+/// A span of time is not negative, and its nanos are below one second. By hand: the conversion of `prost_types`
+/// negates the least number of seconds, which overflows.
 pub fn duration(field: &'static str, duration: prost_types::Duration) -> Result<Duration, WireError> {
-    Duration::try_from(duration).map_err(|_| WireError::new(field, "is a duration that is not negative"))
+    match (u64::try_from(duration.seconds), u32::try_from(duration.nanos)) {
+        (Ok(seconds), Ok(nanos @ 0..=999_999_999)) => Ok(Duration::new(seconds, nanos)),
+        _ => Err(WireError::new(field, "is a duration that is not negative, with nanos below 10^9")),
+    }
 }
 
 pub fn wire_duration(duration: Duration) -> prost_types::Duration {
@@ -98,8 +102,10 @@ mod tests {
 
     #[test]
     fn bad_scalars_name_their_field() {
-        let negative = prost_types::Duration { seconds: -1, nanos: 0 };
-        assert_eq!(duration("age", negative).map_err(|error| error.field), Err("age"));
+        for (seconds, nanos) in [(-1, 0), (i64::MIN, 0), (i64::MIN, i32::MIN), (1, -1), (1, 1_000_000_000)] {
+            let bad = prost_types::Duration { seconds, nanos };
+            assert_eq!(duration("age", bad).map_err(|error| error.field), Err("age"), "{bad:?}");
+        }
         let far = prost_types::Timestamp { seconds: i64::MAX, nanos: 0 };
         assert_eq!(timestamp("at", far).map_err(|error| error.field), Err("at"));
         for number in [0, u64::MAX] {

@@ -1,5 +1,7 @@
 //! The line a finding points at, safe to print: no secret, no control character, not too long.
 
+use std::collections::BTreeMap;
+
 use super::collector::is_forbidden;
 use super::report::Finding;
 use super::{rules, secrets};
@@ -51,6 +53,41 @@ pub fn excerpt(source: &[u8], finding: &Finding) -> Option<Excerpt> {
     Some(Excerpt { line: finding.location.line, text, start, length })
 }
 
+/// The source with every secret in it masked, one `*` for a character, so that places stay what they are: what is
+/// shaped like a key, what stands behind the name of one, and what `findings` call a literal secret with the
+/// lines it runs on over.
+pub fn masked(source: &str, findings: &[Finding]) -> String {
+    let mut literals: BTreeMap<u32, u32> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding.code == rules::LITERAL_SECRET.code) {
+        let column = literals.entry(finding.location.line).or_insert(finding.location.column);
+        *column = finding.location.column.min(*column);
+    }
+    let mut shown = String::with_capacity(source.len());
+    // lines indented by so much belong to a literal secret above
+    let mut runs_on: Option<usize> = None;
+    for (number, line) in (1..).zip(source.split_inclusive('\n')) {
+        let indent = line.chars().take_while(|c| *c == ' ').count();
+        runs_on = runs_on.filter(|least| indent >= *least || line.trim().is_empty());
+        let literal =
+            literals.get(&number).map(|column| usize::try_from(*column).unwrap_or(1).saturating_sub(1));
+        let hidden_from = if runs_on.is_some() { Some(0) } else { literal };
+        if let (None, Some(start)) = (runs_on, literal) {
+            runs_on = Some(if start <= indent { indent } else { indent + 1 });
+        }
+        let mut ranges = secrets::secret_ranges(line.trim_end_matches(['\n', '\r']));
+        ranges.sort_by_key(|range| range.start);
+        let (mut ranges, mut hidden_to) = (ranges.into_iter().peekable(), 0);
+        for (position, (offset, c)) in line.char_indices().enumerate() {
+            while let Some(range) = ranges.next_if(|range| range.start <= offset) {
+                hidden_to = range.end.max(hidden_to);
+            }
+            let is_literal = hidden_from.is_some_and(|from| position >= from && !c.is_whitespace());
+            shown.push(if is_literal || offset < hidden_to { '*' } else { c });
+        }
+    }
+    shown
+}
+
 /// From `start` to the end of a quoted text, or of a word.
 fn token_length(line: &[char], start: usize) -> usize {
     let rest = line.get(start..).unwrap_or_default();
@@ -91,6 +128,23 @@ mod tests {
                 assert!(!excerpt.text.contains("hunter2"), "{line}: {excerpt:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_masked_source_keeps_its_places() {
+        let source = "a: 1\r\n  key: {secret_key: h\u{e4} 2} # x\n  b: sk-hunter2hunter2, c\n  api_key:\n    p\n\n    q\n  c: d\n";
+        let literal = |line, column| Finding {
+            code: rules::LITERAL_SECRET.code.to_owned(),
+            severity: crate::Severity::Error,
+            path: String::new(),
+            location: crate::location::Location { line, column },
+            message: String::new(),
+            suggestion: String::new(),
+        };
+        let expected = "a: 1\r\n  key: **********************\n  b: *****************, c\n  api_key:\n    *\n\n    *\n  c: d\n";
+        assert_eq!(masked(source, &[literal(5, 5)]), expected);
+        let text = "  x: \u{e4} b # c\n  y: z\n";
+        assert_eq!(masked(text, &[literal(1, 6)]), "  x: * * * *\n  y: z\n");
     }
 
     #[test]
