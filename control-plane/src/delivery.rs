@@ -6,6 +6,7 @@
 //! `presence`, which write for all sessions at once. What is offered and what an answer means is decided by
 //! `fleet_core::delivery`; when a gateway gets what is decided by the reconciler.
 
+pub(crate) mod attaching;
 pub(crate) mod board;
 pub(crate) mod outbound;
 pub(crate) mod parcels;
@@ -27,7 +28,8 @@ pub(crate) struct Hub {
     pub(crate) context: Context,
     pub(crate) timings: Timings,
     pub(crate) board: Arc<board::Board>,
-    pub(crate) parcels: parcels::Parcels,
+    pub(crate) parcels: Arc<parcels::Parcels>,
+    pub(crate) attaching: attaching::Attaching,
     pub(crate) presence: Arc<presence::Presence>,
     pub(crate) reports: reports::Reports,
     pub(crate) sessions: Arc<sessions::Sessions>,

@@ -1,4 +1,4 @@
-//! Who may call which method: one row an RPC, and what has no row is refused.
+//! Who may call which method, and what it needs: one row an RPC, and what has no row is refused.
 
 /// Whose credential a method needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,32 +15,44 @@ pub(crate) enum Access {
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
     pub(crate) access: Access,
+    pub(crate) need: Need,
+}
+
+/// What a method needs the database for, and so what becomes of a call while that is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// It lives without it, or looks after itself.
+    Nothing,
+    /// It changes nothing and answers once: the last answer is told.
+    Question,
+    /// It changes something, or answers with a stream of news: refused.
+    Order,
 }
 
 const RULES: &[Rule] = &[
-    rule("kt.fleet.v1.ConfigService/PushConfig", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/GetConfig", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/ListConfigs", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/ListRevisions", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/DiffConfigs", Access::Operator),
-    rule("kt.fleet.v1.FleetService/CreateFleet", Access::Operator),
-    rule("kt.fleet.v1.FleetService/GetFleet", Access::Operator),
-    rule("kt.fleet.v1.FleetService/ListFleets", Access::Operator),
-    rule("kt.fleet.v1.GatewayService/Enroll", Access::Operator),
-    rule("kt.fleet.v1.GatewayService/GetGateway", Access::Operator),
-    rule("kt.fleet.v1.GatewayService/ListGateways", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/StartRollout", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/GetRollout", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/ListRollouts", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/WatchRollout", Access::Operator),
-    rule("kt.fleet.v1.HistoryService/ListEvents", Access::Operator),
-    rule("kt.fleet.v1.HistoryService/TailEvents", Access::Operator),
-    rule("kt.fleet.v1.HistoryService/InForceAt", Access::Operator),
-    rule("kt.fleet.v1.DeliveryService/Attach", Access::Agent),
-    rule("grpc.health.v1.Health/Check", Access::Anyone),
-    rule("grpc.health.v1.Health/Watch", Access::Operator),
-    rule("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Operator),
-    rule("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::Operator),
+    rule("kt.fleet.v1.ConfigService/PushConfig", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.ConfigService/GetConfig", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.ConfigService/ListConfigs", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.ConfigService/ListRevisions", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.ConfigService/DiffConfigs", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.FleetService/CreateFleet", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.FleetService/GetFleet", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.FleetService/ListFleets", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.GatewayService/Enroll", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.GatewayService/GetGateway", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.GatewayService/ListGateways", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.RolloutService/StartRollout", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.RolloutService/GetRollout", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.RolloutService/ListRollouts", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.RolloutService/WatchRollout", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.HistoryService/ListEvents", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.HistoryService/TailEvents", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.HistoryService/InForceAt", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.DeliveryService/Attach", Access::Agent, Need::Nothing),
+    rule("grpc.health.v1.Health/Check", Access::Anyone, Need::Nothing),
+    rule("grpc.health.v1.Health/Watch", Access::Operator, Need::Nothing),
+    rule("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Operator, Need::Nothing),
+    rule("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::Operator, Need::Nothing),
 ];
 
 /// The rule of a request's path, which is `/` and the method's name.
@@ -49,8 +61,8 @@ pub(crate) fn of_path(path: &str) -> Option<Rule> {
     RULES.iter().copied().find(|rule| rule.name == name)
 }
 
-const fn rule(name: &'static str, access: Access) -> Rule {
-    Rule { name, access }
+const fn rule(name: &'static str, access: Access, need: Need) -> Rule {
+    Rule { name, access, need }
 }
 
 #[cfg(test)]
@@ -77,6 +89,17 @@ mod tests {
         let ours = RULES.iter().filter(|rule| rule.name.starts_with("kt."));
         for rule in ours {
             assert!(methods.contains(&format!("/{}", rule.name)), "{} has no method", rule.name);
+        }
+    }
+
+    /// Only what is named as a read can be answered from memory.
+    #[test]
+    fn what_is_asked_twice_changes_nothing() {
+        for rule in RULES.iter().filter(|rule| rule.need == Need::Question) {
+            let method = rule.name.split('/').nth(1).unwrap();
+            let reads = ["Get", "List", "Diff", "InForceAt"];
+            assert!(reads.iter().any(|verb| method.starts_with(verb)), "{method}");
+            assert_eq!(rule.access, Access::Operator, "{method}");
         }
     }
 
