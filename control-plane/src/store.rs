@@ -105,7 +105,8 @@ fn session_settings(connect: PgConnectOptions) -> PgConnectOptions {
     connect.application_name("kt-control-plane").options([
         ("statement_timeout", "15s"),
         ("lock_timeout", "10s"),
-        ("idle_in_transaction_session_timeout", "30s"),
+        // Between two statements there is nothing to wait for. Whoever is frozen or cut off there holds locks.
+        ("idle_in_transaction_session_timeout", "3s"),
         ("plan_cache_mode", "force_custom_plan"),
         ("timezone", "UTC"),
     ])

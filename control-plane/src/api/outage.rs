@@ -21,7 +21,7 @@ use super::call_error::{CallError, Unanswered};
 use super::rules::{self, Need, Rule};
 use super::status;
 use crate::operations::{self, Principal};
-use crate::store::{Away, Store};
+use crate::store::{Away, Store, StoreError};
 
 /// Metadata of an answer from memory: when it was read, in RFC 3339.
 const STALE_SINCE: &str = "x-kt-stale-since";
@@ -130,19 +130,19 @@ impl Shared {
             Err(error) => return Ok(status::respond(status::refuse(error))),
         };
         if let Some(away) = self.store.away() {
-            return Ok(self.recall(&question, away.since));
+            return Ok(self.recall(&question, away));
         }
         // Before the database is asked: what it answers is never older than this says.
         let as_of = self.clock.now();
         let response = tokio::select! {
             biased;
             response = inner.call(request) => response?,
-            away = self.store.until_away_after_doubt() => return Ok(self.recall(&question, away.since)),
+            away = self.store.until_away_after_doubt() => return Ok(self.recall(&question, away)),
         };
         if status::says_database_away(response.headers())
             && let Some(away) = self.store.look_now().await
         {
-            return Ok(self.recall(&question, away.since));
+            return Ok(self.recall(&question, away));
         }
         if Status::from_header_map(response.headers()).is_some() {
             return Ok(response);
@@ -157,7 +157,12 @@ impl Shared {
         Ok(answer.respond())
     }
 
-    fn recall(&self, question: &Question, since: OffsetDateTime) -> Response<Body> {
+    /// What was answered to this before, unless it can be asked anew.
+    fn recall(&self, question: &Question, away: Away) -> Response<Body> {
+        if self.store.away().is_none() {
+            return status::respond(status::refuse(StoreError::away()));
+        }
+        let since = away.since;
         let Some(answer) = self.answers.find(question) else {
             return refuse(since, Unanswered::NeverAsked);
         };

@@ -8,6 +8,7 @@ use service_kit::readiness::{Readiness, ReadinessBlocker};
 
 use crate::operations::Context;
 use crate::store::StoreError;
+use crate::store::reach::Answers;
 
 const EVERY: Duration = Duration::from_millis(500);
 /// Doubts, of which there may be many at once, do not make it look more often than this.
@@ -23,7 +24,13 @@ pub(super) async fn run(context: Context, readiness: Readiness, drain: DrainWatc
         let look = store.look_begins();
         let began = context.clock.now();
         match (probe.answers().await, store.away()) {
-            (Ok(()), Some(away)) => {
+            (Ok(Answers::OnNewConnections), None) => {
+                store.lost(began);
+                store.found();
+                tracing::warn!("the connections to the database were dead; there are new ones");
+                context.wake.tell();
+            }
+            (Ok(_), Some(away)) => {
                 store.found();
                 _blocked = None;
                 tracing::info!(away_since = %away.since, "the database answers again");
@@ -38,7 +45,7 @@ pub(super) async fn run(context: Context, readiness: Readiness, drain: DrainWatc
                 tracing::warn!(cause, "the database is away: streams go on, orders are refused");
                 metrics::gauge!(crate::metrics::DATABASE_UP).set(0.0);
             }
-            (Ok(()), None) | (Err(_), Some(_)) => {}
+            (Ok(Answers::AsBefore), None) | (Err(_), Some(_)) => {}
         }
         store.look_ends(look);
         tokio::select! {

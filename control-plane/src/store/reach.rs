@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Store, StoreError, pool_of};
 
@@ -33,6 +33,9 @@ pub(super) struct Reach {
 struct State {
     pool: PgPool,
     away: Option<Away>,
+    /// How often it went away, and the newest time.
+    times: u64,
+    newest: Option<Away>,
 }
 
 /// Looks at the database are numbered, so that whoever doubts can wait for one that began after the doubt.
@@ -50,6 +53,14 @@ pub(crate) struct Probe {
     held: Option<PgConnection>,
 }
 
+/// How the database answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    AsBefore,
+    /// The connections from before are dead, and nobody was told: they are of no use to anybody.
+    OnNewConnections,
+}
+
 /// A look that has begun.
 #[derive(Debug)]
 #[must_use = "somebody may wait for its end"]
@@ -57,9 +68,10 @@ pub(crate) struct Look(u64);
 
 /// An answer that takes longer than this is worth a look at the database.
 const DOUBT_AFTER: Duration = Duration::from_millis(250);
-/// How long the connection of the last look may be silent; then a new one has its chance.
-const HELD_LIMIT: Duration = Duration::from_secs(1);
-const FRESH_LIMIT: Duration = Duration::from_millis(1_200);
+/// How long the connection of the last look may be silent before a new one is tried beside it.
+const PATIENCE: Duration = Duration::from_millis(800);
+/// How long the database may take to answer on either.
+const LIMIT: Duration = Duration::from_millis(2_200);
 /// Longer than any look takes.
 const VERDICT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -68,17 +80,14 @@ const VERDICT_LIMIT: Duration = Duration::from_secs(5);
 impl Reach {
     pub(super) fn new(pool: PgPool) -> Self {
         let looks = Looks { begun: AtomicU64::new(0), done: watch::Sender::new(0), doubt: Notify::new() };
-        Self { state: Arc::new(watch::Sender::new(State { pool, away: None })), looks: Arc::new(looks) }
+        Self {
+            state: Arc::new(watch::Sender::new(State { pool, away: None, times: 0, newest: None })),
+            looks: Arc::new(looks),
+        }
     }
 
     pub(super) fn pool(&self) -> PgPool {
         self.state.borrow().pool.clone()
-    }
-
-    async fn until(&self, away: bool) -> Option<Away> {
-        let mut state = self.state.subscribe();
-        // Its sender lives as long as we do.
-        state.wait_for(|state| state.away.is_some() == away).await.ok().and_then(|state| state.away)
     }
 }
 
@@ -90,17 +99,24 @@ impl Store {
         self.reach.state.borrow().away
     }
 
-    /// Waits until the database is away; at once when it is.
+    /// Waits until the database is away; at once when it is. It may be back already: what was asked of it meanwhile
+    /// is not answered any more.
     pub async fn until_away(&self) -> Away {
-        match self.reach.until(true).await {
+        let mut state = self.reach.state.subscribe();
+        let times = state.borrow().times;
+        let gone = |state: &State| state.away.is_some() || state.times != times;
+        let away = state.wait_for(gone).await.ok().and_then(|state| state.newest);
+        match away {
             Some(away) => away,
+            // The sender lives as long as we do.
             None => std::future::pending().await,
         }
     }
 
     /// Waits until the database is there; at once when it is.
     pub async fn until_there(&self) {
-        let _ = self.reach.until(false).await;
+        let mut state = self.reach.state.subscribe();
+        let _ = state.wait_for(|state| state.away.is_none()).await;
     }
 
     /// The result of `work`, unless the database goes away meanwhile: then `work` is dropped where it stands.
@@ -167,6 +183,8 @@ impl Store {
             // Closing begins with the call; there is nothing to wait for.
             drop(state.pool.close());
             state.away = Some(Away { since });
+            state.newest = state.away;
+            state.times += 1;
         });
     }
 
@@ -186,25 +204,40 @@ impl Probe {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub(crate) async fn answers(&mut self) -> Result<(), StoreError> {
-        if let Some(mut held) = self.held.take()
-            && let Ok(Ok(())) = timeout(HELD_LIMIT, ping(&mut held)).await
-        {
-            self.held = Some(held);
-            return Ok(());
+    pub(crate) async fn answers(&mut self) -> Result<Answers, StoreError> {
+        let deadline = Instant::now() + LIMIT;
+        let Some(mut held) = self.held.take() else { return self.answers_anew(deadline).await };
+        let asked = async move { ping(&mut held).await.map(|()| held) };
+        tokio::pin!(asked);
+        match timeout(PATIENCE, &mut asked).await {
+            Ok(Ok(held)) => {
+                self.held = Some(held);
+                return Ok(Answers::AsBefore);
+            }
+            // It was told that the connection is over, and so was everybody else.
+            Ok(Err(_)) => return self.answers_anew(deadline).await,
+            Err(_) => {}
         }
+        let anew = self.answers_anew(deadline).await;
+        match timeout_at(deadline, asked).await {
+            // It was busy, no more.
+            Ok(Ok(held)) => {
+                self.held = Some(held);
+                Ok(Answers::AsBefore)
+            }
+            Ok(Err(_)) | Err(_) => anew.map(|_| Answers::OnNewConnections),
+        }
+    }
+
+    async fn answers_anew(&mut self, deadline: Instant) -> Result<Answers, StoreError> {
         let fresh = async {
             let mut fresh = self.connect.connect().await?;
             ping(&mut fresh).await?;
             Ok::<_, StoreError>(fresh)
         };
-        match timeout(FRESH_LIMIT, fresh).await {
-            Ok(fresh) => {
-                self.held = Some(fresh?);
-                Ok(())
-            }
-            Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
-        }
+        let fresh = timeout_at(deadline, fresh).await;
+        self.held = Some(fresh.unwrap_or(Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)))?);
+        Ok(Answers::AsBefore)
     }
 }
 

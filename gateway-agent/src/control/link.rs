@@ -27,7 +27,10 @@ pub struct Link {
     rejected: bool,
     /// Of this process; with the boot id it fences older streams.
     session_counter: u64,
+    /// For a control plane that refuses.
     backoff: Backoff,
+    /// For one that is away.
+    until_return: Backoff,
     /// What went wrong last; told once, and again only when it is something else.
     told: Option<String>,
 }
@@ -50,13 +53,16 @@ enum Try {
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// To a control plane that nobody answers for: asking costs it nothing, and news waits there when it is back.
+const LONGEST_WAIT_FOR_RETURN: Duration = Duration::from_secs(4);
 /// A stream that lived this long starts the waits from the shortest again.
 const STABLE: Duration = Duration::from_secs(30);
 /// A control plane that goes may send us away for at most this long.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEPALIVE: Duration = Duration::from_secs(20);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer that vanished without a word is found out in the sum of the two.
+const KEEPALIVE: Duration = Duration::from_secs(8);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A parcel fits whole, with room, so that no offer waits for a window update.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
@@ -83,6 +89,7 @@ impl Link {
             rejected: false,
             session_counter: 0,
             backoff: Backoff::full_jitter(FIRST_WAIT, LONGEST_WAIT, fastrand::u64(..)),
+            until_return: Backoff::full_jitter(FIRST_WAIT, LONGEST_WAIT_FOR_RETURN, fastrand::u64(..)),
             told: None,
         }
     }
@@ -150,14 +157,19 @@ impl Link {
 
     /// How long to wait before the next try; `None`: there is none.
     fn judge(&mut self, tried: Try) -> Result<Option<Duration>, NotTakenIn> {
+        let mut away = false;
         let problem = match tried {
-            Try::Unreachable(problem) => format!("the control plane cannot be reached: {problem}"),
+            Try::Unreachable(problem) => {
+                away = true;
+                format!("the control plane cannot be reached: {problem}")
+            }
             Try::NoIdentity(error) => error.to_string(),
             Try::NotEnrolled(reason) => {
                 let nothing_to_lose = self.identity.is_none() && self.activator.record().active.is_none();
                 if let Some(exit_code) = reason.final_exit_code().filter(|_| nothing_to_lose) {
                     return Err(NotTakenIn { reason, exit_code });
                 }
+                away = reason.is_for_want_of_an_answer();
                 reason.to_string()
             }
             Try::Exchanged(Ended::Draining) => return Ok(None),
@@ -176,17 +188,20 @@ impl Link {
                 self.rejected = true;
                 format!("the control plane does not accept this gateway's credential: {message}")
             }
-            Try::Exchanged(Ended::Lost { problem, welcomed_at }) => {
+            Try::Exchanged(Ended::Lost { problem, refused, welcomed_at }) => {
+                away = !refused;
                 if let Some(welcomed_at) = welcomed_at {
                     self.told = None;
                     if welcomed_at.elapsed() >= STABLE {
                         self.backoff.reset();
+                        self.until_return.reset();
                     }
                 }
                 problem
             }
         };
-        let wait = self.backoff.next().unwrap_or(LONGEST_WAIT);
+        let waits = if away { &mut self.until_return } else { &mut self.backoff };
+        let wait = waits.next().unwrap_or(LONGEST_WAIT);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         if self.told.as_ref() == Some(&problem) {
             tracing::debug!(wait_ms, "link still down: {problem}");
