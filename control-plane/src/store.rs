@@ -16,6 +16,7 @@ pub mod error;
 pub mod fleets;
 pub mod gateways;
 pub mod history;
+pub(crate) mod lane;
 pub mod migrate;
 pub mod placing;
 pub mod presence;

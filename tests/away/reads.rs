@@ -1,8 +1,11 @@
 //! Reads while the database is away: the last answer, and as of when it is.
 #![cfg(test)]
 
+use std::time::Duration;
+
 use proto::v1;
 use serde_json::Value;
+use service_kit::clock::Clock;
 use tests::kt::Kt;
 use tests::operator::pack;
 use tests::plane::Plane;
@@ -29,9 +32,11 @@ fn names(response: &Response<v1::ListFleetsResponse>) -> Vec<&str> {
 async fn a_read_is_answered_from_memory_and_says_as_of_when() {
     let (plane, link) = Plane::start_cut_off(|_| {}).await;
     plane.create_fleet("prod").await;
-    let before = OffsetDateTime::now_utc() - time::Duration::milliseconds(1);
+    let clock = Clock::system();
+    // What is told is cut to the millisecond.
+    let before = clock.now() - Duration::from_millis(1);
     let fresh = fleets(&plane).await.unwrap();
-    let after = OffsetDateTime::now_utc();
+    let after = clock.now();
     assert_eq!((names(&fresh), stale_since(&fresh)), (vec!["prod"], None));
     // Written after it was read: what is told later is honest about that.
     plane.create_fleet("test").await;

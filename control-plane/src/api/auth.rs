@@ -16,8 +16,12 @@ use super::rules::{Access, Rule};
 use super::{outage, status};
 use crate::credential::{Credential, CredentialHash};
 use crate::operations::Principal;
+use crate::store::lane::Lane;
 use crate::store::tokens::{TokenHash, agent_find};
 use crate::store::{Store, StoreError};
+
+/// Agents that are looked up at a time; with those that attach, still below the connections of the pool.
+const AT_A_TIME: usize = 4;
 
 /// Knows the operator's credential and asks the store for the agents'.
 #[derive(Debug, Clone)]
@@ -25,13 +29,14 @@ pub(crate) struct Authenticator {
     operator: CredentialHash,
     store: Store,
     known: Arc<KnownAgents>,
+    lane: Arc<Lane>,
 }
 
 // === impl Authenticator ===
 
 impl Authenticator {
     pub(crate) fn new(operator: CredentialHash, store: Store) -> Self {
-        Self { operator, store, known: Arc::new(KnownAgents::new()) }
+        Self { operator, store, known: Arc::new(KnownAgents::new()), lane: Arc::new(Lane::new(AT_A_TIME)) }
     }
 
     /// The caller, if it may call `rule`; `None` when nobody needs to be known.
@@ -67,7 +72,11 @@ impl Authenticator {
     /// From the database; from memory while that is away. Nobody is called unknown who was not looked up.
     async fn agent(&self, token: TokenHash) -> Result<Option<(GatewayId, GatewayPath)>, tonic::Status> {
         let store = &self.store;
-        match store.while_there(agent_find(store, token)).await {
+        let found = async {
+            let _turn = self.lane.turn(store).await?;
+            agent_find(store, token).await
+        };
+        match store.while_there(found).await {
             Ok(agent) => {
                 self.known.learn(token, agent.as_ref());
                 Ok(agent)

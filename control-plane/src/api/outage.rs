@@ -25,7 +25,7 @@ use crate::store::{Away, Store, StoreError};
 
 /// Metadata of an answer from memory: when it was read, in RFC 3339.
 const STALE_SINCE: &str = "x-kt-stale-since";
-/// The name and the length of a message in front of it.
+/// The flag and the length in front of a message.
 const FRAME: usize = 5;
 
 #[derive(Debug, Clone)]

@@ -1,20 +1,20 @@
-//! The lane of those who attach: a herd that comes back waits here, and leaves connections to everybody else.
+//! What streams ask of the database when they open or when it is back: in a lane of their own, for they come in herds.
 
 use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::GatewayId;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::operations::{self, AttachFacts, AttachOutcome, Context, OperationError};
+use crate::store::lane::Lane;
 use crate::store::tokens::{TokenHash, agent_find};
 use crate::store::{Store, StoreError};
 
-/// At a time; well below the connections of the pool.
-const LANE: usize = 8;
+/// With the lane of those who are looked up, still below the connections of the pool.
+const AT_A_TIME: usize = 8;
 
-/// Who may ask the database next on behalf of a stream.
+/// The way of streams to the database.
 #[derive(Debug)]
 pub(crate) struct Attaching {
-    lane: Semaphore,
+    lane: Lane,
 }
 
 // === impl Attaching ===
@@ -27,7 +27,7 @@ impl Attaching {
         gateway: GatewayId,
         facts: AttachFacts,
     ) -> Result<AttachOutcome, OperationError> {
-        let _turn = self.turn(&context.store).await?;
+        let _turn = self.lane.turn(&context.store).await?;
         operations::attach_gateway(context, gateway, facts).await
     }
 
@@ -37,28 +37,13 @@ impl Attaching {
         store: &Store,
         token: TokenHash,
     ) -> Result<Option<(GatewayId, GatewayPath)>, StoreError> {
-        let _turn = self.turn(store).await?;
+        let _turn = self.lane.turn(store).await?;
         store.while_there(agent_find(store, token)).await
-    }
-
-    async fn turn(&self, store: &Store) -> Result<SemaphorePermit<'_>, StoreError> {
-        // Nobody closes it; to wait for ever would be the answer to that.
-        let turn = async {
-            match self.lane.acquire().await {
-                Ok(turn) => turn,
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            turn = turn => Ok(turn),
-            _ = store.until_away() => Err(StoreError::away()),
-        }
     }
 }
 
 impl Default for Attaching {
     fn default() -> Self {
-        Self { lane: Semaphore::new(LANE) }
+        Self { lane: Lane::new(AT_A_TIME) }
     }
 }

@@ -71,7 +71,7 @@ const DOUBT_AFTER: Duration = Duration::from_millis(250);
 /// How long the connection of the last look may be silent before a new one is tried beside it.
 const PATIENCE: Duration = Duration::from_millis(800);
 /// How long the database may take to answer on either.
-const LIMIT: Duration = Duration::from_millis(2_200);
+const LIMIT: Duration = Duration::from_secs(2);
 /// Longer than any look takes.
 const VERDICT_LIMIT: Duration = Duration::from_secs(5);
 

@@ -35,7 +35,7 @@ pub(super) enum Change {
     /// It is back, and still knows this agent.
     Known,
     /// It is back, and knows this stream.
-    Attached(AttachOutcome),
+    Attached(Box<AttachOutcome>),
 }
 
 /// Waits for the changes, one after the other.
@@ -156,6 +156,8 @@ async fn try_to_settle(
     }
     Ok(Some(match facts {
         None => Change::Known,
-        Some(facts) => Change::Attached(hub.attaching.attach(&hub.context, agent.gateway, facts).await?),
+        Some(facts) => {
+            Change::Attached(Box::new(hub.attaching.attach(&hub.context, agent.gateway, facts).await?))
+        }
     }))
 }
