@@ -13,7 +13,7 @@ use crate::support::{Load, push_until_served, until_in_sync};
 const WITHIN: Duration = Duration::from_secs(5);
 /// What an agent takes at most to find out that its peer is gone, with what it then takes to be back.
 const FOUND_OUT: Duration = Duration::from_secs(12 + 5);
-const NAMES: [&str; 4] = ["reset", "one-way", "flapping", "forgotten"];
+const NAMES: [&str; 5] = ["reset", "deaf", "unheard", "flapping", "forgotten"];
 
 async fn until_new_connection(link: &CutLink, before: u64) {
     tests::eventually::eventually("it dials again", PATIENCE, async || {
@@ -37,11 +37,12 @@ async fn gateways_serve_over_every_fault_of_the_link_and_are_back_soon() {
     push_until_served(&fleet, "0.1.0", &NAMES).await;
     until_in_sync(&fleet.plane, &NAMES, "0.1.0").await;
     let load: Vec<Load> = NAMES.iter().map(|name| Load::on(fleet.chat_url(name))).collect();
-    let [reset, one_way, flapping, forgotten] = links.as_slice() else { panic!("four links") };
+    let [reset, deaf, unheard, flapping, forgotten] = links.as_slice() else { panic!("one link each") };
 
     let dialled = forgotten.connections();
     forgotten.lose();
-    one_way.stall(Stalled::Answers);
+    deaf.stall(Stalled::Answers);
+    unheard.stall(Stalled::Requests);
     reset.cut();
     let began = Instant::now();
     let found_out = async {
@@ -60,7 +61,7 @@ async fn gateways_serve_over_every_fault_of_the_link_and_are_back_soon() {
     let (found_out, ()) = tokio::join!(found_out, flap);
     eprintln!("a peer that vanished was found out after {found_out:?}");
     assert!(found_out < FOUND_OUT, "{found_out:?}");
-    for link in [reset, one_way] {
+    for link in [reset, deaf, unheard] {
         link.pass();
     }
     let healed = Instant::now();

@@ -45,11 +45,17 @@ fn returning(offer: &v1::Offer) -> v1::Hello {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_in_sync_gets_nothing_and_one_that_is_behind_all_it_needs() {
-    let (plane, link, credential) = fleet_of_one().await;
+    let (mut plane, link, credential) = fleet_of_one().await;
     let mut agent = Agent::attach(&plane, &credential, hello()).await;
     plane.push("prod", &pack("0.1.0")).await;
     let offer = agent.offered().await.offer;
     agent.ack(&offer).await;
+    drop(agent);
+    // A new start has sent nobody anything; it has what may be needed all the same.
+    plane.stop().await;
+    plane.start_again().await;
+    let mut agent = Agent::attach(&plane, &credential, returning(&offer)).await;
+    agent.hears_nothing().await;
     go(&plane, &link).await;
     drop(agent);
 

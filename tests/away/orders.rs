@@ -10,7 +10,7 @@ use tests::cut_link::Stalled;
 use tests::eventually::eventually;
 use tests::operator::{Operator, pack, push_request};
 use tests::plane::{PATIENCE, Plane};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
 use crate::support::{Outage, assert_away, until_away, whole_history};
@@ -61,6 +61,8 @@ async fn orders_are_refused(outage: Outage) {
     plane.create_fleet("prod").await;
     plane.push("prod", &pack("0.1.0")).await;
     let before = whole_history(&plane).await.len();
+    let follow = plane.history().tail_events(v1::TailEventsRequest::default()).await;
+    let mut follow = follow.expect("news").into_inner();
 
     // Not known yet: the first to ask find out.
     outage.begin(&link);
@@ -70,6 +72,14 @@ async fn orders_are_refused(outage: Outage) {
         assert!(took <= WITHIN, "{outage:?}: {order} took {took:?}");
     }
     until_away(&plane, true).await;
+    let ended = loop {
+        match timeout(PATIENCE, follow.message()).await.expect("it does not hang") {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("not the end of the history"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(ended.code(), Code::Unavailable, "{ended:?}");
     for (order, status, took) in order_everything(&plane).await {
         assert_away(&status);
         assert!(took <= AT_ONCE, "{outage:?}, known: {order} took {took:?}");

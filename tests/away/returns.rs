@@ -12,14 +12,17 @@ use tokio::time::{Instant, sleep};
 use crate::support::{Outage, push_until_served, until_away, until_in_sync, whole_history};
 
 const WITHIN: Duration = Duration::from_secs(5);
-/// What a fault that nobody is told of takes besides.
-const FOUND_OUT: Duration = Duration::from_secs(3);
+/// What a fault that nobody is told of takes besides; the rest of the time to find it out goes on while the server
+/// waits for those who hold its locks.
+const FOUND_OUT: Duration = Duration::from_secs(1);
 const NAMES: [&str; 2] = ["edge-1", "edge-2"];
 
 /// What is healed, and how.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     Away(Outage),
+    /// Silent, and when the link is back it knows the connections of before no more.
+    AwayAndForgotten,
     /// Too short to be noticed.
     Blink,
     /// Every session is ended by an administrator.
@@ -54,6 +57,12 @@ async fn inflict(fault: Fault, fleet: &Fleet, link: &CutLink) -> Instant {
             sleep(Duration::from_secs(3)).await;
             link.pass();
         }
+        Fault::AwayAndForgotten => {
+            link.stall(Stalled::Both);
+            until_away(&fleet.plane, true).await;
+            link.lose();
+            link.pass();
+        }
         Fault::Blink => {
             link.stall(Stalled::Both);
             sleep(Duration::from_millis(500)).await;
@@ -81,6 +90,7 @@ async fn everything_is_back_within_five_seconds() {
         Fault::Away(Outage::Refused),
         Fault::Away(Outage::Silent),
         Fault::Away(Outage::Mute),
+        Fault::AwayAndForgotten,
         Fault::Blink,
         Fault::Terminated,
         Fault::Forgotten,

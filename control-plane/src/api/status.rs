@@ -176,12 +176,11 @@ impl From<CallError> for Problem {
                 .hint(match what {
                     Unanswered::NotBegun => "nothing was changed; try again when the database is back",
                     Unanswered::Begun => {
-                        "the order may have been carried out; repeat it with the same idempotency key when the \
-                         database is back"
+                        "it may have been carried out; look when the database is back, or repeat it with the same \
+                         idempotency key"
                     }
                     Unanswered::NeverAsked => {
-                        "this control plane was not asked this before, so it has no older answer; try again when \
-                         the database is back"
+                        "this control plane has no earlier answer to this; try again when the database is back"
                     }
                     Unanswered::Credential => {
                         "this control plane has not seen this credential before; it stays valid, try again later"

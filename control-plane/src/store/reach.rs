@@ -70,6 +70,8 @@ pub(crate) struct Look(u64);
 const DOUBT_AFTER: Duration = Duration::from_millis(250);
 /// How long the connection of the last look may be silent before a new one is tried beside it.
 const PATIENCE: Duration = Duration::from_millis(800);
+/// For an answer that has arrived and was not looked at yet, in a program that is short of time.
+const GRACE: Duration = Duration::from_millis(100);
 /// How long the database may take to answer on either.
 const LIMIT: Duration = Duration::from_secs(2);
 /// Longer than any look takes.
@@ -219,7 +221,7 @@ impl Probe {
             Err(_) => {}
         }
         let anew = self.answers_anew(deadline).await;
-        match timeout_at(deadline, asked).await {
+        match timeout_at(deadline + GRACE, asked).await {
             // It was busy, no more.
             Ok(Ok(held)) => {
                 self.held = Some(held);

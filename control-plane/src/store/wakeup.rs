@@ -30,7 +30,7 @@ pub struct WakeListener {
 
 const CHANNEL: &str = "fleet";
 /// After so long without a word, the listening connection is asked whether it is still one.
-const QUIET: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 // === impl Wake ===
