@@ -6,9 +6,10 @@ use std::time::Duration;
 use proto::v1;
 use serde_json::Value;
 use service_kit::clock::Clock;
+use tests::eventually::eventually;
 use tests::kt::Kt;
 use tests::operator::pack;
-use tests::plane::Plane;
+use tests::plane::{PATIENCE, Plane};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tonic::{Response, Status};
@@ -76,6 +77,12 @@ async fn kt_warns_that_an_answer_is_old() {
     plane.create_fleet("prod").await;
     plane.enroll("prod", "edge-1").await;
     plane.push("prod", &pack("0.1.0")).await;
+    // From here on nothing changes.
+    eventually("it is assigned", PATIENCE, async || {
+        let gateway = plane.gateway("prod", "edge-1").await;
+        if gateway.desired.is_some() { Ok(()) } else { Err(gateway) }
+    })
+    .await;
     let kt = Kt::new().with("KT_CONTROL_PLANE", &plane.url).with("KT_TOKEN_FILE", plane.token_file());
     // kt blocks; the control plane runs on the other threads.
     let run = |words: &[&str]| tokio::task::block_in_place(|| kt.run(words));

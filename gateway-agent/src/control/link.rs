@@ -54,7 +54,7 @@ enum Try {
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// To a control plane that nobody answers for: asking costs it nothing, and news waits there when it is back.
-const LONGEST_WAIT_FOR_RETURN: Duration = Duration::from_secs(4);
+const LONGEST_WAIT_FOR_RETURN: Duration = Duration::from_secs(3);
 /// A stream that lived this long starts the waits from the shortest again.
 const STABLE: Duration = Duration::from_secs(30);
 /// A control plane that goes may send us away for at most this long.
