@@ -7,6 +7,7 @@ use proto::v1;
 use serde_json::Value;
 use service_kit::clock::Clock;
 use tests::eventually::eventually;
+use tests::http::Http;
 use tests::kt::Kt;
 use tests::operator::pack;
 use tests::plane::{PATIENCE, Plane};
@@ -52,6 +53,10 @@ async fn a_read_is_answered_from_memory_and_says_as_of_when() {
     assert_eq!(stale_since(&fleets(&plane).await.unwrap()), Some(since));
     let other = v1::ListFleetsRequest { page_size: 7, ..Default::default() };
     assert_away(&plane.fleets().list_fleets(other).await.expect_err("never asked"));
+
+    let metrics = Http::new().get(&format!("{}/metrics", plane.admin_url)).await.unwrap().text();
+    let counted = "kt_stale_answers_total{method=\"kt.fleet.v1.FleetService/ListFleets\"}";
+    assert!(metrics.contains(counted), "{metrics}");
 
     // Nobody else is told what was read: not an agent, not a stranger.
     let guess = format!("kt_{}", "A".repeat(43));

@@ -20,7 +20,7 @@ pub(crate) struct Attaching {
 // === impl Attaching ===
 
 impl Attaching {
-    /// As [`operations::attach_gateway`], when it is this stream's turn.
+    /// As [`operations::attach_gateway()`], when it is this stream's turn.
     pub(crate) async fn attach(
         &self,
         context: &Context,

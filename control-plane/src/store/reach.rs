@@ -3,6 +3,7 @@
 //! While it is away the pool is closed, so that nobody waits for it; its return brings a new one. A connection whose
 //! peer vanished without a word would keep its place in the old pool for as long as TCP is patient.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -238,7 +239,8 @@ impl Probe {
             Ok::<_, StoreError>(fresh)
         };
         let fresh = timeout_at(deadline, fresh).await;
-        self.held = Some(fresh.unwrap_or(Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)))?);
+        let silent = || StoreError::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+        self.held = Some(fresh.unwrap_or_else(|_| Err(silent()))?);
         Ok(Answers::AsBefore)
     }
 }
