@@ -1,6 +1,7 @@
-//! The gRPC surface: every call passes the guard (authority, credential, rule, time limit), then one handler, which
-//! converts, calls one operation or one read, and converts back.
+//! The gRPC surface: every call passes the guard (authority, credential, rule, time limit) and what stands in for a
+//! database that is away, then one handler, which converts, calls one operation or one read, and converts back.
 
+mod answers;
 pub(crate) mod auth;
 pub(crate) mod call_error;
 mod configs;
@@ -9,7 +10,9 @@ mod delivery;
 mod gateways;
 mod guard;
 mod history;
+mod known_agents;
 pub(crate) mod limits;
+mod outage;
 mod paging;
 mod rollouts;
 mod rules;
@@ -34,6 +37,7 @@ use crate::delivery::Hub;
 pub(crate) use auth::Authenticator;
 use connections::{Connections, Patience};
 use guard::GuardLayer;
+use outage::OutageLayer;
 
 /// A pack is at most 256 KiB; the lint says so more kindly than the transport, so there is some room above.
 const MAX_PUSH: usize = 512 * 1024;
@@ -87,6 +91,7 @@ pub(crate) async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_WITHIN))
         .layer(GuardLayer::new(authenticator))
+        .layer(OutageLayer::new(&context))
         .add_service(ConfigServiceServer::new(configs).max_decoding_message_size(MAX_PUSH))
         .add_service(
             FleetServiceServer::new(gateways::Fleets { context: context.clone() })

@@ -17,10 +17,9 @@ use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainWatcher};
 use service_kit::readiness::{Readiness, ReadinessBlocker};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::api::{self, Authenticator};
-use crate::delivery::{Hub, board, parcels, presence, reports, sessions};
+use crate::delivery::{Hub, attaching, board, parcels, presence, reports, sessions};
 use crate::metrics;
 use crate::operations::{Context, Wake};
 use crate::reconcile;
@@ -173,12 +172,15 @@ impl Bound {
         let store = context.store.clone();
         let wake = context.wake.clone();
         writers.spawn("wake-ups", wakeup::listen(store.clone(), wake.clone(), writers.clone()));
-        writers.spawn("board", board::run(board.clone(), store.clone(), wake.listen(), writers.clone()));
+        let parcels = Arc::new(parcels::Parcels::new(store.clone()));
+        let filling =
+            board::run(board.clone(), parcels.clone(), store.clone(), wake.listen(), writers.clone());
+        writers.spawn("board", filling);
         writers.spawn("presence", presence::run(presence.clone(), context.clone(), writers.clone()));
         writers.spawn("reports", reports::run(inbox, context.clone(), writers.clone()));
         writers.spawn("rollouts", reconcile::driver::run(context.clone(), writers.clone()));
         let readiness = self.readiness.clone();
-        writers.spawn("database watch", database_watch::run(store.clone(), readiness, writers.clone()));
+        writers.spawn("database watch", database_watch::run(context.clone(), readiness, writers.clone()));
         writers.spawn("expiry", reconcile::expire::run(context.clone(), writers.clone()));
         if let Some(handle) = metrics::recorder() {
             writers.spawn("metrics upkeep", metrics::upkeep(handle, writers.clone()));
@@ -187,11 +189,11 @@ impl Bound {
             context: context.clone(),
             timings: self.settings.timings,
             board,
-            parcels: parcels::Parcels::new(store),
+            parcels,
+            attaching: attaching::Attaching::default(),
             presence,
             reports,
             sessions: sessions::Sessions::new(),
-            openings: Arc::new(Semaphore::new(api::limits::OPENINGS)),
             drain: streams.clone(),
         })
     }

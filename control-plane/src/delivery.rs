@@ -6,6 +6,7 @@
 //! `presence`, which write for all sessions at once. What is offered and what an answer means is decided by
 //! `fleet_core::delivery`; when a gateway gets what is decided by the reconciler.
 
+pub(crate) mod attaching;
 pub(crate) mod board;
 pub(crate) mod outbound;
 pub(crate) mod parcels;
@@ -17,7 +18,6 @@ pub(crate) mod sessions;
 use std::sync::Arc;
 
 use service_kit::drain::DrainWatcher;
-use tokio::sync::Semaphore;
 
 use crate::operations::Context;
 use crate::settings::Timings;
@@ -28,12 +28,11 @@ pub(crate) struct Hub {
     pub(crate) context: Context,
     pub(crate) timings: Timings,
     pub(crate) board: Arc<board::Board>,
-    pub(crate) parcels: parcels::Parcels,
+    pub(crate) parcels: Arc<parcels::Parcels>,
+    pub(crate) attaching: attaching::Attaching,
     pub(crate) presence: Arc<presence::Presence>,
     pub(crate) reports: reports::Reports,
     pub(crate) sessions: Arc<sessions::Sessions>,
-    /// Streams that are being opened: the rest wait in line, so that a herd leaves the database to others too.
-    pub(crate) openings: Arc<Semaphore>,
     /// Its start ends every stream.
     pub(crate) drain: DrainWatcher,
 }

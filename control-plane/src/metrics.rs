@@ -27,6 +27,10 @@ pub const PARCEL_BYTES: &str = "kt_parcel_bytes_total";
 pub const REPORTS: &str = "kt_reports_total";
 /// Reports written in one transaction.
 pub const REPORT_BATCH: &str = "kt_report_batch_size";
+/// 1 while the database is there, 0 while it is away.
+pub const DATABASE_UP: &str = "kt_database_up";
+/// Reads that were answered from memory while the database was away, by method.
+pub const STALE_ANSWERS: &str = "kt_stale_answers_total";
 
 const UPKEEP: Duration = Duration::from_secs(5);
 const SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0];
@@ -79,6 +83,8 @@ fn describe() {
     metrics::describe_counter!(PARCEL_BYTES, "bytes of packs sent to gateways");
     metrics::describe_counter!(REPORTS, "answers of gateways by outcome");
     metrics::describe_histogram!(REPORT_BATCH, "reports written in one transaction");
+    metrics::describe_gauge!(DATABASE_UP, "1 while the database is there, 0 while it is away");
+    metrics::describe_counter!(STALE_ANSWERS, "reads answered from memory while the database was away");
     metrics::describe_histogram!("kt_store_transaction_seconds", "seconds of a transaction by what it does");
 }
 

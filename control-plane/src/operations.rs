@@ -44,7 +44,7 @@ pub struct Context {
 }
 
 /// Who calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Principal {
     /// Holds the operator token.
     Operator,

@@ -16,15 +16,18 @@ pub mod error;
 pub mod fleets;
 pub mod gateways;
 pub mod history;
+pub(crate) mod lane;
 pub mod migrate;
 pub mod placing;
 pub mod presence;
+pub mod reach;
 pub mod rollout_reads;
 pub mod rollouts;
 pub mod tokens;
 pub mod tx;
 pub mod wakeup;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::ids::Lineage;
@@ -32,11 +35,14 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use error::{Column, StoreError};
+pub use reach::Away;
+use reach::Reach;
 
 /// The database, shared by everything; cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: PgPool,
+    reach: Reach,
+    options: Arc<StoreOptions>,
     lineage: Lineage,
 }
 
@@ -56,8 +62,6 @@ pub struct Page<T, K> {
 
 /// How long a caller waits for a connection before the database counts as away.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
-/// How long the database may take to say that it is there.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 // === impl Store ===
 
@@ -67,16 +71,13 @@ impl Store {
     /// # Errors
     /// [`migrate::MigrateError`] when the server is away, older than 15, or its schema newer than this program.
     pub async fn open(options: StoreOptions) -> Result<Self, migrate::MigrateError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(ACQUIRE_LIMIT)
-            .connect_with(session_settings(options.connect))
-            .await
-            .map_err(migrate::MigrateError::unreachable)?;
+        let options = StoreOptions { connect: session_settings(options.connect), ..options };
+        let pool = pool_of(&options).connect_with(options.connect.clone()).await;
+        let pool = pool.map_err(migrate::MigrateError::unreachable)?;
         migrate::check_server(&pool).await?;
         migrate::migrate(&pool).await?;
         let lineage = tokens::lineage_get(&pool).await.map_err(migrate::MigrateError::Store)?;
-        Ok(Self { pool, lineage })
+        Ok(Self { reach: Reach::new(pool), options: Arc::new(options), lineage })
     }
 
     /// The identity of this database; its generations mean nothing in another one.
@@ -84,26 +85,19 @@ impl Store {
         self.lineage
     }
 
-    pub(crate) const fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
-    /// Whether the database answers, and soon.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn answers(&self) -> Result<(), StoreError> {
-        let asked = async { sqlx::query!("select true as alive").fetch_one(&self.pool).await };
-        match tokio::time::timeout(ANSWER_LIMIT, asked).await {
-            Ok(answer) => Ok(answer.map(drop)?),
-            Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
-        }
+    /// The pool of now: not to be kept, for the database's return brings another.
+    pub(crate) fn pool(&self) -> PgPool {
+        self.reach.pool()
     }
 
     /// Closes every connection; what is under way is finished first.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pool().close().await;
     }
+}
+
+fn pool_of(options: &StoreOptions) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(options.max_connections).acquire_timeout(ACQUIRE_LIMIT)
 }
 
 /// Limits of every session, and plans made for the values at hand: filters are optional, and one plan for all of
@@ -112,7 +106,8 @@ fn session_settings(connect: PgConnectOptions) -> PgConnectOptions {
     connect.application_name("kt-control-plane").options([
         ("statement_timeout", "15s"),
         ("lock_timeout", "10s"),
-        ("idle_in_transaction_session_timeout", "30s"),
+        // Between two statements there is nothing to wait for. Whoever is frozen or cut off there holds locks.
+        ("idle_in_transaction_session_timeout", "3s"),
         ("plan_cache_mode", "force_custom_plan"),
         ("timezone", "UTC"),
     ])

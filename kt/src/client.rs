@@ -1,5 +1,7 @@
 //! The connection to a control plane: channel, token, deadlines, pages.
 
+mod staleness;
+
 use std::time::Duration;
 
 use proto::v1;
@@ -13,11 +15,12 @@ use tokio::time::sleep;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Code, Request, Response, Status};
 
 use crate::failure::{Exit, Failure};
 use crate::settings::ControlPlane;
+use staleness::Watched;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -31,12 +34,12 @@ const PAGE: u32 = 500;
 /// A key makes a second try harmless; more than this would only hide an outage.
 const TRIES: usize = 3;
 
-type Authorized = InterceptedService<Channel, Bearer>;
+type Authorized = InterceptedService<Watched, Bearer>;
 
 /// An open channel to one control plane. Reconnects by itself; cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Client {
-    channel: Channel,
+    channel: Watched,
     bearer: Bearer,
     url: String,
 }
@@ -68,7 +71,7 @@ impl Client {
             .connect()
             .await
             .map_err(|error| unreachable(&url, &error))?;
-        Ok(Self { channel, bearer: Bearer(bearer), url })
+        Ok(Self { channel: Watched::new(channel), bearer: Bearer(bearer), url })
     }
 
     pub(crate) fn configs(&self) -> ConfigServiceClient<Authorized> {

@@ -120,7 +120,7 @@ impl Printer {
 
     /// `warning: …` on stderr, also with `--json`: stdout stays data.
     pub(crate) fn warn(&self, line: &str) {
-        self.say(&format!("warning: {}", clean(line)));
+        warn(line);
     }
 
     /// The failure on stderr: for people with its report and hint, else as the one JSON error object.
@@ -171,8 +171,17 @@ impl Printer {
     }
 
     fn say(&self, text: &str) {
-        let mut err = io::stderr().lock();
-        // Nobody is left to be told that nobody listens.
-        let _ = writeln!(err, "{}", text.strip_suffix('\n').unwrap_or(text));
+        say(text);
     }
+}
+
+/// As [`Printer::warn`], for whoever is below the commands.
+pub(crate) fn warn(line: &str) {
+    say(&format!("warning: {}", clean(line)));
+}
+
+fn say(text: &str) {
+    let mut err = io::stderr().lock();
+    // Nobody is left to be told that nobody listens.
+    let _ = writeln!(err, "{}", text.strip_suffix('\n').unwrap_or(text));
 }

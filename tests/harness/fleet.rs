@@ -2,11 +2,13 @@
 //! provider that remembers what it got. All on port 0.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
 use fake_provider::{FakeProvider, Received};
 use gateway_agent::activation::live::ActivePolicy;
+use gateway_agent::activation::record::Record;
 use gateway_agent::app::gateway::Gateway;
 use gateway_agent::args::Args;
 use gateway_agent::settings::{Environment, Settings};
@@ -27,6 +29,8 @@ pub struct Fleet {
     pub plane: Plane,
     pub provider: Provider,
     pub http: Http,
+    /// Where gateways call the control plane, when not at its own port.
+    pub dial: Option<String>,
     home: tempfile::TempDir,
     gateways: BTreeMap<String, Gateway>,
 }
@@ -60,12 +64,17 @@ impl Provider {
 impl Fleet {
     /// A control plane with the fleet, and these gateways attached.
     pub async fn start(names: &[&str]) -> Self {
-        let plane = Plane::start().await;
+        Self::start_on(Plane::start().await, names).await
+    }
+
+    /// As [`Self::start`], on this control plane.
+    pub async fn start_on(plane: Plane, names: &[&str]) -> Self {
         plane.create_fleet(FLEET).await;
         let mut fleet = Self {
             plane,
             provider: Provider::start().await,
             http: Http::new(),
+            dial: None,
             home: tempfile::tempdir().unwrap(),
             gateways: BTreeMap::new(),
         };
@@ -143,11 +152,22 @@ impl Fleet {
         .await;
     }
 
+    /// `KT_HOME` of its gateways.
+    pub fn home(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
+    /// What a gateway knows of its own past.
+    pub fn record(&self, name: &str) -> Arc<Record> {
+        self.gateways[name].record()
+    }
+
     fn settings(&self, name: &str, variables: &[(&str, &str)]) -> Settings {
-        let home = self.home.path().join("state");
+        let home = self.home();
+        let control_plane = self.dial.as_ref().unwrap_or(&self.plane.url);
         let words = ["kt-gateway", "--name", name, "--listen", "127.0.0.1:0", "--fleet", FLEET];
         let args =
-            Args::try_parse_from(words.iter().copied().chain(["--control-plane", &self.plane.url])).unwrap();
+            Args::try_parse_from(words.iter().copied().chain(["--control-plane", control_plane])).unwrap();
         let mut environment = vec![
             ("KT_HOME", home.to_str().unwrap().to_owned()),
             ("KT_TOKEN_FILE", self.plane.token_file().to_str().unwrap().to_owned()),

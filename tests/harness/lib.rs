@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cut_link;
 pub mod eventually;
 pub mod fleet;
 pub mod http;

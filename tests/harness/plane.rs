@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use control_plane::settings::{Database, DatabaseUrl, Timings};
@@ -11,13 +12,14 @@ use control_plane::{ControlPlane, Settings, StartError};
 use service_kit::drain::{self, DrainTrigger};
 use tokio::task::JoinHandle;
 
+use crate::cut_link::CutLink;
 use crate::operator::Operator;
 use crate::postgres::{TestDatabase, database};
 
 /// A control plane; dropping it drains it.
 pub struct Plane {
     pub admin_url: String,
-    pub database: TestDatabase,
+    pub database: Arc<TestDatabase>,
     settings: Settings,
     calls: Operator,
     running: Option<Running>,
@@ -41,6 +43,19 @@ impl Plane {
 
     pub async fn start_with(change: impl FnOnce(&mut Timings)) -> Self {
         let database = database(&MIGRATOR).await;
+        let url = database.url.clone();
+        Self::start_on(Arc::new(database), &url, change).await
+    }
+
+    /// One whose database is behind a link that can be cut; `plane.database` is not.
+    pub async fn start_cut_off(change: impl FnOnce(&mut Timings)) -> (Self, CutLink) {
+        let database = database(&MIGRATOR).await;
+        let (link, url) = CutLink::to_database(&database).await;
+        (Self::start_on(Arc::new(database), &url, change).await, link)
+    }
+
+    /// One on a database that others use as well, reached by this URL.
+    pub async fn start_on(database: Arc<TestDatabase>, url: &str, change: impl FnOnce(&mut Timings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut timings = Timings { drain: Duration::from_secs(3), ..Timings::default() };
         change(&mut timings);
@@ -49,7 +64,7 @@ impl Plane {
             data_dir: dir.path().join("data"),
             listen: any_port,
             metrics_listen: any_port,
-            database: Database::Disposable(DatabaseUrl::new(database.url.as_ref()).unwrap()),
+            database: Database::Disposable(DatabaseUrl::new(url.as_ref()).unwrap()),
             timings,
         };
         let mut plane = Self {
@@ -104,6 +119,7 @@ impl Plane {
 
     /// Puts another database in the place of its own, for the next start.
     pub fn restore(&mut self, database: TestDatabase) {
+        let database = Arc::new(database);
         self.settings.database = Database::Disposable(DatabaseUrl::new(database.url.as_ref()).unwrap());
         self.database = database;
     }

@@ -6,7 +6,8 @@ use control_plane::operations::Wake;
 use control_plane::store::{Store, StoreOptions, wakeup};
 use service_kit::drain;
 use sqlx::postgres::PgListener;
-use tokio::time::timeout;
+use tests::cut_link::CutLink;
+use tokio::time::{Instant, timeout};
 
 use crate::world::{World, pack};
 
@@ -24,6 +25,28 @@ async fn an_order_wakes_the_other_replicas() {
     timeout(LIMIT, other.woken())
         .await
         .expect("a new connection is a wake-up: something may have been missed");
+    world.push(pack("p", "0.1.0", "a")).await.unwrap();
+    timeout(LIMIT, other.woken()).await.expect("the order is heard of");
+    trigger.start();
+    trigger.drained(LIMIT).await.unwrap();
+}
+
+/// The connection that only listens never learns by itself that its peer is gone.
+#[tokio::test]
+async fn a_listener_whose_peer_vanished_hears_again() {
+    let (world, _) = World::with_gateways(&["edge-1"]).await;
+    let (link, url) = CutLink::to_database(&world.database).await;
+    let options = StoreOptions { connect: url.parse().unwrap(), max_connections: 2 };
+    let store = Store::open(options).await.unwrap();
+    let (trigger, watcher) = drain::channel();
+    let wake = Wake::new();
+    let mut other = wake.listen();
+    watcher.spawn("wake-ups", wakeup::listen(store, wake, watcher.clone()));
+    timeout(LIMIT, other.woken()).await.expect("it listens");
+    link.lose();
+    let lost = Instant::now();
+    timeout(LIMIT, other.woken()).await.expect("a new connection is a wake-up");
+    eprintln!("a listener whose peer vanished was found out after {:?}", lost.elapsed());
     world.push(pack("p", "0.1.0", "a")).await.unwrap();
     timeout(LIMIT, other.woken()).await.expect("the order is heard of");
     trigger.start();

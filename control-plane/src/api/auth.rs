@@ -1,33 +1,42 @@
 //! Credential → principal, and whether that principal may make the call. Runs before anything else of a call.
 //!
-//! Agents are looked up at every call, so a credential that was replaced is worth nothing from that moment on.
+//! Agents are looked up at every call, so a credential that was replaced is worth nothing from that moment on. While
+//! the database is away, those that it knew before are known.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::GatewayId;
 use http::{HeaderMap, Uri, header};
 
 use super::call_error::CallError;
+use super::known_agents::KnownAgents;
 use super::rules::{Access, Rule};
-use super::status;
+use super::{outage, status};
 use crate::credential::{Credential, CredentialHash};
 use crate::operations::Principal;
-use crate::store::Store;
+use crate::store::lane::Lane;
 use crate::store::tokens::{TokenHash, agent_find};
+use crate::store::{Store, StoreError};
+
+/// Agents that are looked up at a time; with those that attach, still below the connections of the pool.
+const AT_A_TIME: usize = 4;
 
 /// Knows the operator's credential and asks the store for the agents'.
 #[derive(Debug, Clone)]
 pub(crate) struct Authenticator {
     operator: CredentialHash,
     store: Store,
+    known: Arc<KnownAgents>,
+    lane: Arc<Lane>,
 }
 
 // === impl Authenticator ===
 
 impl Authenticator {
-    pub(crate) const fn new(operator: CredentialHash, store: Store) -> Self {
-        Self { operator, store }
+    pub(crate) fn new(operator: CredentialHash, store: Store) -> Self {
+        Self { operator, store, known: Arc::new(KnownAgents::new()), lane: Arc::new(Lane::new(AT_A_TIME)) }
     }
 
     /// The caller, if it may call `rule`; `None` when nobody needs to be known.
@@ -61,9 +70,32 @@ impl Authenticator {
         if hash.matches(&self.operator) {
             return Ok(Principal::Operator);
         }
-        let agent = agent_find(&self.store, TokenHash(*hash.as_bytes())).await.map_err(status::refuse)?;
+        let agent = self.agent(TokenHash(*hash.as_bytes())).await?;
         let (gateway, path) = agent.ok_or_else(|| status::refuse(CallError::WrongCredential))?;
         Ok(Principal::Agent { gateway, path })
+    }
+
+    /// From the database; from memory while that is away. Nobody is called unknown who was not looked up.
+    async fn agent(&self, token: TokenHash) -> Result<Option<(GatewayId, GatewayPath)>, tonic::Status> {
+        let store = &self.store;
+        let found = async {
+            let _turn = self.lane.turn(store).await?;
+            agent_find(store, token).await
+        };
+        match store.while_there(found).await {
+            Ok(agent) => {
+                self.known.learn(token, agent.as_ref());
+                Ok(agent)
+            }
+            Err(error @ StoreError::Unavailable(_)) => match store.look_now().await {
+                Some(away) => match self.known.recall(token) {
+                    Some(agent) => Ok(Some(agent)),
+                    None => Err(outage::refuse_stranger(away)),
+                },
+                None => Err(status::refuse(error)),
+            },
+            Err(error) => Err(status::refuse(error)),
+        }
     }
 }
 
@@ -73,6 +105,12 @@ pub(crate) fn agent<T>(request: &tonic::Request<T>) -> Result<(GatewayId, Gatewa
         Some(Principal::Agent { gateway, path }) => Ok((*gateway, path.clone())),
         Some(Principal::Operator) | None => Err(status::refuse(CallError::NoCredential)),
     }
+}
+
+/// The hash of what an agent proved itself with; the guard has found it good.
+pub(crate) fn presented<T>(request: &tonic::Request<T>) -> Result<TokenHash, tonic::Status> {
+    let credential = bearer(request.metadata().as_ref()).map_err(status::refuse)?;
+    Ok(TokenHash(*credential.hash().as_bytes()))
 }
 
 /// Who calls a method for operators.

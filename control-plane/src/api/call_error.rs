@@ -4,6 +4,19 @@ use std::time::Duration;
 
 use proto::WireError;
 
+/// What was asked of a database that is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// An order that did not reach it.
+    NotBegun,
+    /// An order that was under way when it went.
+    Begun,
+    /// A read whose answer this control plane does not have.
+    NeverAsked,
+    /// A credential that this control plane has not seen.
+    Credential,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
     #[error("the call carries no credential")]
@@ -28,6 +41,8 @@ pub(crate) enum CallError {
     Unreadable(String),
     #[error(transparent)]
     Field(#[from] WireError),
+    #[error("the database has been away since {since}")]
+    DatabaseAway { since: String, what: Unanswered },
     #[error("the control plane is shutting down")]
     Draining,
     #[error("no Hello came within {0:?}")]

@@ -25,8 +25,9 @@ impl DeliveryService for Delivery {
         request: Request<Streaming<v1::FromAgent>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         let (gateway, path) = auth::agent(&request)?;
+        let agent = session::Agent { gateway, path, token: auth::presented(&request)? };
         let (sender, receiver) = mpsc::channel(outbound::CAPACITY);
-        let session = session::run(self.hub.clone(), gateway, path, request.into_inner(), sender);
+        let session = session::run(self.hub.clone(), agent, request.into_inner(), sender);
         self.hub.drain.spawn("session", session);
         Ok(Response::new(ReceiverStream::new(receiver)))
     }

@@ -136,7 +136,8 @@ impl Tail {
         let mut cursor = self.cursor;
         let mut told = Instant::now();
         loop {
-            let page = match event_list(&self.context.store, &self.filter, cursor, MAX_PAGE).await {
+            let store = &self.context.store;
+            let page = match store.while_there(event_list(store, &self.filter, cursor, MAX_PAGE)).await {
                 Ok(page) => page,
                 Err(error) => return status::refuse(error),
             };

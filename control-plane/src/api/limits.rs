@@ -27,13 +27,11 @@ use service_kit::bucket::Rate;
 
 /// Messages of one stream of an agent: a heartbeat in seconds, a report an offer, each repeated in seconds.
 pub(crate) const MESSAGES: Rate = Rate { burst: 200.0, per_second: 20.0 };
-/// Operators' calls that are worked on at once. The pool has 16 connections: with [`OPENINGS`], neither operators
-/// nor agents can hold all of them.
+/// Operators' calls that are worked on at once. The pool has 16 connections, and agents have lanes of their own
+/// (`store::lane`): neither operators nor agents can hold all of them.
 const TURNS: usize = 12;
-/// Streams of agents that are being opened at once.
-pub(crate) const OPENINGS: usize = 8;
 /// How long a call waits for its turn.
-pub(crate) const TURN_WITHIN: Duration = Duration::from_secs(5);
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What all calls of this replica share.
 #[derive(Debug)]

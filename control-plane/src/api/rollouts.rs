@@ -245,7 +245,7 @@ fn start_order(wire: v1::StartRolloutRequest) -> Result<StartRollout, WireError>
 }
 
 async fn load(context: &Context, id: RolloutId) -> Result<RolloutView, OperationError> {
-    let found = rollout_get(&context.store, id).await?;
+    let found = context.store.while_there(rollout_get(&context.store, id)).await?;
     found.ok_or_else(|| OperationError::NotFound { what: "rollout", name: id.to_string(), known: Vec::new() })
 }
 

@@ -1,4 +1,4 @@
-//! Who may call which method: one row an RPC, and what has no row is refused.
+//! Who may call which method, and what it needs: one row an RPC, and what has no row is refused.
 
 /// Whose credential a method needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,32 +17,44 @@ pub(crate) struct Rule {
     pub(crate) access: Access,
     /// Follows something for an operator, for as long as that one likes.
     pub(crate) streams: bool,
+    pub(crate) need: Need,
+}
+
+/// What a method needs the database for, and so what becomes of a call while that is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// It lives without it, or looks after itself.
+    Nothing,
+    /// It changes nothing and answers once: the last answer is told.
+    Question,
+    /// It changes something, or answers with a stream of news: refused.
+    Order,
 }
 
 const RULES: &[Rule] = &[
-    rule("kt.fleet.v1.ConfigService/PushConfig", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/GetConfig", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/ListConfigs", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/ListRevisions", Access::Operator),
-    rule("kt.fleet.v1.ConfigService/DiffConfigs", Access::Operator),
-    rule("kt.fleet.v1.FleetService/CreateFleet", Access::Operator),
-    rule("kt.fleet.v1.FleetService/GetFleet", Access::Operator),
-    rule("kt.fleet.v1.FleetService/ListFleets", Access::Operator),
-    rule("kt.fleet.v1.GatewayService/Enroll", Access::Operator),
-    rule("kt.fleet.v1.GatewayService/GetGateway", Access::Operator),
-    rule("kt.fleet.v1.GatewayService/ListGateways", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/StartRollout", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/GetRollout", Access::Operator),
-    rule("kt.fleet.v1.RolloutService/ListRollouts", Access::Operator),
-    follows("kt.fleet.v1.RolloutService/WatchRollout"),
-    rule("kt.fleet.v1.HistoryService/ListEvents", Access::Operator),
-    follows("kt.fleet.v1.HistoryService/TailEvents"),
-    rule("kt.fleet.v1.HistoryService/InForceAt", Access::Operator),
-    rule("kt.fleet.v1.DeliveryService/Attach", Access::Agent),
-    rule("grpc.health.v1.Health/Check", Access::Anyone),
-    follows("grpc.health.v1.Health/Watch"),
-    follows("grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
-    follows("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+    rule("kt.fleet.v1.ConfigService/PushConfig", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.ConfigService/GetConfig", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.ConfigService/ListConfigs", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.ConfigService/ListRevisions", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.ConfigService/DiffConfigs", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.FleetService/CreateFleet", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.FleetService/GetFleet", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.FleetService/ListFleets", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.GatewayService/Enroll", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.GatewayService/GetGateway", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.GatewayService/ListGateways", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.RolloutService/StartRollout", Access::Operator, Need::Order),
+    rule("kt.fleet.v1.RolloutService/GetRollout", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.RolloutService/ListRollouts", Access::Operator, Need::Question),
+    follows("kt.fleet.v1.RolloutService/WatchRollout", Need::Order),
+    rule("kt.fleet.v1.HistoryService/ListEvents", Access::Operator, Need::Question),
+    follows("kt.fleet.v1.HistoryService/TailEvents", Need::Order),
+    rule("kt.fleet.v1.HistoryService/InForceAt", Access::Operator, Need::Question),
+    rule("kt.fleet.v1.DeliveryService/Attach", Access::Agent, Need::Nothing),
+    rule("grpc.health.v1.Health/Check", Access::Anyone, Need::Nothing),
+    follows("grpc.health.v1.Health/Watch", Need::Nothing),
+    follows("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Need::Nothing),
+    follows("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Need::Nothing),
 ];
 
 /// The rule of a request's path, which is `/` and the method's name.
@@ -51,12 +63,12 @@ pub(crate) fn of_path(path: &str) -> Option<Rule> {
     RULES.iter().copied().find(|rule| rule.name == name)
 }
 
-const fn rule(name: &'static str, access: Access) -> Rule {
-    Rule { name, access, streams: false }
+const fn rule(name: &'static str, access: Access, need: Need) -> Rule {
+    Rule { name, access, streams: false, need }
 }
 
-const fn follows(name: &'static str) -> Rule {
-    Rule { name, access: Access::Operator, streams: true }
+const fn follows(name: &'static str, need: Need) -> Rule {
+    Rule { name, access: Access::Operator, streams: true, need }
 }
 
 #[cfg(test)]
@@ -83,6 +95,17 @@ mod tests {
         let ours = RULES.iter().filter(|rule| rule.name.starts_with("kt."));
         for rule in ours {
             assert!(methods.contains(&format!("/{}", rule.name)), "{} has no method", rule.name);
+        }
+    }
+
+    /// Only what is named as a read can be answered from memory.
+    #[test]
+    fn what_is_asked_twice_changes_nothing() {
+        for rule in RULES.iter().filter(|rule| rule.need == Need::Question) {
+            let method = rule.name.split('/').nth(1).unwrap();
+            let reads = ["Get", "List", "Diff", "InForceAt"];
+            assert!(reads.iter().any(|verb| method.starts_with(verb)), "{method}");
+            assert_eq!(rule.access, Access::Operator, "{method}");
         }
     }
 

@@ -15,9 +15,9 @@ use proto::convert::findings::wire_findings;
 use proto::convert::scalars::wire_duration;
 use proto::{WireError, v1};
 use tonic::{Code, Status};
-use tonic_types::pb;
+use tonic_types::{StatusExt, pb};
 
-use super::call_error::CallError;
+use super::call_error::{CallError, Unanswered};
 use crate::operations::OperationError;
 use crate::store::StoreError;
 
@@ -35,6 +35,7 @@ pub(crate) struct Problem {
 }
 
 const DOMAIN: &str = "kt";
+const DATABASE_UNAVAILABLE: &str = "database_unavailable";
 const FINDINGS: &str = "kt.fleet.v1.FindingList";
 /// Details travel in a header, and peers refuse header lists over 16 KiB; base64 adds a third.
 const MAX_DETAILS: usize = 8 * 1024;
@@ -74,6 +75,13 @@ pub(crate) fn said_by_transport(headers: &http::HeaderMap) -> Option<CallError> 
     let status = Status::from_header_map(headers)?;
     let its_own = [Code::OutOfRange, Code::ResourceExhausted, Code::Unimplemented, Code::Internal];
     its_own.contains(&status.code()).then(|| of_transport(&status))
+}
+
+/// Whether a handler answered that the database failed it.
+pub(crate) fn says_database_away(headers: &http::HeaderMap) -> bool {
+    let Some(status) = Status::from_header_map(headers) else { return false };
+    status.code() == Code::Unavailable
+        && status.get_details_error_info().is_some_and(|info| info.reason == DATABASE_UNAVAILABLE)
 }
 
 // === impl Problem ===
@@ -184,6 +192,21 @@ impl From<CallError> for Problem {
             CallError::Compressed => plain(Code::Unimplemented, "compressed").hint("send it as it is"),
             CallError::Unreadable(_) => plain(Code::InvalidArgument, "unreadable_message"),
             CallError::Field(error) => error.into(),
+            CallError::DatabaseAway { since, what } => plain(Code::Unavailable, DATABASE_UNAVAILABLE)
+                .hint(match what {
+                    Unanswered::NotBegun => "nothing was changed; try again when the database is back",
+                    Unanswered::Begun => {
+                        "it may have been carried out; look when the database is back, or repeat it with the same \
+                         idempotency key"
+                    }
+                    Unanswered::NeverAsked => {
+                        "this control plane has no earlier answer to this; try again when the database is back"
+                    }
+                    Unanswered::Credential => {
+                        "this control plane has not seen this credential before; it stays valid, try again later"
+                    }
+                })
+                .told("since", Some(since)),
             CallError::Draining => plain(Code::Unavailable, "draining").hint("connect again in a moment"),
             CallError::NoHello(_) => plain(Code::DeadlineExceeded, "no_hello"),
             CallError::FirstNotHello => plain(Code::InvalidArgument, "first_not_hello"),
@@ -271,7 +294,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Unavailable(_) => {
                 tracing::debug!(cause = causes(&error), "the database is away");
-                Self::new(Code::Unavailable, "database_unavailable", error.to_string())
+                Self::new(Code::Unavailable, DATABASE_UNAVAILABLE, error.to_string())
                     .hint("try again in a moment")
             }
             StoreError::Corrupt { .. } | StoreError::Refused(_) => {

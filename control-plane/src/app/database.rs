@@ -24,8 +24,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const DATABASE: &str = "postgres";
 /// Each costs the server some megabytes; sessions share them.
 const POOL: u32 = 16;
-/// The pool, the listener, and room for an administrator.
-const PRIVATE_CONNECTIONS: u16 = 32;
+/// The pool, the one before it while that closes, the listener, the watch, and room for an administrator.
+const PRIVATE_CONNECTIONS: u16 = 48;
 
 // === impl Database ===
 

@@ -1,5 +1,6 @@
 //! Gateway → cell with its newest desired version. One reader fills all cells after a wake-up, with one query for
-//! all that changed; a slow stream finds only the newest version in its cell.
+//! all that changed; a slow stream finds only the newest version in its cell. Cells outlive their streams: while the
+//! database is away, a stream that opens finds here what its gateway should run.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,9 +8,11 @@ use std::time::Duration;
 
 use fleet_core::ids::GatewayId;
 use fleet_core::version::DesiredVersion;
+use policy_config::ConfigDigest;
 use service_kit::drain::DrainWatcher;
 use tokio::sync::watch;
 
+use super::parcels::Parcels;
 use crate::store::desired::{ChangeMark, desired_since};
 use crate::store::wakeup::WakeListener;
 use crate::store::{Store, StoreError};
@@ -17,7 +20,7 @@ use crate::store::{Store, StoreError};
 /// A lost wake-up costs this much latency and nothing else.
 const POLL: Duration = Duration::from_secs(2);
 
-/// The cells of the gateways that are connected here.
+/// A cell for each gateway that should run something or is connected here.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     cells: Mutex<HashMap<GatewayId, watch::Sender<Option<DesiredVersion>>>>,
@@ -31,23 +34,23 @@ impl Board {
         self.lock().entry(gateway).or_insert_with(|| watch::Sender::new(None)).subscribe()
     }
 
-    /// Puts a version into the gateway's cell, unless a newer one is in it or nobody watches it.
+    /// Puts a version into the gateway's cell, unless a newer one is in it.
     pub(crate) fn fill(&self, gateway: GatewayId, desired: DesiredVersion) {
-        if let Some(cell) = self.lock().get(&gateway) {
-            cell.send_if_modified(|held| {
-                let newer = held.is_none_or(|held| held.generation < desired.generation);
-                if newer {
-                    *held = Some(desired);
-                }
-                newer
-            });
-        }
+        let mut cells = self.lock();
+        let cell = cells.entry(gateway).or_insert_with(|| watch::Sender::new(None));
+        cell.send_if_modified(|held| {
+            let newer = held.is_none_or(|held| held.generation < desired.generation);
+            if newer {
+                *held = Some(desired);
+            }
+            newer
+        });
     }
 
-    /// Drops the cell when nobody watches it any more.
+    /// Drops the cell when it is empty and nobody watches it any more.
     pub(crate) fn forget(&self, gateway: GatewayId) {
         let mut cells = self.lock();
-        if cells.get(&gateway).is_some_and(watch::Sender::is_closed) {
+        if cells.get(&gateway).is_some_and(|cell| cell.is_closed() && cell.borrow().is_none()) {
             cells.remove(&gateway);
         }
     }
@@ -57,15 +60,26 @@ impl Board {
     }
 }
 
-/// Fills the cells until the drain begins.
-pub(crate) async fn run(board: Arc<Board>, store: Store, mut wake: WakeListener, drain: DrainWatcher) {
+/// Fills the cells until the drain begins, and has the bytes that newly are in them loaded.
+pub(crate) async fn run(
+    board: Arc<Board>,
+    parcels: Arc<Parcels>,
+    store: Store,
+    mut wake: WakeListener,
+    drain: DrainWatcher,
+) {
     let mut marker = ChangeMark::default();
     let mut away = false;
     loop {
         match fill_changed(&board, &store, marker).await {
-            Ok(reached) => {
+            Ok((changed, reached)) => {
                 marker = reached;
                 away = false;
+                let loading = parcels.load_most_wanted(&changed);
+                tokio::select! {
+                    () = drain.signaled() => return,
+                    () = loading => {}
+                }
             }
             Err(error) => {
                 if !away {
@@ -82,18 +96,22 @@ pub(crate) async fn run(board: Arc<Board>, store: Store, mut wake: WakeListener,
     }
 }
 
-async fn fill_changed(board: &Board, store: &Store, marker: ChangeMark) -> Result<ChangeMark, StoreError> {
-    let (changed, reached) = desired_since(store, marker).await?;
-    for (gateway, desired) in changed {
-        board.fill(gateway, desired);
+/// Answers the digests that were put into cells, as often as they were.
+async fn fill_changed(
+    board: &Board,
+    store: &Store,
+    marker: ChangeMark,
+) -> Result<(Vec<ConfigDigest>, ChangeMark), StoreError> {
+    let (changed, reached) = store.while_there(desired_since(store, marker)).await?;
+    for (gateway, desired) in &changed {
+        board.fill(*gateway, *desired);
     }
-    Ok(reached)
+    Ok((changed.into_iter().map(|(_, desired)| desired.digest).collect(), reached))
 }
 
 #[cfg(test)]
 mod tests {
     use fleet_core::version::{Generation, Revision};
-    use policy_config::ConfigDigest;
     use uuid::Uuid;
 
     use super::*;
@@ -112,7 +130,7 @@ mod tests {
         let gateway = GatewayId(Uuid::from_u128(1));
         board.fill(gateway, desired(1));
         let mut cell = board.watch(gateway);
-        assert_eq!(*cell.borrow_and_update(), None);
+        assert_eq!(*cell.borrow_and_update(), Some(desired(1)));
         for generation in [2, 5, 3] {
             board.fill(gateway, desired(generation));
         }
@@ -123,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_lives_as_long_as_somebody_watches() {
+    fn an_empty_cell_lives_as_long_as_somebody_watches_and_a_filled_one_longer() {
         let board = Board::default();
         let gateway = GatewayId(Uuid::from_u128(1));
         let (one, two) = (board.watch(gateway), board.watch(gateway));
@@ -133,5 +151,8 @@ mod tests {
         drop(two);
         board.forget(gateway);
         assert_eq!(board.lock().len(), 0);
+        board.fill(gateway, desired(1));
+        board.forget(gateway);
+        assert_eq!(*board.watch(gateway).borrow(), Some(desired(1)));
     }
 }

@@ -1,6 +1,6 @@
 //! The bytes of packs, loaded once a digest and shared by all streams that send them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy_config::ConfigDigest;
@@ -35,7 +35,25 @@ impl Parcels {
             let source = source.ok_or(StoreError::NotFound { what: "pack of that digest" })?;
             Ok(v1::Parcel { digest: digest.to_string(), source })
         };
-        cell.get_or_try_init(load).await.cloned()
+        cell.get_or_try_init(|| self.store.while_there(load())).await.cloned()
+    }
+
+    /// Has the bytes of these digests at hand, of those that are named most often if there is no room for all: when
+    /// the database is away, a gateway that needs them gets them all the same.
+    pub(crate) async fn load_most_wanted(&self, digests: &[ConfigDigest]) {
+        let mut times: HashMap<ConfigDigest, usize> = HashMap::new();
+        for digest in digests {
+            *times.entry(*digest).or_default() += 1;
+        }
+        let mut wanted: Vec<(usize, ConfigDigest)> =
+            times.into_iter().map(|(digest, times)| (times, digest)).collect();
+        wanted.sort_by_key(|(times, _)| *times);
+        let spare = wanted.len().saturating_sub(KEPT);
+        for (_, digest) in wanted.into_iter().skip(spare) {
+            if let Err(error) = self.get(digest).await {
+                tracing::debug!(%error, %digest, "the bytes of a desired version are not at hand");
+            }
+        }
     }
 
     fn cell(&self, digest: ConfigDigest) -> Arc<OnceCell<v1::Parcel>> {

@@ -186,6 +186,13 @@ async fn try_save(batch: Batch, context: &Context, drain: &DrainWatcher) -> Opti
                     tracing::warn!(reports = batch.heard.len(), "reports wait for the database");
                 }
                 told = true;
+                if context.store.away().is_some() {
+                    tokio::select! {
+                        () = drain.signaled() => {}
+                        () = context.store.until_there() => {}
+                    }
+                    pauses.reset();
+                }
                 tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
             Err(StoreError::Unavailable(error)) => {

@@ -2,6 +2,7 @@
 //! offered and what an answer means is `fleet_core::delivery`'s.
 
 mod opening;
+mod settling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ use crate::api::limits::{self, MESSAGES};
 use crate::api::status;
 use crate::operations::{Answered, ReportRecord, RunningPack, SentOffer};
 use service_kit::bucket::Bucket;
+pub(crate) use settling::Agent;
+use settling::{Change, Settling};
 
 /// Reports of one stream that wait to be written; a stream that says more is not heard until some are.
 const UNCONFIRMED: usize = 8;
@@ -55,6 +58,7 @@ struct Session {
     agent_version: String,
     seat: Seat,
     delivery: Delivery,
+    settling: Settling,
     cell: watch::Receiver<Option<DesiredVersion>>,
     confirm: mpsc::Sender<Confirmed>,
     confirmed: mpsc::Receiver<Confirmed>,
@@ -70,13 +74,13 @@ struct Session {
 /// The life of a stream. `sender` is what its peer reads.
 pub(crate) async fn run(
     hub: Arc<Hub>,
-    gateway: GatewayId,
-    path: GatewayPath,
+    agent: Agent,
     mut inbound: Streaming<v1::FromAgent>,
     sender: mpsc::Sender<Result<v1::ToAgent, Status>>,
 ) {
     let outbound = Outbound::new(sender);
-    let end = match opening::open(&hub, gateway, &path, &mut inbound, &outbound).await {
+    let path = &agent.path;
+    let end = match opening::open(&hub, &agent, &mut inbound, &outbound).await {
         Ok(mut session) => {
             tracing::info!(gateway = %path, session = %session.seat.session, "attached");
             let end = session.live(&mut inbound, &outbound).await;
@@ -91,7 +95,7 @@ pub(crate) async fn run(
             tracing::info!(gateway = %path, code = ?status.code(), reason = status.message(), "stream ended");
         }
     }
-    hub.board.forget(gateway);
+    hub.board.forget(agent.gateway);
     outbound.end(end).await;
 }
 
@@ -123,6 +127,7 @@ impl Session {
                     Some(confirmed) => confirm(outbound, confirmed).await,
                     None => Err(End::Quiet),
                 },
+                change = self.settling.next() => change.map(|change| self.settle(change)),
                 changed = self.cell.changed() => changed.map_err(|_| End::Quiet),
                 () = sleep_until(look_again) => self.on_time(),
             };
@@ -198,7 +203,7 @@ impl Session {
         if self.messages.take(MESSAGES, self.last_heard).is_err() {
             return Err(limits::counted("messages", CallError::TooManyMessages).into());
         }
-        self.hub.presence.seen(self.gateway, self.fence);
+        self.seen();
         match message.message {
             None => Err(CallError::from(WireError::missing("message")).into()),
             Some(from_agent::Message::Hello(_)) => Err(CallError::SecondHello.into()),
@@ -231,14 +236,22 @@ impl Session {
         let held = active.as_ref().map(|running| running.held);
         if held.is_some() && held != self.delivery.held() {
             // Its report was lost, or has not come yet: what it runs is the truth.
-            self.hub.reports.heard(self.record_of(None, active), None);
+            if self.settling.is_settled() {
+                self.hub.reports.heard(self.record_of(None, active), None);
+            } else {
+                self.settling.waiting.running = active;
+            }
         }
         self.delivery.on_observed(held);
         Ok(())
     }
 
     /// Hands a report to be written. Of another lineage it means nothing here: confirmed, so that it is not repeated.
-    fn record(&self, report: ReportMessage) {
+    fn record(&mut self, report: ReportMessage) {
+        if !self.settling.is_settled() && report.lineage == self.delivery.lineage() {
+            self.settling.waiting.keep(report);
+            return;
+        }
         let confirmed =
             Confirmed { session: report.session, offer: report.offer, generation: report.generation };
         // Without a place it is not heard: the agent says it again.
@@ -278,6 +291,42 @@ impl Session {
         }
     }
 
+    /// The database went away, or is back and gets what waited for it.
+    fn settle(&mut self, change: Change) {
+        let (observed, refusal) = match change {
+            Change::Away => return,
+            Change::Known => (None, None),
+            Change::Attached(outcome) => {
+                tracing::info!(gateway = %self.path, session = %self.seat.session, "attached from memory, now for good");
+                if let Some(desired) = outcome.desired {
+                    self.hub.board.fill(self.gateway, desired);
+                }
+                (outcome.observed, outcome.refusal)
+            }
+        };
+        let waiting = std::mem::take(&mut self.settling.waiting);
+        if let Some(refusal) = refusal {
+            let (boot, presumed) = (self.fence.boot, waiting.presumed);
+            self.delivery.on_stored_refusal(&refusal, boot, &self.agent_version, presumed);
+        }
+        self.seen();
+        for report in waiting.reports {
+            self.record(report);
+        }
+        if let Some(running) = waiting.running
+            && observed != Some(running.held)
+        {
+            self.hub.reports.heard(self.record_of(None, Some(running)), None);
+        }
+    }
+
+    /// It is there, and the database may hear of it.
+    fn seen(&self) {
+        if self.settling.is_settled() {
+            self.hub.presence.seen(self.gateway, self.fence);
+        }
+    }
+
     fn on_time(&mut self) -> Result<(), End> {
         if let Some(open) = self.delivery.on_silence(self.now()) {
             tracing::warn!(gateway = %self.path, generation = %open.desired.generation, "no answer to an offer in time");
@@ -300,7 +349,7 @@ impl Session {
     }
 
     /// The last word of a stream that is to be opened again.
-    async fn send_away(&self, outbound: &Outbound, retry_after: Duration, why: &CallError) -> End {
+    async fn send_away(&mut self, outbound: &Outbound, retry_after: Duration, why: &CallError) -> End {
         let reconnect =
             v1::Reconnect { retry_after: Some(wire_duration(retry_after)), reason: why.to_string() };
         let _ = outbound.send(ToAgent::Reconnect(reconnect)).await;

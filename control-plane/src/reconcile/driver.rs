@@ -29,6 +29,10 @@ pub struct Look {
 pub async fn run(context: Context, drain: DrainWatcher) {
     let mut wake = context.wake.listen();
     loop {
+        tokio::select! {
+            () = drain.signaled() => return,
+            () = context.store.until_there() => {}
+        }
         let began = Instant::now();
         let due_in = match look(&context).await {
             Ok(look) if look.steps > 0 => Duration::ZERO,
@@ -57,7 +61,7 @@ pub async fn run(context: Context, drain: DrainWatcher) {
 pub async fn look(context: &Context) -> Result<Look, StoreError> {
     let mut found = Look::default();
     let mut failed = None;
-    for input in rollout_load(&context.store, None).await? {
+    for input in context.store.while_there(rollout_load(&context.store, None)).await? {
         let step = step(&input.snapshot, input.now);
         found.due_in = sooner(found.due_in, step.look_again.map(|at| at.since(input.now)));
         let Some(decision) = step.decision else { continue };

@@ -12,6 +12,8 @@ use crate::store::StoreError;
 use crate::store::activations::{activation_expire, activation_tell};
 
 const TICK: Duration = Duration::from_secs(1);
+/// Once the database is there again, before an offer counts as unanswered: agents repeat what was not confirmed.
+const AFTER_RETURN: Duration = Duration::from_secs(5);
 /// A gateway is lost after a minute; looking at all of them every second would be no use.
 const LOSSES_EVERY: u32 = 5;
 
@@ -41,6 +43,18 @@ pub async fn run(context: Context, drain: DrainWatcher) {
         tokio::select! {
             () = drain.signaled() => return,
             () = tokio::time::sleep(TICK) => {}
+        }
+        if context.store.away().is_some() {
+            tokio::select! {
+                () = drain.signaled() => return,
+                () = context.store.until_there() => {}
+            }
+            hearing = Hearing::since(Instant::now());
+            // What was answered meanwhile is on its way into the database.
+            tokio::select! {
+                () = drain.signaled() => return,
+                () = tokio::time::sleep(AFTER_RETURN) => {}
+            }
         }
         let losses = tick == 0 && hearing.is_long(Instant::now());
         let looked = if losses { look(&context).await } else { look_for_silence(&context).await };

@@ -81,7 +81,7 @@ pub async fn config_get(
         config.as_str(),
         wanted
     )
-    .fetch_optional(store.pool())
+    .fetch_optional(&store.pool())
     .await?;
     let Some(row) = row else { return Ok(None) };
     let source = Bytes::from(row.source);
@@ -111,7 +111,7 @@ pub async fn config_list(
         after.map(PackName::as_str),
         i64::from(limit) + 1
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let items = rows.into_iter().map(Row::record).collect::<Result<Vec<_>, _>>()?;
     Ok(page(items, limit, |record| record.version.config.clone()))
@@ -133,7 +133,7 @@ pub async fn revision_list(
         before,
         i64::from(limit) + 1
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let items = rows.into_iter().map(Row::record).collect::<Result<Vec<_>, _>>()?;
     Ok(page(items, limit, |record| record.version.revision))
@@ -145,7 +145,7 @@ pub async fn source_by_digest(store: &Store, wanted: ConfigDigest) -> Result<Opt
         "select source from config_revisions where digest = $1 limit 1",
         wanted.as_bytes().as_slice()
     )
-    .fetch_optional(store.pool())
+    .fetch_optional(&store.pool())
     .await?;
     Ok(source.map(Bytes::from))
 }
@@ -153,7 +153,7 @@ pub async fn source_by_digest(store: &Store, wanted: ConfigDigest) -> Result<Opt
 /// Names of configs, at most `limit`, to name in an error.
 pub async fn config_names(store: &Store, limit: u32) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar!("select name from configs order by name limit $1", i64::from(limit))
-        .fetch_all(store.pool())
+        .fetch_all(&store.pool())
         .await?)
 }
 

@@ -20,7 +20,7 @@ pub async fn desired_since(
         "select gateway, revision, generation, digest, change from desired_versions where change > $1",
         since.0
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let mut mark = since;
     let mut changed = Vec::with_capacity(rows.len());

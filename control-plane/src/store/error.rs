@@ -43,6 +43,11 @@ impl StoreError {
         Self::Corrupt { column, source: None }
     }
 
+    /// Nobody asked the database: it is known to be away.
+    pub(crate) const fn away() -> Self {
+        Self::Unavailable(sqlx::Error::PoolClosed)
+    }
+
     /// True when the whole transaction may succeed if it is run again: it lost against another one.
     pub(crate) fn lost_a_race(&self) -> bool {
         let (Self::Unavailable(error) | Self::Refused(error)) = self else { return false };

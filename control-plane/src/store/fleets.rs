@@ -116,7 +116,7 @@ pub async fn fleet_get(store: &Store, fleet: &FleetName) -> Result<Option<FleetV
            where f.name = $1"#,
         fleet.as_str()
     )
-    .fetch_optional(store.pool())
+    .fetch_optional(&store.pool())
     .await?;
     row.map(Row::view).transpose()
 }
@@ -137,7 +137,7 @@ pub async fn fleet_list(
         after.map(FleetName::as_str),
         i64::from(limit) + 1
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let items = rows.into_iter().map(Row::view).collect::<Result<Vec<_>, _>>()?;
     Ok(page(items, limit, |fleet| fleet.name.clone()))
@@ -145,7 +145,7 @@ pub async fn fleet_list(
 
 /// Names of fleets, at most `limit`, to name in an error.
 pub async fn fleet_names(store: &Store, limit: u32) -> Result<Vec<String>, StoreError> {
-    fleet_names_in(store.pool(), limit).await
+    fleet_names_in(&store.pool(), limit).await
 }
 
 /// The same inside a transaction.

@@ -188,7 +188,7 @@ pub async fn gateway_get(
         row.id,
         i64::from(outcomes.max(1))
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let outcomes = outcomes.into_iter().map(OutcomeRow::view).collect::<Result<Vec<_>, _>>()?;
     let last = outcomes.first().cloned();
@@ -216,7 +216,7 @@ pub async fn gateway_list(
            join config_revisions r on r.name = a.config and r.revision = a.revision"#,
         &ids
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let mut newest: std::collections::HashMap<Uuid, OutcomeRow> =
         newest.into_iter().map(|row| (row.gateway, row)).collect();
@@ -235,7 +235,7 @@ pub async fn gateway_names(store: &Store, fleet: &FleetName, limit: u32) -> Resu
         fleet.as_str(),
         i64::from(limit)
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?)
 }
 
@@ -336,6 +336,6 @@ async fn select(
         after.map(|after| after.name.as_str()),
         limit
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?)
 }

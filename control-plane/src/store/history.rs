@@ -149,7 +149,7 @@ impl Row {
 
 /// The newest committed place; 0 when nothing ever happened.
 pub async fn event_head(store: &Store) -> Result<Cursor, StoreError> {
-    Ok(cursor(sqlx::query_scalar!("select seq from history_head").fetch_one(store.pool()).await?))
+    Ok(cursor(sqlx::query_scalar!("select seq from history_head").fetch_one(&store.pool()).await?))
 }
 
 /// Events after a cursor, oldest first, at most `limit`: for pages, and for tails, which ask again from `next`.
@@ -180,7 +180,7 @@ pub async fn event_list(
         filter.since,
         i64::from(limit) + 1
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let mut events = rows.into_iter().map(Row::view).collect::<Result<Vec<_>, _>>()?;
     let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
@@ -214,7 +214,7 @@ pub async fn event_newest(store: &Store, filter: &EventFilter, limit: u32) -> Re
         filter.since,
         i64::from(limit) + 1
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let mut events = rows.into_iter().map(Row::view).collect::<Result<Vec<_>, _>>()?;
     let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
@@ -238,7 +238,7 @@ pub async fn event_in_force_at(
         gateway.0,
         at
     )
-    .fetch_optional(store.pool())
+    .fetch_optional(&store.pool())
     .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(InForceView {

@@ -103,7 +103,7 @@ pub async fn rollout_list(
         before.map_or(Uuid::nil(), |before| before.id.0),
         i64::from(limit) + 1
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let items = views(store, &ids).await?;
     Ok(page(items, limit, |rollout| RolloutKey { created_at: rollout.created_at, id: rollout.id }))
@@ -115,7 +115,7 @@ pub async fn rollout_newest(store: &Store, fleet: &FleetName) -> Result<Option<R
         "select id from rollouts where fleet = $1 order by created_at desc, id desc limit 1",
         fleet.as_str()
     )
-    .fetch_optional(store.pool())
+    .fetch_optional(&store.pool())
     .await?;
     Ok(id.map(RolloutId))
 }
@@ -132,7 +132,7 @@ async fn views(store: &Store, ids: &[Uuid]) -> Result<Vec<RolloutView>, StoreErr
            from rollouts r where r.id = any($1)"#,
         ids
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let mut heads: HashMap<Uuid, HeadRow> = heads.into_iter().map(|head| (head.id, head)).collect();
     let mut waves = waves(store, ids).await?;
@@ -195,7 +195,7 @@ async fn waiting_on(store: &Store, input: &StepInput) -> Result<Vec<String>, Sto
         i64::try_from(MOST_NAMED + 1).unwrap_or(i64::MAX),
         input.snapshot.state == RolloutState::Reverting
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let shown: Vec<&str> = names.iter().take(MOST_NAMED).map(String::as_str).collect();
     let names = match (shown.is_empty(), names.len() > shown.len()) {
@@ -211,7 +211,7 @@ async fn waves(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<WaveView
         "select rollout, index, state, targets from waves where rollout = any($1) order by rollout, index",
         ids
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let mut waves: HashMap<Uuid, Vec<WaveView>> = HashMap::new();
     for row in rows {
@@ -239,7 +239,7 @@ async fn rejections(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Rej
         ids,
         i64::from(MOST_REJECTIONS)
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     let mut rejections: HashMap<Uuid, Vec<RejectionView>> = HashMap::new();
     for row in rows {

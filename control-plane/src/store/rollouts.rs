@@ -179,7 +179,7 @@ pub(crate) async fn rollout_load(
         micros(ONLINE_FOR),
         wanted
     )
-    .fetch_all(store.pool())
+    .fetch_all(&store.pool())
     .await?;
     rows.into_iter().map(Row::input).collect()
 }

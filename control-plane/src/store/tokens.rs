@@ -33,7 +33,7 @@ pub async fn agent_find(
          where t.hash = $1 and t.role = 'agent'",
         token.0.as_slice()
     )
-    .fetch_optional(store.pool())
+    .fetch_optional(&store.pool())
     .await?;
     row.map(|row| Ok((GatewayId(row.id), path(&row.fleet, &row.name)?))).transpose()
 }

@@ -23,7 +23,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 impl Store {
     /// Runs `work` in a transaction and commits what it gives back. An error rolls back; a lost race (serialisation
-    /// failure, deadlock) runs `work` again, a bounded number of times, so it keeps nothing between attempts.
+    /// failure, deadlock) runs `work` again, a bounded number of times, so it keeps nothing between attempts. When the
+    /// database goes away it ends at once; if that was during the commit, nobody knows whether it was carried out.
     ///
     /// # Errors
     /// What `work` answers, or the [`StoreError`] of begin and commit.
@@ -39,7 +40,11 @@ impl Store {
         let began = Instant::now();
         let mut attempt = 1;
         let result = loop {
-            let result = self.attempt(label, &mut work).await;
+            let result = tokio::select! {
+                biased;
+                result = self.attempt(label, &mut work) => result,
+                _ = self.until_away() => Err(StoreError::away().into()),
+            };
             let lost = result.as_ref().err().and_then(E::as_store_error).is_some_and(StoreError::lost_a_race);
             if !lost || attempt == ATTEMPTS {
                 break result;

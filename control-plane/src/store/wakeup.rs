@@ -9,9 +9,11 @@ use std::time::Duration;
 use service_kit::backoff::Backoff;
 use service_kit::drain::DrainWatcher;
 use sqlx::PgConnection;
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::reach::ping;
 use super::{Store, StoreError};
 
 /// The signal "look again". Clones share it.
@@ -27,6 +29,9 @@ pub struct WakeListener {
 }
 
 const CHANNEL: &str = "fleet";
+/// After so long without a word, the listening connection is asked whether it is still one.
+const QUIET: Duration = Duration::from_secs(5);
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 // === impl Wake ===
 
@@ -75,9 +80,12 @@ pub async fn listen(store: Store, wake: Wake, drain: DrainWatcher) {
     let mut pauses =
         Backoff::full_jitter(Duration::from_millis(100), Duration::from_secs(5), fastrand::u64(..));
     loop {
+        if store.away().is_some() {
+            pauses.reset();
+        }
         let heard = tokio::select! {
             () = drain.signaled() => return,
-            ended = forward(&store, &wake) => ended,
+            ended = listen_once(&store, &wake) => ended,
         };
         match heard {
             Ok(()) => pauses.reset(),
@@ -91,15 +99,37 @@ pub async fn listen(store: Store, wake: Wake, drain: DrainWatcher) {
     }
 }
 
-/// Ends when the connection does.
+/// Ends when the connection or the database does.
+async fn listen_once(store: &Store, wake: &Wake) -> Result<(), StoreError> {
+    store.until_there().await;
+    tokio::select! {
+        ended = forward(store, wake) => ended,
+        _ = store.until_away() => Err(StoreError::away()),
+    }
+}
+
 async fn forward(store: &Store, wake: &Wake) -> Result<(), StoreError> {
-    let mut listener = PgListener::connect_with(store.pool()).await?;
+    // Not of the store's pool: whoever only listens never learns that the peer is gone, and would keep its place.
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ANSWER_LIMIT);
+    let pool = pool.connect_lazy_with(store.options.connect.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     wake.tell();
-    // `None`: the connection was lost, and what was told meanwhile with it.
-    while listener.try_recv().await?.is_some() {
-        wake.tell();
+    loop {
+        match timeout(QUIET, listener.try_recv()).await {
+            Ok(heard) => {
+                // `None`: the connection was lost, and what was told meanwhile with it.
+                let lost = heard?.is_none();
+                wake.tell();
+                if lost {
+                    return Ok(());
+                }
+            }
+            Err(_) => match timeout(ANSWER_LIMIT, ping(&mut listener)).await {
+                Ok(answer) => answer?,
+                Err(_) => return Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
+            },
+        }
     }
-    wake.tell();
-    Ok(())
 }

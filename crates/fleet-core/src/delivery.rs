@@ -171,6 +171,22 @@ impl Delivery {
         }
     }
 
+    /// What the store says of a refusal, once it can be asked. `presumed` is the generation that was held back on the
+    /// agent's word alone: of that, the store knows better.
+    pub fn on_stored_refusal(
+        &mut self,
+        refusal: &StoredRefusal,
+        boot: BootId,
+        agent_version: &str,
+        presumed: Option<Generation>,
+    ) {
+        if refusal.stands(boot, agent_version) {
+            self.held_back = Some(refusal.generation);
+        } else if presumed == Some(refusal.generation) && self.held_back == presumed {
+            self.held_back = None;
+        }
+    }
+
     /// The open offer when its deadline has passed: it is closed and not sent again on this stream.
     pub fn on_silence(&mut self, now: Timestamp) -> Option<OpenOffer> {
         let open = self.open.filter(|open| open.deadline <= now)?;

@@ -42,9 +42,17 @@ pub(super) struct Opening<'a> {
 #[derive(Debug)]
 pub(super) enum Ended {
     Draining,
-    SentAway { retry_after: Duration, reason: String },
+    SentAway {
+        retry_after: Duration,
+        reason: String,
+    },
     Unauthenticated(String),
-    Lost { problem: String, welcomed_at: Option<Instant> },
+    /// `refused`: the control plane is there, and said no.
+    Lost {
+        problem: String,
+        refused: bool,
+        welcomed_at: Option<Instant>,
+    },
 }
 
 /// A welcomed stream.
@@ -356,7 +364,19 @@ fn hello(opening: &Opening<'_>) -> HelloMessage {
 fn ended_by(status: &Status, welcomed_at: Option<Instant>) -> Ended {
     match status.code() {
         Code::Unauthenticated => Ended::Unauthenticated(status.message().to_owned()),
-        code => lost(&format!("{code:?}: {}", status.message()), welcomed_at),
+        code => {
+            let refused = matches!(
+                code,
+                Code::ResourceExhausted
+                    | Code::Aborted
+                    | Code::PermissionDenied
+                    | Code::InvalidArgument
+                    | Code::NotFound
+                    | Code::FailedPrecondition
+                    | Code::Unimplemented
+            );
+            Ended::Lost { problem: format!("{code:?}: {}", status.message()), refused, welcomed_at }
+        }
     }
 }
 
@@ -369,7 +389,7 @@ fn sent_away(reconnect: v1::Reconnect) -> Ended {
 }
 
 fn lost(problem: &str, welcomed_at: Option<Instant>) -> Ended {
-    Ended::Lost { problem: problem.to_owned(), welcomed_at }
+    Ended::Lost { problem: problem.to_owned(), refused: false, welcomed_at }
 }
 
 fn from_agent(message: v1::from_agent::Message) -> v1::FromAgent {

@@ -234,6 +234,12 @@ impl EnrollError {
             Self::Answer(_) => None,
         }
     }
+
+    /// Nobody answered, or the one who did could not ask its database: that passes by itself.
+    pub fn is_for_want_of_an_answer(&self) -> bool {
+        matches!(self, Self::Refused(status)
+            if matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded))
+    }
 }
 
 /// A text file that only its owner may read; `None` when it is not there.

@@ -52,9 +52,9 @@ enum Try {
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Short, because the fleet is to be whole within seconds of the control plane's return; a port that nobody listens
-/// on costs next to nothing to ask.
-const LONGEST_AWAY: Duration = Duration::from_secs(4);
+/// Short, because the fleet is to be whole within seconds of the control plane's return; a port that nobody answers on
+/// costs next to nothing to ask.
+const LONGEST_AWAY: Duration = Duration::from_secs(3);
 /// A refusal costs the control plane a look, and stays until somebody does something.
 const LONGEST_REFUSED: Duration = Duration::from_secs(30);
 /// A stream that lived this long starts the waits from the shortest again.
@@ -62,8 +62,9 @@ const STABLE: Duration = Duration::from_secs(30);
 /// A control plane that goes may send us away for at most this long.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEPALIVE: Duration = Duration::from_secs(20);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer that vanished without a word is found out in the sum of the two.
+const KEEPALIVE: Duration = Duration::from_secs(8);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A parcel fits whole, with room, so that no offer waits for a window update.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
@@ -168,7 +169,9 @@ impl Link {
                 if let Some(exit_code) = reason.final_exit_code().filter(|_| nothing_to_lose) {
                     return Err(NotTakenIn { reason, exit_code });
                 }
-                (reason.to_string(), &mut self.refused)
+                let waits =
+                    if reason.is_for_want_of_an_answer() { &mut self.away } else { &mut self.refused };
+                (reason.to_string(), waits)
             }
             Try::Exchanged(Ended::Draining) => return Ok(None),
             Try::Exchanged(Ended::SentAway { retry_after, reason }) => {
@@ -186,18 +189,18 @@ impl Link {
                     format!("the control plane does not accept this gateway's credential: {message}");
                 (problem, &mut self.refused)
             }
-            Try::Exchanged(Ended::Lost { problem, welcomed_at }) => {
+            Try::Exchanged(Ended::Lost { problem, refused, welcomed_at }) => {
                 if let Some(welcomed_at) = welcomed_at {
                     self.told = None;
-                    self.refused.reset();
                     if welcomed_at.elapsed() >= STABLE {
                         self.away.reset();
+                        self.refused.reset();
                     }
                 }
-                (problem, &mut self.away)
+                (problem, if refused { &mut self.refused } else { &mut self.away })
             }
         };
-        let wait = backoff.next().unwrap_or(LONGEST_AWAY);
+        let wait = backoff.next().unwrap_or(LONGEST_REFUSED);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         if self.told.as_ref() == Some(&problem) {
             tracing::debug!(wait_ms, "link still down: {problem}");

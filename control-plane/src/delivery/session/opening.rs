@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use fleet_core::delivery::{Delivery, Opening};
-use fleet_core::gateway::GatewayPath;
-use fleet_core::ids::GatewayId;
+use fleet_core::delivery::{Delivery, Opening, StoredRefusal};
 use proto::convert::hello::HelloMessage;
 use proto::convert::scalars::wire_duration;
 use proto::v1;
@@ -17,17 +15,18 @@ use tonic::Streaming;
 use super::super::Hub;
 use super::super::outbound::{End, Outbound};
 use super::super::presence::Fence;
+use super::settling::{Agent, Settling};
 use super::{Session, UNCONFIRMED, hung_up_or, lineage};
 use crate::api::call_error::CallError;
-use crate::api::limits::{self, MESSAGES, TURN_WITHIN};
-use crate::operations::{self, AttachFacts};
+use crate::api::limits::MESSAGES;
+use crate::operations::{AttachFacts, AttachOutcome, OperationError};
+use crate::store::StoreError;
 use service_kit::bucket::Bucket;
 
 /// Reads the Hello, attaches the gateway and answers the Welcome.
 pub(super) async fn open(
     hub: &Arc<Hub>,
-    gateway: GatewayId,
-    path: &GatewayPath,
+    agent: &Agent,
     inbound: &mut Streaming<v1::FromAgent>,
     outbound: &Outbound,
 ) -> Result<Session, End> {
@@ -35,21 +34,27 @@ pub(super) async fn open(
         () = hub.drain.signaled() => return Err(CallError::Draining.into()),
         hello = read_hello(hub, inbound) => hello?,
     };
+    let (gateway, path) = (agent.gateway, &agent.path);
     // Watched before the store is read, so that no change falls between.
     let cell = hub.board.watch(gateway);
     let fence = Fence { boot: hello.boot, counter: hello.session_counter };
-    let turn = timeout(TURN_WITHIN, hub.openings.acquire()).await.ok().and_then(Result::ok);
-    let turn = turn.ok_or_else(|| limits::counted("openings", CallError::Busy(TURN_WITHIN)))?;
-    let outcome = operations::attach_gateway(&hub.context, gateway, facts(hub, &hello)).await?;
-    drop(turn);
+    let outcome = attach(hub, agent, &hello).await?;
+    let settling = Settling::new(hub, agent, outcome.is_none().then(|| facts(hub, &hello)));
+    let attached = outcome.is_some();
+    let (desired, observed, refusal) = match outcome {
+        Some(outcome) => (outcome.desired, outcome.observed, outcome.refusal),
+        None => (None, None, last_refused(hub, &hello)),
+    };
     let seat = match hub.sessions.enter(gateway, fence) {
         Ok(seat) => seat,
         Err(error) => {
-            hub.presence.left(gateway, fence);
+            if attached {
+                hub.presence.left(gateway, fence);
+            }
             return Err(error.into());
         }
     };
-    if let Some(desired) = outcome.desired {
+    if let Some(desired) = desired {
         hub.board.fill(gateway, desired);
     }
     let welcome = v1::Welcome {
@@ -60,13 +65,13 @@ pub(super) async fn open(
         gateway: path.to_string(),
     };
     if let Err(end) = outbound.send(ToAgent::Welcome(welcome)).await {
-        if seat.is_newest() {
+        if attached && seat.is_newest() {
             hub.presence.left(gateway, fence);
         }
         return Err(end);
     }
     let (confirm, confirmed) = mpsc::channel(UNCONFIRMED);
-    let session = Session {
+    let mut session = Session {
         hub: hub.clone(),
         gateway,
         path: path.clone(),
@@ -80,8 +85,9 @@ pub(super) async fn open(
             staged: hello.staged,
             boot: hello.boot,
             agent_version: hello.agent_version,
-            refusal: outcome.refusal,
+            refusal: refusal.clone(),
         }),
+        settling,
         cell,
         confirm,
         confirmed,
@@ -90,15 +96,56 @@ pub(super) async fn open(
         ends_at: Instant::now() + hub.timings.stream_age.mul_f64(0.9 + 0.2 * fastrand::f64()),
         retry_at: None,
     };
-    hub.presence.seen(gateway, fence);
+    if attached {
+        hub.presence.seen(gateway, fence);
+    } else {
+        session.settling.waiting.presumed = refusal.map(|refusal| refusal.generation);
+        session.settling.waiting.running = hello.active.clone();
+    }
     if let Some(report) = hello.unconfirmed {
         session.record(report);
     }
     // What it runs is the truth, also when its report was confirmed by a database that was restored since.
-    if session.delivery.held().is_some() && session.delivery.held() != outcome.observed {
+    if attached && session.delivery.held().is_some() && session.delivery.held() != observed {
         session.hub.reports.heard(session.record_of(None, hello.active), None);
     }
     Ok(session)
+}
+
+/// `None`: the database is away, and the stream lives from memory until it is back.
+async fn attach(
+    hub: &Hub,
+    agent: &Agent,
+    hello: &HelloMessage,
+) -> Result<Option<AttachOutcome>, OperationError> {
+    let store = &hub.context.store;
+    let attached = tokio::select! {
+        biased;
+        attached = hub.attaching.attach(&hub.context, agent.gateway, facts(hub, hello)) => attached,
+        _ = store.until_away_after_doubt() => Err(StoreError::away().into()),
+    };
+    match attached {
+        Err(error @ OperationError::Store(StoreError::Unavailable(_))) => match store.look_now().await {
+            Some(away) => {
+                tracing::info!(gateway = %agent.path, since = %away.since,
+                    "the database is away; the stream is served from memory");
+                Ok(None)
+            }
+            None => Err(error),
+        },
+        attached => attached.map(Some),
+    }
+}
+
+/// A refusal that only the agent remembers, or that the database cannot be asked for.
+fn last_refused(hub: &Hub, hello: &HelloMessage) -> Option<StoredRefusal> {
+    let (held, reason) = hello.last_refused.as_ref().filter(|_| hello.lineage == Some(lineage(hub)))?;
+    Some(StoredRefusal {
+        generation: held.generation,
+        stage: reason.stage,
+        boot: hello.boot,
+        agent_version: hello.agent_version.clone(),
+    })
 }
 
 fn facts(hub: &Hub, hello: &HelloMessage) -> AttachFacts {

@@ -168,3 +168,33 @@ fn a_refusal_for_want_of_room_is_asked_again_in_a_new_boot() {
     }
     assert!(!asks(refused_by(before, Stage::Compile)));
 }
+
+#[test]
+fn what_the_store_says_later_of_a_refusal_counts() {
+    let stored = |stage, boot| StoredRefusal {
+        generation: Generation(2),
+        stage,
+        boot: BootId(Uuid::from_u128(boot)),
+        agent_version: "0.1.0".into(),
+    };
+    let presumed = Some(Generation(2));
+    // The agent said that it refused generation 2; the store knows whether that was this start of it.
+    let offered = |refusal: StoredRefusal, presumed: Option<Generation>| {
+        let said = Some(stored(Stage::Secrets, 1));
+        let mut delivery = Delivery::open(Opening { refusal: said, ..opening(Some(held(1, "a"))) });
+        assert_eq!(delivery.next_offer(desired(2, "b"), id(1), deadline()), None);
+        delivery.on_stored_refusal(&refusal, BOOT, "0.1.0", presumed);
+        delivery.next_offer(desired(2, "b"), id(1), deadline()).is_some()
+    };
+    assert!(
+        offered(stored(Stage::Secrets, 9), presumed),
+        "another start refused it for what may have passed"
+    );
+    assert!(!offered(stored(Stage::Secrets, 1), presumed), "this start refused it");
+    assert!(!offered(stored(Stage::Lint, 9), presumed), "the pack was refused, whichever start it was");
+    assert!(!offered(stored(Stage::Secrets, 9), None), "it was refused on this very stream");
+    // Nothing was said at the opening.
+    let mut delivery = Delivery::open(opening(Some(held(1, "a"))));
+    delivery.on_stored_refusal(&stored(Stage::Lint, 9), BOOT, "0.1.0", None);
+    assert_eq!(delivery.next_offer(desired(2, "b"), id(1), deadline()), None);
+}

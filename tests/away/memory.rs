@@ -1,0 +1,186 @@
+//! Agents that come while the database is away, message by message: who is let in, what it is offered, and what the
+//! database says of it later.
+#![cfg(test)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::v1;
+use proto::v1::from_agent;
+use tests::cut_link::CutLink;
+use tests::eventually::eventually;
+use tests::operator::{Bearer, pack};
+use tests::plane::{PATIENCE, Plane};
+use tonic::Code;
+
+use crate::agent::{Agent, held, hello};
+use crate::support::{Outage, until_away};
+
+async fn fleet_of_one() -> (Plane, CutLink, Bearer) {
+    let (plane, link) = Plane::start_cut_off(|_| {}).await;
+    plane.create_fleet("prod").await;
+    let credential = plane.enroll("prod", "edge-1").await;
+    (plane, link, credential)
+}
+
+async fn go(plane: &Plane, link: &CutLink) {
+    Outage::Refused.begin(link);
+    until_away(plane, true).await;
+}
+
+async fn come_back(plane: &Plane, link: &CutLink) {
+    link.pass();
+    until_away(plane, false).await;
+}
+
+fn returning(offer: &v1::Offer) -> v1::Hello {
+    v1::Hello {
+        lineage: offer.lineage.clone(),
+        active: Some(held(offer)),
+        highest_generation: offer.generation,
+        staged: vec![offer.digest.clone()],
+        ..hello()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_in_sync_gets_nothing_and_one_that_is_behind_all_it_needs() {
+    let (mut plane, link, credential) = fleet_of_one().await;
+    let mut agent = Agent::attach(&plane, &credential, hello()).await;
+    plane.push("prod", &pack("0.1.0")).await;
+    let offer = agent.offered().await.offer;
+    agent.ack(&offer).await;
+    drop(agent);
+    // A new start has sent nobody anything; it has what may be needed all the same.
+    plane.stop().await;
+    plane.start_again().await;
+    let mut agent = Agent::attach(&plane, &credential, returning(&offer)).await;
+    agent.hears_nothing().await;
+    go(&plane, &link).await;
+    drop(agent);
+
+    let mut agent = Agent::attach(&plane, &credential, returning(&offer)).await;
+    assert_eq!(agent.welcome.gateway, "prod/edge-1");
+    agent.hears_nothing().await;
+    drop(agent);
+
+    // Its disk was wiped.
+    let wiped = v1::Hello { labels: [("disk".to_owned(), "new".to_owned())].into(), ..hello() };
+    let mut agent = Agent::attach(&plane, &credential, wiped).await;
+    let offered = agent.offered().await;
+    assert_eq!((offered.offer.generation, &offered.offer.digest), (offer.generation, &offer.digest));
+    assert_eq!(offered.source.as_deref(), Some(pack("0.1.0").as_str()));
+    // Its answer waits for the database, and so does the confirmation.
+    let report = agent.acked(&offered.offer);
+    agent.say(from_agent::Message::Report(report)).await;
+    agent.hears_nothing().await;
+
+    link.pass();
+    let confirmed = agent.confirmed().await;
+    assert_eq!(confirmed.offer_id, offered.offer.offer_id);
+    eventually("the late attach is recorded", PATIENCE, async || {
+        let gateway = plane.find_gateway("prod", "edge-1").await.map_err(|status| status.to_string())?;
+        let labelled = gateway.labels.get("disk").is_some_and(|disk| disk == "new");
+        let there = gateway.liveness() == v1::Liveness::Online;
+        if labelled && there && gateway.in_sync { Ok(()) } else { Err(format!("{gateway:?}")) }
+    })
+    .await;
+    // The very same stream goes on.
+    plane.push("prod", &pack("0.2.0")).await;
+    assert!(agent.offered().await.offer.generation > offer.generation);
+    plane.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_agent_refused_is_not_offered_from_memory() {
+    let (plane, link, credential) = fleet_of_one().await;
+    let mut agent = Agent::attach(&plane, &credential, hello()).await;
+    plane.push("prod", &pack("0.1.0")).await;
+    let offer = agent.offered().await.offer;
+    let nack = agent.nacked(&offer, v1::Stage::Secrets, None);
+    let Some(v1::report::Outcome::Nack(refusal)) = nack.outcome.clone() else { panic!("{nack:?}") };
+    agent.report(nack).await;
+    go(&plane, &link).await;
+    drop(agent);
+
+    let last_refused =
+        v1::Attempt { generation: offer.generation, digest: offer.digest.clone(), refusal: Some(refusal) };
+    let new_boot = v1::Hello {
+        lineage: offer.lineage.clone(),
+        highest_generation: offer.generation,
+        last_refused: Some(last_refused),
+        ..hello()
+    };
+    let mut agent = Agent::attach(&plane, &credential, new_boot).await;
+    agent.hears_nothing().await;
+    // The database knows that another start of the agent refused it, for want of a secret: worth another try.
+    link.pass();
+    let again = agent.offered().await.offer;
+    assert_eq!((again.generation, again.digest), (offer.generation, offer.digest));
+    plane.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_is_told_to_wait_and_not_that_it_is_one() {
+    let (plane, link, _) = fleet_of_one().await;
+    let stranger = Bearer(format!("kt_{}", "A".repeat(43)));
+    let call = async || {
+        let mut client = v1::delivery_service_client::DeliveryServiceClient::with_interceptor(
+            plane.channel(),
+            stranger.clone(),
+        );
+        client.attach(tokio_stream::empty()).await.expect_err("nobody knows it")
+    };
+    assert_eq!(call().await.code(), Code::Unauthenticated);
+    go(&plane, &link).await;
+    crate::support::assert_away(&call().await);
+    come_back(&plane, &link).await;
+    assert_eq!(call().await.code(), Code::Unauthenticated);
+    plane.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credential_that_was_replaced_is_refused_once_the_database_answers() {
+    let (plane, link, credential) = fleet_of_one().await;
+    let other = Plane::start_on(Arc::clone(&plane.database), &plane.database.url, |_| {}).await;
+    let replaced_while_open = plane.enroll("prod", "edge-2").await;
+    let agent = Agent::attach(&plane, &credential, hello()).await;
+    let open = Agent::attach(&plane, &replaced_while_open, hello()).await;
+    drop((agent, open));
+    for name in ["edge-1", "edge-2"] {
+        eventually("its stream is known to have ended", PATIENCE, async || {
+            let gateway = plane.gateway("prod", name).await;
+            if gateway.liveness() == v1::Liveness::Online { Err(gateway) } else { Ok(()) }
+        })
+        .await;
+    }
+    // This one is open before, the other opens while the database is away.
+    let mut open = Agent::attach(&plane, &replaced_while_open, hello()).await;
+    open.hears_nothing().await;
+    go(&plane, &link).await;
+    let newer = other.enroll("prod", "edge-1").await;
+    let mut agent = Agent::attach(&plane, &credential, hello()).await;
+    let mut heir = Agent::attach(&other, &newer, hello()).await;
+    sqlx::query("delete from tokens where gateway = (select id from gateways where name = 'edge-2')")
+        .execute(&plane.database.pool)
+        .await
+        .unwrap();
+    agent.hears_nothing().await;
+
+    link.pass();
+    assert_eq!(agent.end().await, Code::Unauthenticated);
+    assert_eq!(open.end().await, Code::Unauthenticated);
+    let mut client =
+        v1::delivery_service_client::DeliveryServiceClient::with_interceptor(plane.channel(), credential);
+    let refused = client.attach(tokio_stream::empty()).await.expect_err("it was replaced");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    // Whoever took the name over is not disturbed.
+    assert!(tokio::time::timeout(Duration::from_millis(1), heir.hear()).await.is_err());
+    eventually("the heir is the gateway", PATIENCE, async || {
+        let gateway = other.gateway("prod", "edge-1").await;
+        if gateway.liveness() == v1::Liveness::Online { Ok(()) } else { Err(gateway) }
+    })
+    .await;
+    plane.end().await;
+    other.end().await;
+}
