@@ -155,9 +155,10 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
     let proxy =
         Arc::new(Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?);
     let link = link(&settings, &instance, &handle, &clock, &drain);
-    instance
-        .describe(&settings, addresses.data)
-        .map_err(|error| InstanceError::Unusable { path: instance.dir().join("instance.json"), error })?;
+    if let Err(error) = instance.describe(&settings, addresses.data) {
+        // Tools of this host will not find it; its clients will, and a full disk is no reason to send them away.
+        tracing::warn!(dir = %instance.dir().display(), %error, "instance.json cannot be written");
+    }
     Ok(Bound {
         addresses,
         instance,

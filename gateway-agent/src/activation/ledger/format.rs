@@ -43,10 +43,21 @@ struct Envelope {
     standing: Box<RawValue>,
 }
 
+/// One standing file, read: the record, and which write it was.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stored {
+    pub(super) record: Record,
+    /// Higher than that of every earlier write of this gateway; `None`: written by a release that did not count.
+    pub(super) write: Option<u64>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct StandingJson {
     instance: String,
     fleet: Option<String>,
+    /// A file of an earlier release has none.
+    #[serde(default)]
+    write: Option<u64>,
     lineage: Option<String>,
     highest: Option<u64>,
     refused: Option<RefusedJson>,
@@ -106,15 +117,15 @@ struct FindingJson {
     suggestion: String,
 }
 
-pub(super) fn encode(record: &Record, owner: &Owner) -> io::Result<String> {
-    let standing = serde_json::value::to_raw_value(&StandingJson::of(record, owner))?;
+pub(super) fn encode(record: &Record, owner: &Owner, write: u64) -> io::Result<String> {
+    let standing = serde_json::value::to_raw_value(&StandingJson::of(record, owner, write))?;
     let checksum = ConfigDigest::of(standing.get().as_bytes()).to_string();
     let mut text = serde_json::to_string(&Envelope { checksum, standing })?;
     text.push('\n');
     Ok(text)
 }
 
-pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Record, FormatError> {
+pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Stored, FormatError> {
     if bytes.is_empty() {
         return Err(FormatError::Empty);
     }
@@ -129,7 +140,9 @@ pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Record, FormatError>
         let found = Owner { instance: standing.instance, fleet: standing.fleet };
         return Err(FormatError::Foreign { owner: found.shown(), here: owner.shown() });
     }
-    standing.record().map_err(FormatError::Broken)
+    let write = standing.write;
+    let record = standing.record().map_err(FormatError::Broken)?;
+    Ok(Stored { record, write })
 }
 
 // === impl Owner ===
@@ -146,10 +159,11 @@ impl Owner {
 // === impl StandingJson ===
 
 impl StandingJson {
-    fn of(record: &Record, owner: &Owner) -> Self {
+    fn of(record: &Record, owner: &Owner, write: u64) -> Self {
         Self {
             instance: owner.instance.clone(),
             fleet: owner.fleet.clone(),
+            write: Some(write),
             lineage: record.lineage.map(|lineage| lineage.to_string()),
             highest: record.highest.map(|generation| generation.0),
             refused: record.refused.as_ref().map(|refused| RefusedJson {
@@ -319,7 +333,9 @@ where
 }
 
 fn written(moment: Moment) -> String {
-    moment.wall.format(&Rfc3339).unwrap_or_default()
+    // A clock beyond the year 9999 has no such text; a time that is wrong must not cost the whole record.
+    let shown = moment.wall.format(&Rfc3339).or_else(|_| OffsetDateTime::UNIX_EPOCH.format(&Rfc3339));
+    shown.unwrap_or_default()
 }
 
 fn moment(text: &str) -> Result<Moment, String> {
