@@ -92,7 +92,8 @@ async fn one(plane: &Operator, mut gateway: GatewayProgram, step: Step, error: &
     gateway.until_ready().await;
     until_serves(&http, &gateway, "0.1.0").await;
     let rollout = push_until(plane, &fleet, "0.2.0", RolloutState::Reverted).await;
-    let stage = rollout.rejections.first().and_then(|rejection| rejection.refusal.as_ref()).map(|it| it.stage());
+    let stage =
+        rollout.rejections.first().and_then(|rejection| rejection.refusal.as_ref()).map(|it| it.stage());
     assert_eq!(stage, Some(v1::Stage::Storage), "{what}: {rollout:?}");
     assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())), "{what}");
 
@@ -110,7 +111,19 @@ fn injector(path: &std::path::Path, calls: &str, error: &str) -> Vec<String> {
     let path = path.to_str().expect("a path that is text");
     let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:error={error}"));
     let words = [
-        "strace", "-D", "-f", "-qq", "-e", "signal=none", "-o", "/dev/null", "-P", path, "-e", &trace, "-e",
+        "strace",
+        "-D",
+        "-f",
+        "-qq",
+        "-e",
+        "signal=none",
+        "-o",
+        "/dev/null",
+        "-P",
+        path,
+        "-e",
+        &trace,
+        "-e",
         &inject,
     ];
     words.iter().map(|word| (*word).to_owned()).collect()

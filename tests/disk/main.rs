@@ -6,6 +6,7 @@
 mod errors;
 #[cfg(target_os = "linux")]
 mod full;
+mod gateway_start;
 #[cfg(target_os = "linux")]
 mod order;
 mod plane_start;

@@ -47,7 +47,8 @@ async fn no_report_leaves_before_its_pack_and_standing_are_durable_and_swapped()
 /// As a child of the gateway, so that the process that is started is the gateway itself.
 fn tracer(file: &Path) -> Vec<String> {
     let file = file.to_str().expect("a path that is text");
-    let words = ["strace", "-D", "-f", "-q", "-yy", "-s", "65536", "-e", CALLS, "-e", "signal=none", "-o", file];
+    let words =
+        ["strace", "-D", "-f", "-q", "-yy", "-s", "65536", "-e", CALLS, "-e", "signal=none", "-o", file];
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 

@@ -51,7 +51,8 @@ pub(crate) fn judge(trace: &str) -> Judged {
 fn in_order(calls: &[Call], standing: &Call, offer: &str, digest: &str) -> Result<(), String> {
     let pack = format!("/packs/{digest}.yaml");
     let unfinished = format!("{pack}.tmp");
-    let written = calls.iter().rfind(|call| call.ok && call.writes_to(&unfinished) && call.end < standing.begin);
+    let written =
+        calls.iter().rfind(|call| call.ok && call.writes_to(&unfinished) && call.end < standing.begin);
     let written = written.ok_or("the pack was not written before the standing")?;
     let pack = durable(calls, written, "the pack", &unfinished, &pack, "/packs")?;
     if pack.end >= standing.begin {
@@ -117,7 +118,7 @@ fn acked(standing: &str) -> Option<(String, String)> {
 /// What looks like an offer's id in the bytes of a report with an outcome: a report names its session first.
 fn offers_in(sent: &str) -> impl Iterator<Item = String> {
     let uuid = regex::Regex::new(
-        r"\n\$[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\\22\$([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+        r"\\n\$[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\\22\$([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
     )
     .expect("a pattern");
     let found: Vec<String> = uuid.captures_iter(sent).map(|found| found[1].to_owned()).collect();

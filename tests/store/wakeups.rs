@@ -15,7 +15,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn an_order_wakes_the_other_replicas() {
     let (world, _) = World::with_gateways(&["edge-1"]).await;
-    let options = StoreOptions { connect: world.database.options.clone(), max_connections: 2, unsafe_server: UnsafeServer::Warn };
+    let options = StoreOptions {
+        connect: world.database.options.clone(),
+        max_connections: 2,
+        unsafe_server: UnsafeServer::Warn,
+    };
     let store = Store::open(options).await.unwrap();
     let (trigger, watcher) = drain::channel();
     let wake = Wake::new();

@@ -11,8 +11,8 @@ use control_plane::operations::{
 use control_plane::reconcile::driver;
 use control_plane::store::gateways::{GatewayView, gateway_get};
 use control_plane::store::history::{EventFilter, EventView, event_list};
-use control_plane::store::rollout_reads::{RolloutView, rollout_get};
 use control_plane::store::migrate::{MIGRATOR, UnsafeServer};
+use control_plane::store::rollout_reads::{RolloutView, rollout_get};
 use control_plane::store::{Store, StoreOptions};
 use fleet_core::gateway::{GatewayPath, Labels};
 use fleet_core::history::{Cursor, EventKind};
@@ -83,7 +83,11 @@ pub(crate) fn precondition(error: OperationError) -> Precondition {
 impl World {
     pub(crate) async fn new() -> Self {
         let database = database(&MIGRATOR).await;
-        let options = StoreOptions { connect: database.options.clone(), max_connections: 12, unsafe_server: UnsafeServer::Warn };
+        let options = StoreOptions {
+            connect: database.options.clone(),
+            max_connections: 12,
+            unsafe_server: UnsafeServer::Warn,
+        };
         let store = Store::open(options).await.unwrap();
         let context = Context { store, clock: Clock::system(), wake: Wake::new() };
         Self { database, context }

@@ -30,7 +30,9 @@ pub enum MigrateError {
          (ALTER SYSTEM, then restart PostgreSQL), or name another server in DATABASE_URL"
     )]
     Unsafe { settings: String },
-    #[error("the database is read-only (a standby, or default_transaction_read_only); name the primary in DATABASE_URL")]
+    #[error(
+        "the database is read-only (a standby, or default_transaction_read_only); name the primary in DATABASE_URL"
+    )]
     ReadOnly,
     #[error("the database was migrated by a newer kt-control-plane (migration {version}); run that version")]
     SchemaTooNew { version: i64 },
