@@ -13,6 +13,7 @@ pub mod local_source;
 pub mod record;
 pub mod secrets;
 mod stages;
+mod trial;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +38,8 @@ use record::{KeptPack, Moment, PendingReport, Record};
 use secrets::SecretRules;
 use stages::{Candidate, MissingSecrets, refused};
 
-/// A pack that ran this long without a crash is good.
-const PROVING_TIME: Duration = Duration::from_secs(60);
+/// A pack that ran this long without a crash is good, unless the settings say otherwise.
+pub const PROVING_TIME: Duration = Duration::from_secs(60);
 /// What a report carries at most; a hostile pack has thousands.
 const MOST_FINDINGS: usize = 32;
 /// Offers come one at a time; the rest are confirmations.
@@ -66,6 +67,8 @@ pub struct Parts {
     pub secrets: SecretRules,
     pub readiness: Readiness,
     pub clock: Clock,
+    /// A pack that ran this long without a crash is good.
+    pub proving_time: Duration,
 }
 
 // === impl Activator ===
@@ -76,7 +79,7 @@ impl Activator {
         loop {
             let good_at = self.good_at;
             tokio::select! {
-                () = drain.signaled() => return,
+                () = drain.signaled() => return self.end_in_order().await,
                 event = self.events.recv() => match event {
                     Some(event) => self.handle(event).await,
                     None => return,
@@ -278,7 +281,7 @@ impl Activator {
         self.record = next;
         self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }));
         self.target_down = !targets_down.is_empty();
-        self.good_at = Some(Instant::now() + PROVING_TIME);
+        self.good_at = Some(Instant::now() + self.parts.proving_time);
         tracing::info!(
             %version,
             %digest,
@@ -326,17 +329,6 @@ impl Activator {
         if self.record.unconfirmed.as_ref().is_some_and(|report| report.offer == offer) {
             self.record.unconfirmed = None;
             self.keep_or_warn().await;
-        }
-    }
-
-    /// The live policy ran long enough: it may be what starts when a later one cannot.
-    async fn prove(&mut self) {
-        self.good_at = None;
-        let active = self.record.active;
-        if let Some(pack) = self.record.kept.iter_mut().find(|pack| Some(pack.digest) == active) {
-            pack.good = true;
-            self.keep_or_warn().await;
-            self.tell();
         }
     }
 

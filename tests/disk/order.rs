@@ -35,9 +35,10 @@ async fn no_report_leaves_before_its_pack_and_standing_are_durable_and_swapped()
         push_until(&plane, "prod", &version, RolloutState::Succeeded).await;
         until_serves(&http, &gateway, &version).await;
     }
-    let status = gateway.process.as_mut().expect("it runs").end();
+    let process = gateway.process.as_mut().expect("it runs");
+    let (pid, status) = (process.pid().to_string(), process.end());
     assert!(status.success(), "{status}");
-    let trace = until_whole(&trace).await;
+    let trace = until_whole(&trace, &pid).await;
     let judged = judge(&trace);
     println!("order violations {} of {} activations", judged.violations.len(), judged.activations);
     assert_eq!(judged.violations, Vec::<String>::new());
@@ -53,14 +54,15 @@ fn tracer(file: &Path) -> Vec<String> {
 }
 
 /// The tracer ends a moment after what it traced.
-async fn until_whole(file: &Path) -> String {
+async fn until_whole(file: &Path, pid: &str) -> String {
     eventually("the tracer wrote the end", PATIENCE, async || {
         let trace = std::fs::read(file).map_err(|error| error.to_string())?;
         let trace = String::from_utf8_lossy(&trace).into_owned();
-        // All threads end, the first one last.
-        let first = trace.split(' ').next().unwrap_or_default();
-        let end = format!("{first} +++ exited with 0 +++");
-        if trace.lines().any(|line| line == end) { Ok(trace) } else { Err(trace.len().to_string()) }
+        let ended = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(pid) && words.eq(["+++", "exited", "with", "0", "+++"])
+        };
+        if trace.lines().any(ended) { Ok(trace) } else { Err(trace.len().to_string()) }
     })
     .await
 }

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::activation::record::{KeptPack, Moment, PendingReport, Record};
+use crate::activation::record::{KeptPack, Moment, PendingReport, Record, Trial};
 
 /// Whose standing it is. A file of another gateway or fleet is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,16 @@ struct StandingJson {
     active: Option<String>,
     kept: Vec<KeptJson>,
     unconfirmed: Option<ReportJson>,
+    /// A file of an earlier release has none.
+    #[serde(default)]
+    trial: Option<TrialJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TrialJson {
+    digest: String,
+    crashes: u32,
+    running: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -176,6 +186,7 @@ impl StandingJson {
             active: record.active.map(|digest| digest.to_string()),
             kept: record.kept.iter().map(KeptJson::of).collect(),
             unconfirmed: record.unconfirmed.as_ref().map(ReportJson::of),
+            trial: record.trial.as_ref().map(TrialJson::of),
         }
     }
 
@@ -188,7 +199,20 @@ impl StandingJson {
             active: self.active.as_deref().map(read).transpose()?,
             kept: self.kept.into_iter().map(KeptJson::read).collect::<Result<_, _>>()?,
             unconfirmed: self.unconfirmed.map(ReportJson::read).transpose()?,
+            trial: self.trial.map(TrialJson::read).transpose()?,
         })
+    }
+}
+
+// === impl TrialJson ===
+
+impl TrialJson {
+    fn of(trial: &Trial) -> Self {
+        Self { digest: trial.digest.to_string(), crashes: trial.crashes, running: trial.running }
+    }
+
+    fn read(self) -> Result<Trial, String> {
+        Ok(Trial { digest: read(&self.digest)?, crashes: self.crashes, running: self.running })
     }
 }
 

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::activation::record::{KeptPack, Moment, PendingReport};
+use crate::activation::record::{KeptPack, Moment, PendingReport, Trial};
 
 const LINEAGE: Lineage = Lineage(Uuid::from_u128(7));
 
@@ -75,6 +75,7 @@ fn on_disk(dir: &Path) -> (Ledger, Record, Record) {
             at: Moment::stored(OffsetDateTime::UNIX_EPOCH),
             timings: Timings::default(),
         });
+        older.trial = Some(Trial { digest, crashes: 1, running: true });
         ledger.keep_record(&older).unwrap();
         records.push(older.clone());
     }
