@@ -2,6 +2,7 @@
 //! write, a full disk, and state files of every kind of wrong.
 #![cfg(test)]
 
+mod crash_loop;
 #[cfg(target_os = "linux")]
 mod errors;
 #[cfg(target_os = "linux")]

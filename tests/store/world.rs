@@ -266,6 +266,7 @@ pub(crate) fn running(world: &World, agent: &Agent, desired: DesiredVersion) -> 
         digest: desired.digest,
         version: "0.1.0".to_owned(),
         ago: Duration::ZERO,
+        from_hello: false,
     };
     ReportRecord { running: Some(running), ..report(world, agent) }
 }

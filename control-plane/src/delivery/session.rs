@@ -250,6 +250,7 @@ impl Session {
                 digest: running.held.digest,
                 version: running.version.to_string(),
                 ago: running.age,
+                from_hello: false,
             }),
         }
     }

@@ -89,7 +89,11 @@ pub(super) async fn open(
     }
     // What it runs is the truth, also when its report was confirmed by a database that was restored since.
     if session.delivery.held().is_some() && session.delivery.held() != outcome.observed {
-        session.hub.reports.heard(session.record_of(None, hello.active), None);
+        let mut record = session.record_of(None, hello.active);
+        if let Some(running) = &mut record.running {
+            running.from_hello = true;
+        }
+        session.hub.reports.heard(record, None);
     }
     Ok(session)
 }
