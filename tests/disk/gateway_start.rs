@@ -127,6 +127,34 @@ async fn a_credential_that_others_can_read_cuts_the_link_and_not_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_nothing_left_on_the_disk_it_asks_the_control_plane_and_serves_again() {
+    let home = tempfile::tempdir().unwrap();
+    let plane = Plane::start().await;
+    plane.create_fleet("prod").await;
+    fs::copy(plane.token_file(), home.path().join("operator.token")).unwrap();
+    let start = || Gateway::start(settings(home.path(), "edge-1", "prod", &plane.url), Clock::system());
+    let gateway = start().await.unwrap();
+    push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
+    push_until(&plane, "prod", "0.2.0", RolloutState::Succeeded).await;
+    gateway.stop().await.unwrap();
+
+    let dir = home.path().join("state/gateways/edge-1");
+    let packs = fs::read_dir(dir.join("packs")).unwrap().map(|entry| entry.unwrap().path());
+    for path in packs.chain([dir.join("standing.json"), dir.join("standing.previous.json")]) {
+        fs::write(path, b"spoiled").unwrap();
+    }
+    let gateway = start().await.unwrap();
+    eventually("it runs what it should", PATIENCE, async || {
+        let serves = gateway.policy().map(|policy| policy.version.to_string());
+        let known = plane.gateway("prod", "edge-1").await;
+        if serves.as_deref() == Some("0.2.0") && known.in_sync { Ok(()) } else { Err((serves, known)) }
+    })
+    .await;
+    push_until(&plane, "prod", "0.3.0", RolloutState::Succeeded).await;
+    gateway.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_jumps_orders_nothing_anew_and_stops_nothing() {
     const DAY: i64 = 86_400;
     let home = tempfile::tempdir().unwrap();
