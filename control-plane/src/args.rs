@@ -33,6 +33,7 @@ pub struct Args {
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     pub database_url: Option<OsString>,
+    pub allow_unsafe_database: Option<OsString>,
     pub xdg_data_home: Option<OsString>,
     pub home: Option<OsString>,
 }
@@ -41,13 +42,21 @@ const DATABASE_HELP: &str = "\
 Environment:
   DATABASE_URL  Postgres 15 or newer, as postgres://USER@HOST/DATABASE; without it a private
                 Postgres of the installed binaries runs in the data directory
-  KT_PG_BIN     the directory of those binaries, when they are not found";
+  KT_PG_BIN     the directory of those binaries, when they are not found
+  KT_ALLOW_UNSAFE_DATABASE
+                1: take a DATABASE_URL whose server has fsync, full_page_writes or synchronous_commit
+                off, and lose confirmed versions at a crash; for tests";
 
 // === impl Environment ===
 
 impl Environment {
     pub fn of_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        Self { database_url: set("DATABASE_URL"), xdg_data_home: set("XDG_DATA_HOME"), home: set("HOME") }
+        Self {
+            database_url: set("DATABASE_URL"),
+            allow_unsafe_database: set("KT_ALLOW_UNSAFE_DATABASE"),
+            xdg_data_home: set("XDG_DATA_HOME"),
+            home: set("HOME"),
+        }
     }
 }

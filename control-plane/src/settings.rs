@@ -27,7 +27,7 @@ pub enum Database {
     Private,
     /// Somebody else's Postgres.
     Url(DatabaseUrl),
-    /// As `Url`, on a server that may lose data at a crash (fsync off): tests only.
+    /// As `Url`, on a server that may lose data at a crash (fsync off): its data is worth nothing, as a test's.
     Disposable(DatabaseUrl),
 }
 
@@ -69,6 +69,8 @@ pub enum SettingsError {
     SameAddress(SocketAddr),
     #[error("DATABASE_URL: {0}; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, or unset it")]
     DatabaseUrl(&'static str),
+    #[error("KT_ALLOW_UNSAFE_DATABASE: write 1 to lose confirmed versions at a crash, or unset it")]
+    AllowUnsafe,
     #[error("--data-dir: neither XDG_DATA_HOME nor HOME is set, so there is no default; name a directory")]
     NoDataDir,
     #[error("--data-dir: the name is empty; name a directory")]
@@ -90,7 +92,14 @@ impl Settings {
         }
         let database = match &environment.database_url {
             None => Database::Private,
-            Some(url) => Database::Url(DatabaseUrl::new(url)?),
+            Some(url) => {
+                let url = DatabaseUrl::new(url)?;
+                match environment.allow_unsafe_database.as_ref().map(|value| value == "1") {
+                    None => Database::Url(url),
+                    Some(true) => Database::Disposable(url),
+                    Some(false) => return Err(SettingsError::AllowUnsafe),
+                }
+            }
         };
         let data_dir = match &args.data_dir {
             Some(dir) if dir.as_os_str().is_empty() => return Err(SettingsError::EmptyDataDir),

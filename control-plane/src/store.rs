@@ -51,6 +51,7 @@ pub struct Store {
 pub struct StoreOptions {
     pub connect: PgConnectOptions,
     pub max_connections: u32,
+    pub unsafe_server: migrate::UnsafeServer,
 }
 
 /// One page, and the key that continues it; `None`: this was the last.
@@ -69,12 +70,13 @@ impl Store {
     /// Connects, migrates to this program's schema and reads the lineage.
     ///
     /// # Errors
-    /// [`migrate::MigrateError`] when the server is away, older than 15, or its schema newer than this program.
+    /// [`migrate::MigrateError`] when the server is away, older than 15, read-only or unsafe, or its schema newer than this
+    /// program.
     pub async fn open(options: StoreOptions) -> Result<Self, migrate::MigrateError> {
         let options = StoreOptions { connect: session_settings(options.connect), ..options };
         let pool = pool_of(&options).connect_with(options.connect.clone()).await;
         let pool = pool.map_err(migrate::MigrateError::unreachable)?;
-        migrate::check_server(&pool).await?;
+        migrate::check_server(&pool, options.unsafe_server).await?;
         migrate::migrate(&pool).await?;
         let lineage = tokens::lineage_get(&pool).await.map_err(migrate::MigrateError::Store)?;
         Ok(Self { reach: Reach::new(pool), options: Arc::new(options), lineage })

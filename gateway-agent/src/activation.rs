@@ -13,6 +13,7 @@ pub mod local_source;
 pub mod record;
 pub mod secrets;
 mod stages;
+mod trial;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +39,8 @@ use record::{KeptPack, Moment, PendingReport, Record};
 use secrets::SecretRules;
 use stages::{Candidate, MissingSecrets, refused};
 
-/// A pack that ran this long without a crash is good.
-const PROVING_TIME: Duration = Duration::from_secs(60);
+/// A pack that ran this long without a crash is good, unless the settings say otherwise.
+pub const PROVING_TIME: Duration = Duration::from_secs(60);
 /// What a report carries at most; a hostile pack has thousands.
 const MOST_FINDINGS: usize = 32;
 /// Offers come one at a time; the rest are confirmations.
@@ -67,6 +68,8 @@ pub struct Parts {
     pub secrets: SecretRules,
     pub readiness: Readiness,
     pub clock: Clock,
+    /// A pack that ran this long without a crash is good.
+    pub proving_time: Duration,
 }
 
 // === impl Activator ===
@@ -77,7 +80,7 @@ impl Activator {
         loop {
             let good_at = self.good_at;
             tokio::select! {
-                () = drain.signaled() => return,
+                () = drain.signaled() => return self.end_in_order().await,
                 event = self.events.recv() => match event {
                     Some(event) => self.handle(event).await,
                     None => return,
@@ -283,7 +286,7 @@ impl Activator {
         self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }));
         let _ = failpoint::pass("swap.after").await;
         self.target_down = !targets_down.is_empty();
-        self.good_at = Some(Instant::now() + PROVING_TIME);
+        self.good_at = Some(Instant::now() + self.parts.proving_time);
         tracing::info!(
             %version,
             %digest,
@@ -333,17 +336,6 @@ impl Activator {
             if failpoint::pass("confirm.before_keep").await.is_ok() {
                 self.keep_or_warn().await;
             }
-        }
-    }
-
-    /// The live policy ran long enough: it may be what starts when a later one cannot.
-    async fn prove(&mut self) {
-        self.good_at = None;
-        let active = self.record.active;
-        if let Some(pack) = self.record.kept.iter_mut().find(|pack| Some(pack.digest) == active) {
-            pack.good = true;
-            self.keep_or_warn().await;
-            self.tell();
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::offer::{NackReason, Stage};
+use policy_config::ConfigDigest;
 use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainTrigger, DrainWatcher, Hangups};
 use service_kit::readiness::Readiness;
@@ -122,6 +123,17 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         Addresses { data: listener.address(), metrics: metrics_port.as_ref().map(MetricsPort::address) };
 
     let live = LivePolicy::empty();
+    let log = settings.decision_log.clone().unwrap_or_else(|| instance.dir().join("logs/decisions.jsonl"));
+    let decisions = DecisionLog::open(&log, &drain)
+        .map_err(|error| AppError::DecisionLog { path: log.clone(), error })?;
+    let proxy_settings = ProxySettings {
+        instance: settings.name.to_string(),
+        max_body: settings.max_body,
+        ..ProxySettings::default()
+    };
+    let proxy =
+        Arc::new(Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?);
+    // From here on a pack runs, and an end that nobody asked for counts against it: what may refuse came before.
     let (activator, handle) = Activator::start(Parts {
         live: live.clone(),
         ledger: Arc::new(Ledger::new(instance.dir(), owner(&settings))),
@@ -133,6 +145,7 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         },
         readiness: readiness.clone(),
         clock: clock.clone(),
+        proving_time: settings.proving_time,
     })
     .await;
     let activator = drain.spawn("activator", activator.run(drain.clone()));
@@ -144,20 +157,11 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         }
         (Source::File(_) | Source::ControlPlane(_), _) => None,
     };
-    let log = settings.decision_log.clone().unwrap_or_else(|| instance.dir().join("logs/decisions.jsonl"));
-    let decisions = DecisionLog::open(&log, &drain)
-        .map_err(|error| AppError::DecisionLog { path: log.clone(), error })?;
-    let proxy_settings = ProxySettings {
-        instance: settings.name.to_string(),
-        max_body: settings.max_body,
-        ..ProxySettings::default()
-    };
-    let proxy =
-        Arc::new(Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?);
     let link = link(&settings, &instance, &handle, &clock, &drain);
-    instance
-        .describe(&settings, addresses.data)
-        .map_err(|error| InstanceError::Unusable { path: instance.dir().join("instance.json"), error })?;
+    if let Err(error) = instance.describe(&settings, addresses.data) {
+        // Tools of this host will not find it; its clients will, and a full disk is no reason to send them away.
+        tracing::warn!(dir = %instance.dir().display(), %error, "instance.json cannot be written");
+    }
     Ok(Bound {
         addresses,
         instance,
@@ -217,6 +221,10 @@ impl Bound {
             _ = &mut data_plane => Err(AppError::Defect("data plane")),
             _ = &mut activator => Err(AppError::Defect("activator")),
         };
+        if outcome.is_err() {
+            // Nobody asked for this end: it must not look like one that somebody did.
+            activator.abort();
+        }
         tracing::info!("draining: requests in flight finish, no new ones are taken");
         trigger.start();
         match trigger.drained(drain_deadline).await {
@@ -264,6 +272,13 @@ async fn apply_first(
     handle: &ActivatorHandle,
     live: &LivePolicy,
 ) -> Result<(), AppError> {
+    let digest = ConfigDigest::of(&source);
+    if handle.record().withdrawn() == Some(digest) {
+        // A supervisor starts the same words again and again: that is no wish to try it once more.
+        tracing::error!(path = %path.display(), %digest,
+            "the policy file is withdrawn: it ended the gateway twice; change it, or send SIGHUP to try it again");
+        return Ok(());
+    }
     let outcome = handle.apply_file(source).await.map_err(|_| AppError::Defect("activator"))?;
     let Err(reason) = outcome else { return Ok(()) };
     let refused = AppError::Refused { path: path.to_owned(), reason };

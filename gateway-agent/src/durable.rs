@@ -12,13 +12,15 @@ use nix::libc::O_NOFOLLOW;
 /// Ends the name of a file that is being written; what is left of it after a crash is removed.
 pub(crate) const UNFINISHED: &str = ".tmp";
 
-/// Makes the directory and its missing parents, and takes everybody else's rights to it away.
+/// Makes the directory and its missing parents, durably, and takes everybody else's rights to it away.
 pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => {}
+        // Made by an earlier start, which may have ended before the sync. A disk that refuses it now will refuse the
+        // next write too, and that one is told; what is there can be served.
+        Ok(found) if found.is_dir() => drop(sync_name(path)),
         Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            make_dir(path)?;
         }
         Err(error) => return Err(error),
     }
@@ -28,29 +30,20 @@ pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces `path`, 0600. After `Ok` it survives a crash of the machine.
+/// Replaces `path`, 0600. After `Ok` it survives a crash of the machine; after an error it holds the old bytes or
+/// the new ones, and which of them a crash leaves is not known.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let place = Place::of(path)?;
     let unfinished = stage(path, bytes)?;
-    fs::rename(&unfinished, path)?;
-    sync_parent(path)
+    put(&unfinished, path)?;
+    place.sync()
 }
 
 /// As [`write()`], and what was there is kept as `previous`; at every moment one of the two is whole.
+///
+/// An error means that `path` holds what it held before, for whoever reads it after this process.
 pub(crate) fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = stage(path, bytes)?;
-    let link = with_suffix(previous, UNFINISHED);
-    let _ = fs::remove_file(&link);
-    match fs::hard_link(path, &link) {
-        Ok(()) => {
-            fs::rename(&link, previous)?;
-            // A rename of two links to one file does nothing and leaves both.
-            let _ = fs::remove_file(&link);
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    fs::rename(&unfinished, path)?;
-    sync_parent(path)
+    write_keeping_in(&Place::of(path)?, path, previous, bytes)
 }
 
 /// Reads a regular file of at most `limit` bytes, following no link.
@@ -101,9 +94,68 @@ pub(crate) fn remove_unfinished(dir: &Path) {
     }
 }
 
+fn write_keeping_in(place: &Place, path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = stage(path, bytes)?;
+    let had_one = keep_as(path, previous).inspect_err(|_| drop_unfinished(&unfinished))?;
+    put(&unfinished, path)?;
+    place.sync().inspect_err(|_| {
+        // The rename was seen and may reach the disk or not. Whoever is told of an error goes on as before, so
+        // the next start must find what was there before.
+        let back = if had_one { put_back(path, previous) } else { fs::remove_file(path) };
+        // If that fails too, the next write that succeeds settles it; there is nothing better to do.
+        let _ = back.and_then(|()| place.sync());
+    })
+}
+
+/// Parents first, each name synced: a file is not durable in a directory that is not.
+fn make_dir(path: &Path) -> io::Result<()> {
+    let make = || DirBuilder::new().mode(0o700).create(path);
+    let made = match make() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = path.parent().ok_or(error)?;
+            make_dir(parent)?;
+            make()
+        }
+        made => made,
+    };
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => sync_name(path),
+    }
+}
+
+/// Makes the name of a directory durable. Somebody else's parent that may not be read is theirs to keep.
+fn sync_name(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()).map(File::open) {
+        None => Ok(()),
+        Some(Ok(parent)) => parent.sync_all(),
+        Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Some(Err(error)) => Err(error),
+    }
+}
+
+/// The directory of a file, opened before anything in it is changed: where that fails, nothing has happened yet.
+struct Place(Option<File>);
+
+// === impl Place ===
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        path.parent().map(File::open).transpose().map(Self)
+    }
+
+    /// Makes the names in it durable.
+    fn sync(&self) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), File::sync_all)
+    }
+}
+
+/// Writes and syncs the new file beside its place. What could not be synced is never looked at again: its pages
+/// may count as clean although they never reached the disk, so that a second sync would succeed and lie. Each try
+/// begins with a new file.
 fn stage(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let unfinished = with_suffix(path, UNFINISHED);
-    let _ = fs::remove_file(&unfinished);
+    drop_unfinished(&unfinished);
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -116,20 +168,85 @@ fn stage(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         });
     if written.is_err() {
         // On a full disk the half is in the way of the next try.
-        let _ = fs::remove_file(&unfinished);
+        drop_unfinished(&unfinished);
     }
     written.map(|()| unfinished)
 }
 
-fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
+fn put(unfinished: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(unfinished, path).inspect_err(|_| drop_unfinished(unfinished))
+}
+
+/// Gives what is there a second name, atomically; false: there is nothing.
+fn keep_as(path: &Path, previous: &Path) -> io::Result<bool> {
+    let link = with_suffix(previous, UNFINISHED);
+    drop_unfinished(&link);
+    match fs::hard_link(path, &link) {
+        Ok(()) => {
+            put(&link, previous)?;
+            // A rename of two links to one file does nothing and leaves both.
+            drop_unfinished(&link);
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
+}
+
+fn put_back(path: &Path, previous: &Path) -> io::Result<()> {
+    let link = with_suffix(path, UNFINISHED);
+    drop_unfinished(&link);
+    fs::hard_link(previous, &link)?;
+    put(&link, path)?;
+    drop_unfinished(&link);
+    Ok(())
+}
+
+/// If it is there; where it cannot be removed, making it anew fails and says why.
+fn drop_unfinished(unfinished: &Path) {
+    let _ = fs::remove_file(unfinished);
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory that cannot be synced: the kernel refuses it for this one.
+    fn unsyncable() -> Place {
+        Place(Some(File::open("/dev/null").unwrap()))
+    }
+
+    #[test]
+    fn a_rename_that_is_not_durable_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, previous) = (dir.path().join("s.json"), dir.path().join("s.previous.json"));
+        write_keeping_in(&unsyncable(), &path, &previous, b"1").unwrap_err();
+        assert!(!path.exists(), "there was none");
+
+        write_keeping(&path, &previous, b"1").unwrap();
+        write_keeping(&path, &previous, b"2").unwrap();
+        write_keeping_in(&unsyncable(), &path, &previous, b"3").unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"2");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing half is left");
+        write_keeping(&path, &previous, b"4").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read(&previous).unwrap()), (b"4".to_vec(), b"2".to_vec()));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_and_leaves_nothing_half() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, previous) = (dir.path().join("s.json"), dir.path().join("s.previous.json"));
+        write_keeping(&path, &previous, b"1").unwrap();
+        // Not even root renames a file over a directory.
+        fs::create_dir(&previous).unwrap();
+        write_keeping(&path, &previous, b"2").unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"1");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
 }

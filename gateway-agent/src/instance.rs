@@ -3,13 +3,13 @@
 //!
 //! It must not know what the files of others in it mean.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::libc::O_NOFOLLOW;
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use serde::Serialize;
 
 use crate::durable;
@@ -67,7 +67,8 @@ impl Instance {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .custom_flags(O_NOFOLLOW)
+            // A FIFO in its place would hold us up for ever.
+            .custom_flags(O_NOFOLLOW | O_NONBLOCK)
             .open(&path)
             .map_err(|error| InstanceError::Unusable { path: path.clone(), error })?;
         match lock.try_lock() {
@@ -81,7 +82,7 @@ impl Instance {
         &self.dir
     }
 
-    /// Tells tools on this host who serves here, and where.
+    /// Tells tools on this host who serves here, and where. What cannot be a file of ours in its place is set aside.
     pub(crate) fn describe(&self, settings: &Settings, listen: SocketAddr) -> io::Result<()> {
         let (source, policy_config, control_plane) = match &settings.source {
             Source::File(path) => ("local", Some(path.as_path()), None),
@@ -99,6 +100,11 @@ impl Instance {
         };
         let mut text = serde_json::to_vec_pretty(&description)?;
         text.push(b'\n');
-        durable::write(&self.dir.join("instance.json"), &text)
+        let path = self.dir.join("instance.json");
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let aside = durable::set_aside(&path)?;
+            tracing::warn!(path = %path.display(), aside = %aside.display(), "it is not a regular file; it is set aside");
+        }
+        durable::write(&path, &text)
     }
 }

@@ -15,6 +15,7 @@ use url::Url;
 pub use environment::Environment;
 pub use parse::SecretGlob;
 
+use crate::activation::PROVING_TIME;
 use crate::args::Args;
 use crate::control::identity::TokenFile;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub environment: Environment,
     /// How long requests in flight may take after the drain began.
     pub drain_deadline: Duration,
+    /// A pack that ran this long without a crash is good.
+    pub proving_time: Duration,
 }
 
 /// Where packs come from; one a gateway.
@@ -108,6 +111,7 @@ impl Settings {
             working_dir: working_dir(args.working_dir)?,
             environment,
             drain_deadline: Duration::from_secs(30),
+            proving_time: PROVING_TIME,
         })
     }
 

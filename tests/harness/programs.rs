@@ -47,6 +47,8 @@ pub struct PlaneProgram {
 #[derive(Debug)]
 pub struct GatewayProgram {
     pub name: String,
+    /// [`FLEET`] unless it is set.
+    pub fleet: String,
     pub home: PathBuf,
     pub control_plane: String,
     pub token_file: PathBuf,
@@ -111,7 +113,8 @@ impl PlaneProgram {
         command.arg("--metrics-listen").arg(format!("127.0.0.1:{}", self.admin_port));
         dress(&mut command, &self.dir, &self.variables);
         if let Some(url) = &self.database_url {
-            command.env("DATABASE_URL", url);
+            // The server of the tests syncs nothing, to be fast.
+            command.env("DATABASE_URL", url).env("KT_ALLOW_UNSAFE_DATABASE", "1");
         }
         self.process = Some(Process::start("kt-control-plane", command, &self.dir.join(LOG)));
     }
@@ -148,6 +151,7 @@ impl GatewayProgram {
         std::fs::create_dir_all(&home).expect("a home for the gateway");
         Self {
             name: name.to_owned(),
+            fleet: FLEET.to_owned(),
             home,
             control_plane: control_plane.to_owned(),
             token_file: token_file.to_owned(),
@@ -188,7 +192,7 @@ impl GatewayProgram {
             }
             None => Command::new(program),
         };
-        command.args(["--name", &self.name, "--fleet", FLEET, "--control-plane", &self.control_plane]);
+        command.args(["--name", &self.name, "--fleet", &self.fleet, "--control-plane", &self.control_plane]);
         command.arg("--listen").arg(format!("127.0.0.1:{}", self.port));
         dress(&mut command, &self.home, &self.variables);
         command.env("KT_HOME", self.home.join("state")).env("KT_TOKEN_FILE", &self.token_file);

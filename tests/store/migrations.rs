@@ -1,6 +1,7 @@
 //! Constraints that hold whoever writes, and the schema's guard.
 
-use control_plane::store::{Store, StoreOptions, migrate::MigrateError};
+use control_plane::store::migrate::{MigrateError, UnsafeServer};
+use control_plane::store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor};
 use tests::postgres::empty_database;
 
@@ -46,7 +47,13 @@ async fn each_rule_is_held_by_the_database_too() {
 #[tokio::test]
 async fn replicas_migrate_an_empty_database_together_and_share_its_lineage() {
     let database = empty_database().await;
-    let open = || Store::open(StoreOptions { connect: database.options.clone(), max_connections: 2 });
+    let open = || {
+        Store::open(StoreOptions {
+            connect: database.options.clone(),
+            max_connections: 2,
+            unsafe_server: UnsafeServer::Warn,
+        })
+    };
     let (one, other) = tokio::join!(open(), open());
     assert_eq!(one.unwrap().lineage(), other.unwrap().lineage());
     let another = World::new().await;
@@ -65,7 +72,11 @@ async fn a_newer_schema_is_refused() {
         )
         .await
         .unwrap();
-    let options = StoreOptions { connect: world.database.options.clone(), max_connections: 2 };
+    let options = StoreOptions {
+        connect: world.database.options.clone(),
+        max_connections: 2,
+        unsafe_server: UnsafeServer::Warn,
+    };
     let refused = Store::open(options).await.unwrap_err();
     assert!(matches!(refused, MigrateError::SchemaTooNew { version: 9999 }), "{refused:?}");
 }

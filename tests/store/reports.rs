@@ -9,7 +9,7 @@ use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
 use uuid::Uuid;
 
-use crate::world::{World, acked, nacked, pack, rollout, running};
+use crate::world::{Agent, World, acked, nacked, pack, rollout, running};
 
 #[tokio::test]
 async fn a_repeated_report_is_confirmed_and_changes_nothing() {
@@ -45,6 +45,34 @@ async fn reports_out_of_order_never_move_back() {
     let observed = world.gateway(&agents[0]).await.observed.unwrap();
     assert_eq!((observed.generation, observed.digest), (second.generation, second.digest));
     assert_eq!(world.outcomes(&agents[0]).await, [(1, "superseded".into()), (2, "active".into())]);
+}
+
+#[tokio::test]
+async fn a_new_process_that_runs_less_than_the_last_one_is_believed_in_its_hello_alone() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    let old = &agents[0];
+    world.settled(pack("p", "0.1.0", "a"), &agents).await;
+    let first = world.desired(old).await;
+    world.settled(pack("p", "0.2.0", "b"), &agents).await;
+    let second = world.desired(old).await;
+    let observed = async || world.gateway(old).await.observed.unwrap().generation;
+    let hello = |agent: &Agent, desired| {
+        let mut record = running(&world, agent, desired);
+        record.running.as_mut().unwrap().from_hello = true;
+        record
+    };
+    // Its process came back on the pack before: the new one was spoiled, or withdrawn after crashes.
+    let mut new = old.clone();
+    new.boot = BootId(Uuid::new_v4());
+    world.attach(&new).await;
+    world.report(vec![running(&world, &new, first), hello(old, first)]).await;
+    assert_eq!(observed().await, second.generation, "neither a heartbeat nor the hello of an older process");
+    world.report(vec![hello(&new, first)]).await;
+    assert_eq!(observed().await, first.generation);
+    assert!(!world.gateway(old).await.in_sync);
+    world.report(vec![hello(&new, first), acked(&world, &new, second)]).await;
+    assert_eq!(observed().await, second.generation, "an ack behind the hello is newer");
+    assert!(world.gateway(old).await.in_sync);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use control_plane::operations::Wake;
-use control_plane::store::{Store, StoreOptions, wakeup};
+use control_plane::store::{Store, StoreOptions, migrate::UnsafeServer, wakeup};
 use service_kit::drain;
 use sqlx::postgres::PgListener;
 use tests::cut_link::CutLink;
@@ -16,7 +16,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn an_order_wakes_the_other_replicas() {
     let (world, _) = World::with_gateways(&["edge-1"]).await;
-    let options = StoreOptions { connect: world.database.options.clone(), max_connections: 2 };
+    let options = StoreOptions {
+        connect: world.database.options.clone(),
+        max_connections: 2,
+        unsafe_server: UnsafeServer::Warn,
+    };
     let store = Store::open(options).await.unwrap();
     let (trigger, watcher) = drain::channel();
     let wake = Wake::new();
@@ -36,7 +40,7 @@ async fn an_order_wakes_the_other_replicas() {
 async fn a_listener_whose_peer_vanished_hears_again() {
     let (world, _) = World::with_gateways(&["edge-1"]).await;
     let (link, url) = CutLink::to_database(&world.database).await;
-    let options = StoreOptions { connect: url.parse().unwrap(), max_connections: 2 };
+    let options = StoreOptions { connect: url.parse().unwrap(), max_connections: 2, unsafe_server: true };
     let store = Store::open(options).await.unwrap();
     let (trigger, watcher) = drain::channel();
     let wake = Wake::new();

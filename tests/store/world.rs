@@ -11,8 +11,9 @@ use control_plane::operations::{
 use control_plane::reconcile::driver;
 use control_plane::store::gateways::{GatewayView, gateway_get};
 use control_plane::store::history::{EventFilter, EventView, event_list};
+use control_plane::store::migrate::{MIGRATOR, UnsafeServer};
 use control_plane::store::rollout_reads::{RolloutView, rollout_get};
-use control_plane::store::{Store, StoreOptions, migrate::MIGRATOR};
+use control_plane::store::{Store, StoreOptions};
 use fleet_core::gateway::{GatewayPath, Labels};
 use fleet_core::history::{Cursor, EventKind};
 use fleet_core::ids::{BootId, GatewayId, RolloutId};
@@ -82,7 +83,11 @@ pub(crate) fn precondition(error: OperationError) -> Precondition {
 impl World {
     pub(crate) async fn new() -> Self {
         let database = database(&MIGRATOR).await;
-        let options = StoreOptions { connect: database.options.clone(), max_connections: 12 };
+        let options = StoreOptions {
+            connect: database.options.clone(),
+            max_connections: 12,
+            unsafe_server: UnsafeServer::Warn,
+        };
         let store = Store::open(options).await.unwrap();
         let context = Context { store, clock: Clock::system(), wake: Wake::new() };
         Self { database, context }
@@ -262,6 +267,7 @@ pub(crate) fn running(world: &World, agent: &Agent, desired: DesiredVersion) -> 
         digest: desired.digest,
         version: "0.1.0".to_owned(),
         ago: Duration::ZERO,
+        from_hello: false,
     };
     ReportRecord { running: Some(running), ..report(world, agent) }
 }

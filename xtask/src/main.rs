@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod cargo;
+mod packages;
 mod postgres;
 mod refresh;
 mod run;

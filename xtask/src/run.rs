@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use crate::cargo::{build_all, cargo, command, programs, show, succeed};
-use crate::{Outcome, postgres};
+use crate::{Outcome, packages, postgres};
 
 /// The demo takes this process's place, so ^C is its alone.
 pub(crate) fn demo(arguments: &[&str]) -> Outcome {
@@ -19,6 +19,7 @@ pub(crate) fn demo(arguments: &[&str]) -> Outcome {
 /// Suites of the workspace, then the examples in its documentation.
 pub(crate) fn test() -> Outcome {
     postgres::ensure()?;
+    packages::wish_for("strace", "strace");
     build_all()?;
     succeed(&mut cargo(&["test", "--workspace", "--locked", "--doc"]))?;
     // The suites come last: their summary is what the caller reads.

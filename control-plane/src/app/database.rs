@@ -7,7 +7,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
 use super::start_error::StartError;
-use crate::settings::{Database as Choice, Settings};
+use crate::settings::{Database as Choice, DatabaseUrl, Settings};
+use crate::store::migrate::UnsafeServer;
 use crate::store::{Store, StoreOptions};
 
 /// The database while it is used.
@@ -33,10 +34,8 @@ impl Database {
     /// Starts the private cluster, or reads the URL.
     pub(super) async fn start(settings: &Settings) -> Result<Self, StartError> {
         match &settings.database {
-            Choice::Url(url) | Choice::Disposable(url) => {
-                let options = options(url.expose().parse().map_err(|_| StartError::DatabaseUrl)?);
-                Ok(Self { options, private: None })
-            }
+            Choice::Url(url) => Self::by_url(url, UnsafeServer::Refuse),
+            Choice::Disposable(url) => Self::by_url(url, UnsafeServer::Warn),
             Choice::Private => {
                 let dir = settings.data_dir.join(CLUSTER_DIR);
                 let cluster = Cluster::start(&Options {
@@ -51,9 +50,14 @@ impl Database {
                     .socket(cluster.socket_dir())
                     .username(pg_private::USER)
                     .database(DATABASE);
-                Ok(Self { options: options(connect), private: Some(cluster) })
+                Ok(Self { options: options(connect, UnsafeServer::Refuse), private: Some(cluster) })
             }
         }
+    }
+
+    fn by_url(url: &DatabaseUrl, unsafe_server: UnsafeServer) -> Result<Self, StartError> {
+        let connect = url.expose().parse().map_err(|_| StartError::DatabaseUrl)?;
+        Ok(Self { options: options(connect, unsafe_server), private: None })
     }
 
     /// Connects once by hand: a pool would try again until its patience ends, and hide why.
@@ -77,6 +81,6 @@ impl Database {
     }
 }
 
-fn options(connect: PgConnectOptions) -> StoreOptions {
-    StoreOptions { connect, max_connections: POOL }
+fn options(connect: PgConnectOptions, unsafe_server: UnsafeServer) -> StoreOptions {
+    StoreOptions { connect, max_connections: POOL, unsafe_server }
 }

@@ -120,6 +120,8 @@ fn migrate_code(error: &MigrateError) -> u8 {
     match error {
         MigrateError::Unreachable(_) => 5,
         MigrateError::ServerTooOld { .. }
+        | MigrateError::Unsafe { .. }
+        | MigrateError::ReadOnly
         | MigrateError::SchemaTooNew { .. }
         | MigrateError::SchemaDiffers { .. } => 6,
         MigrateError::Failed(_) | MigrateError::Store(_) => 1,

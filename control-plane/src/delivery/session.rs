@@ -287,6 +287,7 @@ impl Session {
                 digest: running.held.digest,
                 version: running.version.to_string(),
                 ago: running.age,
+                from_hello: false,
             }),
         }
     }
@@ -316,8 +317,17 @@ impl Session {
         if let Some(running) = waiting.running
             && observed != Some(running.held)
         {
-            self.hub.reports.heard(self.record_of(None, Some(running)), None);
+            self.hub.reports.heard(self.told_at_the_opening(Some(running)), None);
         }
+    }
+
+    /// What runs as a stream opens is the truth, even where it is less than what ran before.
+    fn told_at_the_opening(&self, running: Option<Running>) -> ReportRecord {
+        let mut record = self.record_of(None, running);
+        if let Some(running) = &mut record.running {
+            running.from_hello = true;
+        }
+        record
     }
 
     /// It is there, and the database may hear of it.

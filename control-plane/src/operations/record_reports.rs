@@ -51,6 +51,8 @@ pub struct RunningPack {
     pub version: String,
     /// How long ago it was swapped in.
     pub ago: Duration,
+    /// A hello said it: that is what its process began with, also where it is less than an earlier one ran.
+    pub from_hello: bool,
 }
 
 /// An answer that is durable here: the agent need not repeat it.
@@ -156,9 +158,10 @@ fn observed(records: &[ReportRecord], lineage: Lineage) -> Vec<ObservedRow> {
             digest: running.digest,
             version: running.version.clone(),
             ago: running.ago,
+            from_hello: running.from_hello,
         };
         match newest.get(&record.gateway) {
-            Some(held) if held.generation > row.generation => {}
+            Some(held) if held.generation > row.generation && !row.from_hello => {}
             Some(_) | None => {
                 newest.insert(record.gateway, row);
             }

@@ -42,6 +42,8 @@ pub(crate) struct ObservedRow {
     pub digest: ConfigDigest,
     pub version: String,
     pub ago: Duration,
+    /// It may be lower than what an earlier process of the gateway ran.
+    pub from_hello: bool,
 }
 
 // === impl AnswerRow ===
@@ -182,6 +184,7 @@ pub(crate) async fn gateway_observe(
     let digests: Vec<Vec<u8>> = observed.iter().map(|row| row.digest.as_bytes().to_vec()).collect();
     let versions: Vec<String> = observed.iter().map(|row| row.version.clone()).collect();
     let agos: Vec<i64> = observed.iter().map(|row| ago(row.ago)).collect();
+    let hellos: Vec<bool> = observed.iter().map(|row| row.from_hello).collect();
     sqlx::query!(
         "with locked as materialized (
              select id from gateways where id = any($1) order by id for no key update
@@ -190,9 +193,12 @@ pub(crate) async fn gateway_observe(
          set observed_generation = said.generation, observed_digest = said.digest, observed_version = said.version,
              observed_since = clock_timestamp() - said.ago * interval '1 microsecond'
          from locked join
-             unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[])
-             as said (gateway, boot, counter, generation, digest, version, ago) on said.gateway = locked.id
-         where g.id = locked.id and coalesce(g.observed_generation, 0) <= said.generation
+             unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[],
+                    $8::bool[])
+             as said (gateway, boot, counter, generation, digest, version, ago, hello) on said.gateway = locked.id
+         where g.id = locked.id
+             and (coalesce(g.observed_generation, 0) <= said.generation
+                 or said.hello and g.boot_id = said.boot and g.session_counter = said.counter)
              and (g.observed_generation, g.observed_digest) is distinct from (said.generation, said.digest)
              and not coalesce(g.boot_id = said.boot and g.session_counter > said.counter, false)",
         &gateways,
@@ -201,7 +207,8 @@ pub(crate) async fn gateway_observe(
         &generations,
         &digests,
         &versions,
-        &agos
+        &agos,
+        &hellos
     )
     .execute(conn)
     .await?;

@@ -82,8 +82,11 @@ impl From<sqlx::Error> for StoreError {
         }
         let code = database.code();
         let code = code.as_deref().unwrap_or_default();
-        // Connections, resources, shutdown, cancelled by a limit, lock not available, lost races.
-        let passing = ["08", "53", "57", "55P03", "40", "25P03"].iter().any(|class| code.starts_with(class));
+        // Connections, resources, shutdown, a broken disk, cancelled by a limit, lock not available, lost races, a
+        // server that is a standby since.
+        let passing = ["08", "53", "57", "58", "55P03", "40", "25P03", "25006"]
+            .iter()
+            .any(|class| code.starts_with(class));
         if passing { Self::Unavailable(error) } else { Self::Refused(error) }
     }
 }

@@ -11,12 +11,29 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// The oldest PostgreSQL this program works on, as `server_version_num` counts.
 const OLDEST_SERVER: i32 = 150_000;
 
+/// What to do about a server that confirms before it has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnsafeServer {
+    Refuse,
+    /// Its data is worth nothing to anybody, as a test's.
+    Warn,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     #[error("cannot reach the database; is PostgreSQL running, and does DATABASE_URL name it?")]
     Unreachable(#[source] StoreError),
     #[error("PostgreSQL {found} is too old; version 15 or newer is needed")]
     ServerTooOld { found: String },
+    #[error(
+        "PostgreSQL runs with {settings}, so that a crash loses versions that were confirmed; set it to on \
+         (ALTER SYSTEM, then restart PostgreSQL), or name another server in DATABASE_URL"
+    )]
+    Unsafe { settings: String },
+    #[error(
+        "the database is read-only (a standby, or default_transaction_read_only); name the primary in DATABASE_URL"
+    )]
+    ReadOnly,
     #[error("the database was migrated by a newer kt-control-plane (migration {version}); run that version")]
     SchemaTooNew { version: i64 },
     #[error("migration {version} was changed after it ran on this database; it belongs to another build")]
@@ -52,13 +69,15 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     })
 }
 
-/// Refuses a server that is too old; warns about one that may lose what it confirmed.
-pub(super) async fn check_server(pool: &PgPool) -> Result<(), MigrateError> {
+/// Refuses a server that is too old, and one that may lose what it confirmed, unless that is `allowed`.
+pub(super) async fn check_server(pool: &PgPool, allowed: UnsafeServer) -> Result<(), MigrateError> {
     let server = sqlx::query!(
         r#"select current_setting('server_version_num')::int as "number!",
                   current_setting('server_version') as "name!",
                   current_setting('fsync') as "fsync!",
-                  current_setting('full_page_writes') as "full_page_writes!""#
+                  current_setting('full_page_writes') as "full_page_writes!",
+                  current_setting('synchronous_commit') as "synchronous_commit!",
+                  (pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool) as "read_only!""#
     )
     .fetch_one(pool)
     .await
@@ -66,13 +85,25 @@ pub(super) async fn check_server(pool: &PgPool) -> Result<(), MigrateError> {
     if server.number < OLDEST_SERVER {
         return Err(MigrateError::ServerTooOld { found: server.name });
     }
-    for (setting, value) in [("fsync", &server.fsync), ("full_page_writes", &server.full_page_writes)] {
-        if value == "off" {
-            tracing::warn!(
-                setting,
-                "PostgreSQL runs with {setting}=off: a crash may lose confirmed versions"
-            );
+    if server.read_only {
+        return Err(MigrateError::ReadOnly);
+    }
+    let settings = [
+        ("fsync", server.fsync),
+        ("full_page_writes", server.full_page_writes),
+        ("synchronous_commit", server.synchronous_commit),
+    ];
+    let off: Vec<&str> =
+        settings.into_iter().filter(|(_, value)| value == "off").map(|(setting, _)| setting).collect();
+    if off.is_empty() {
+        return Ok(());
+    }
+    let settings = off.iter().map(|setting| format!("{setting}=off")).collect::<Vec<_>>().join(", ");
+    match allowed {
+        UnsafeServer::Refuse => Err(MigrateError::Unsafe { settings }),
+        UnsafeServer::Warn => {
+            tracing::warn!(%settings, "PostgreSQL may lose confirmed versions at a crash, and somebody allowed that");
+            Ok(())
         }
     }
-    Ok(())
 }

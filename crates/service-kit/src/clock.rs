@@ -51,7 +51,12 @@ impl Clock {
 // === impl ManualClock ===
 
 impl ManualClock {
-    /// Moves the time forward. It never goes back: a test of a clock set back makes a second clock.
+    /// Puts the clock anywhere, as an operator or a time server may.
+    pub fn set(&self, to: OffsetDateTime) {
+        *self.time.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+
+    /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
         let mut time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
         *time += by;

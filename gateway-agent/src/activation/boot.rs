@@ -6,14 +6,13 @@ use fleet_core::ids::BootId;
 use fleet_core::offer::Acknowledgement;
 use policy_config::ConfigDigest;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::handle::ActivatorHandle;
 use super::live::ActivePolicy;
 use super::record::{KeptPack, Moment, Record};
 use super::stages::{Candidate, MissingSecrets};
-use super::{Activator, EVENTS, PROVING_TIME, Parts, log_refusal};
+use super::{Activator, EVENTS, Parts, log_refusal};
 
 // === impl Activator ===
 
@@ -43,8 +42,10 @@ impl Activator {
         (activator, ActivatorHandle { boot, events: sender, record })
     }
 
-    async fn start_from_disk(&mut self, bootable: Vec<ConfigDigest>, spoiled: bool) {
+    async fn start_from_disk(&mut self, mut bootable: Vec<ConfigDigest>, spoiled: bool) {
         let wanted = self.record.active;
+        self.begin_trial(&mut bootable).await;
+        let kept = self.record.trial;
         self.record.active = None;
         for digest in bootable {
             match self.prepare_with(digest, None, MissingSecrets::TargetDown).await {
@@ -56,8 +57,11 @@ impl Activator {
             }
         }
         self.take_back_ack();
-        if spoiled || self.record.active != wanted {
-            if wanted.is_some() {
+        if self.record.active.is_some() {
+            self.settle_trial();
+        }
+        if spoiled || self.record.active != wanted || self.record.trial != kept {
+            if wanted.is_some() && self.record.active != wanted {
                 tracing::warn!("the pack that ran last cannot be started; see above");
             }
             self.keep_or_warn().await;
@@ -90,7 +94,6 @@ impl Activator {
         }
         self.record.active = Some(digest);
         self.target_down = !targets_down.is_empty();
-        self.good_at = Some(Instant::now() + PROVING_TIME);
         tracing::info!(%version, %digest, "policy started from disk");
         self.swap(Arc::new(ActivePolicy { engine, version, digest }));
     }

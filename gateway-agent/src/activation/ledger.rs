@@ -8,6 +8,8 @@ mod format;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use policy_config::ConfigDigest;
 
@@ -15,12 +17,15 @@ use super::record::Record;
 use crate::durable;
 
 pub use format::Owner;
+use format::Stored;
 
 /// The one writer of a gateway's standing and packs.
 #[derive(Debug)]
 pub struct Ledger {
     dir: PathBuf,
     owner: Owner,
+    /// The number of the last write of the standing. It only grows, so that an older copy can be told.
+    writes: AtomicU64,
 }
 
 /// What was found at a start.
@@ -49,7 +54,7 @@ const LARGEST_STANDING: u64 = 4 * 1024 * 1024;
 
 impl Ledger {
     pub fn new(dir: &Path, owner: Owner) -> Self {
-        Self { dir: dir.to_owned(), owner }
+        Self { dir: dir.to_owned(), owner, writes: AtomicU64::new(0) }
     }
 
     /// Reads what an earlier process left; whatever it is, there is an answer.
@@ -59,7 +64,12 @@ impl Ledger {
         let mut remarks = Vec::new();
         let (mut record, foreign) = self.load_record(&mut remarks);
         match &mut record {
-            Some(record) => record.kept.retain(|pack| self.is_whole(pack.digest, &mut remarks)),
+            Some(record) => {
+                if remarks.is_empty() {
+                    self.forget_leftovers(record);
+                }
+                record.kept.retain(|pack| self.is_whole(pack.digest, &mut remarks));
+            }
             None if foreign => {}
             None => {
                 let left = self.packs_left(&mut remarks);
@@ -86,10 +96,13 @@ impl Ledger {
         durable::write(&path, source).map_err(|error| LedgerError { path, error })
     }
 
-    /// Makes the record durable.
+    /// Makes the record durable. After an error the disk says what it said before.
     pub fn keep_record(&self, record: &Record) -> Result<(), LedgerError> {
         let path = self.standing();
-        let written = format::encode(record, &self.owner)
+        // One task writes. A file from elsewhere may hold any number.
+        let write = self.writes.load(Ordering::Relaxed).saturating_add(1);
+        self.writes.store(write, Ordering::Relaxed);
+        let written = format::encode(record, &self.owner, write)
             .and_then(|text| durable::write_keeping(&path, &self.previous(), text.as_bytes()));
         written.map_err(|error| LedgerError { path, error })
     }
@@ -106,29 +119,62 @@ impl Ledger {
         }
     }
 
-    /// The newest readable record of this gateway, and whether one of another gateway lay here.
+    /// The newest whole record of this gateway, and whether one of another gateway lay here.
     fn load_record(&self, remarks: &mut Vec<String>) -> (Option<Record>, bool) {
         let mut foreign = false;
-        for path in [self.standing(), self.previous()] {
-            let bytes = match durable::read(&path, LARGEST_STANDING) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    remarks.push(format!("`{}` cannot be read: {error}", path.display()));
-                    self.put_aside(&path, remarks);
-                    continue;
-                }
-            };
-            match format::decode(&bytes, &self.owner) {
-                Ok(record) => return (Some(record), false),
-                Err(error) => {
-                    foreign |= matches!(error, format::FormatError::Foreign { .. });
-                    remarks.push(format!("`{}` is not used: {error}", path.display()));
-                    self.put_aside(&path, remarks);
-                }
+        let mut standing = self.load_slot(&self.standing(), &mut foreign, remarks);
+        let previous = self.load_slot(&self.previous(), &mut foreign, remarks);
+        let writes = [&standing, &previous].map(|slot| slot.as_ref().and_then(|stored| stored.write));
+        self.writes.store(writes.into_iter().flatten().max().unwrap_or_default(), Ordering::Relaxed);
+        // A release that does not count may have written the newer one: only two numbers can be compared.
+        if let [Some(newer), Some(older)] = writes
+            && newer < older
+        {
+            let path = self.standing();
+            remarks.push(format!(
+                "`{}` is not used: it is an older copy, its write counter {newer} is lower than {older} of `{}`",
+                path.display(),
+                self.previous().display()
+            ));
+            self.put_aside(&path, remarks);
+            standing = None;
+        }
+        if standing.is_none() && previous.is_some() {
+            remarks.push(format!("the standing is the one before, of `{}`", self.previous().display()));
+        }
+        let newest = standing.or(previous).map(|stored| stored.record);
+        let foreign = foreign && newest.is_none();
+        (newest, foreign)
+    }
+
+    fn load_slot(&self, path: &Path, foreign: &mut bool, remarks: &mut Vec<String>) -> Option<Stored> {
+        let bytes = match durable::read(path, LARGEST_STANDING) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                remarks.push(format!("`{}` cannot be read: {error}", path.display()));
+                self.put_aside(path, remarks);
+                return None;
+            }
+        };
+        match format::decode(&bytes, &self.owner) {
+            Ok(stored) => Some(stored),
+            Err(error) => {
+                *foreign |= matches!(error, format::FormatError::Foreign { .. });
+                remarks.push(format!("`{}` is not used: {error}", path.display()));
+                self.put_aside(path, remarks);
+                None
             }
         }
-        (None, foreign)
+    }
+
+    /// Packs that a whole standing does not name are of activations that did not come to pass: a crash lay
+    /// between their write and the record's, or their removal failed. Should the standing be lost one day, none
+    /// of them may be the newest pack on disk.
+    fn forget_leftovers(&self, record: &Record) {
+        let left = self.pack_files().into_iter().map(|(_, digest)| digest);
+        let left: Vec<_> = left.filter(|digest| record.pack(*digest).is_none()).collect();
+        self.forget_packs(&left);
     }
 
     fn is_whole(&self, digest: ConfigDigest, remarks: &mut Vec<String>) -> bool {
@@ -153,19 +199,23 @@ impl Ledger {
 
     /// Whole packs without a record, the newest first. Each passed every stage when it was written.
     fn packs_left(&self, remarks: &mut Vec<String>) -> Vec<ConfigDigest> {
+        let mut left = self.pack_files();
+        left.retain(|(_, digest)| self.is_whole(*digest, remarks));
+        left.sort();
+        left.into_iter().rev().map(|(_, digest)| digest).collect()
+    }
+
+    /// What has the name of a pack, and when it was written.
+    fn pack_files(&self) -> Vec<(Option<SystemTime>, ConfigDigest)> {
         let Ok(entries) = fs::read_dir(self.packs()) else { return Vec::new() };
-        let mut left = Vec::new();
+        let mut files = Vec::new();
         for entry in entries.flatten() {
             let name = entry.file_name();
             let digest = name.to_str().and_then(|name| name.strip_suffix(".yaml"));
             let Some(Ok(digest)) = digest.map(|hex| format!("sha256:{hex}").parse()) else { continue };
-            let written = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-            if self.is_whole(digest, remarks) {
-                left.push((written, digest));
-            }
+            files.push((entry.metadata().and_then(|metadata| metadata.modified()).ok(), digest));
         }
-        left.sort();
-        left.into_iter().rev().map(|(_, digest)| digest).collect()
+        files
     }
 
     fn put_aside(&self, path: &Path, remarks: &mut Vec<String>) {

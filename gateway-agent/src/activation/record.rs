@@ -27,6 +27,18 @@ pub struct Record {
     pub kept: Vec<KeptPack>,
     /// The newest answer to the control plane, until it was confirmed.
     pub unconfirmed: Option<PendingReport>,
+    /// Of the newest pack that had or has to prove itself.
+    pub trial: Option<Trial>,
+}
+
+/// A pack that has not proved itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    pub digest: ConfigDigest,
+    /// Ends of the process that nobody asked for, while it ran.
+    pub crashes: u32,
+    /// A process runs it. Found at a start, that process did not end in order.
+    pub running: bool,
 }
 
 /// A pack that was activated here.
@@ -128,12 +140,26 @@ impl Record {
         self.highest = self.highest.max(Some(generation));
     }
 
-    /// This pack runs from now on.
-    pub(super) fn activated(&mut self, pack: KeptPack) {
+    /// This pack runs from now on. What was good stays good.
+    pub(super) fn activated(&mut self, mut pack: KeptPack) {
+        pack.good |= self.pack(pack.digest).is_some_and(|kept| kept.good);
+        self.trial = None;
         self.kept.retain(|kept| kept.digest != pack.digest);
         self.active = Some(pack.digest);
         self.refused = None;
         self.kept.insert(0, pack);
+        self.on_trial();
+    }
+
+    /// The active pack has to prove itself, unless it is good.
+    pub(super) fn on_trial(&mut self) {
+        let on_trial = self.active_pack().filter(|pack| !pack.good).map(|pack| pack.digest);
+        let held = self.trial.filter(|trial| Some(trial.digest) == on_trial);
+        self.trial = on_trial.map(|digest| Trial {
+            digest,
+            crashes: held.map_or(0, |trial| trial.crashes),
+            running: true,
+        });
     }
 
     /// Forgets the packs beyond what is kept, never the active one; answers what was forgotten.

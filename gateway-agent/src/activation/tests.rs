@@ -14,8 +14,14 @@ struct Running {
     handle: ActivatorHandle,
     live: LivePolicy,
     readiness: Readiness,
-    _trigger: DrainTrigger,
+    trigger: DrainTrigger,
+    task: tokio::task::JoinHandle<()>,
 }
+
+mod crash_loop;
+
+/// Never, in a test.
+const LONG: Duration = Duration::from_secs(86_400);
 
 fn pack(version: &str) -> Vec<u8> {
     format!(
@@ -27,6 +33,10 @@ fn pack(version: &str) -> Vec<u8> {
 }
 
 async fn start(dir: &Path) -> Running {
+    start_proving(dir, PROVING_TIME).await
+}
+
+async fn start_proving(dir: &Path, proving_time: Duration) -> Running {
     fs::create_dir_all(dir.join("packs")).unwrap();
     let (live, readiness) = (LivePolicy::empty(), Readiness::new());
     let parts = Parts {
@@ -40,11 +50,12 @@ async fn start(dir: &Path) -> Running {
         },
         readiness: readiness.clone(),
         clock: Clock::system(),
+        proving_time,
     };
     let (activator, handle) = Activator::start(parts).await;
     let (trigger, drain) = drain::channel();
-    drain.spawn("activator", activator.run(drain.clone()));
-    Running { handle, live, readiness, _trigger: trigger }
+    let task = drain.spawn("activator", activator.run(drain.clone()));
+    Running { handle, live, readiness, trigger, task }
 }
 
 async fn apply(running: &Running, version: &str) {

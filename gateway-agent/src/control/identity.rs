@@ -4,8 +4,9 @@
 //! A credential is bound to the control plane, the fleet and the name it was given for. It is never printed.
 
 use std::fmt;
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +64,14 @@ pub enum IdentityError {
     Mode { path: PathBuf, mode: u32 },
     #[error("`{}` holds no token", .0.display())]
     NotAToken(PathBuf),
+    #[error(
+        "`{}` belongs to user {owner}, not to the one this gateway runs as ({here}); run `chown {here} {}`",
+        path.display(),
+        path.display()
+    )]
+    Foreign { path: PathBuf, owner: u32, here: u32 },
+    #[error("`{}` is not a regular file; move it away, and the gateway enrols anew with the operator's token", .0.display())]
+    NotAFile(PathBuf),
     #[error("`{}` cannot be used: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
 }
@@ -156,7 +165,7 @@ impl IdentityStore {
     /// # Errors
     /// The file can be read by others, or not by us. A spoiled one is set aside and counts as none.
     pub fn load(&self) -> Result<Option<Identity>, IdentityError> {
-        let Some(text) = read_private(&self.path)? else { return Ok(None) };
+        let Some(text) = self.read_own()? else { return Ok(None) };
         let stored: Option<Stored> = serde_json::from_str(&text).ok();
         let read = stored.as_ref().and_then(|stored| {
             let gateway = stored.gateway_id.parse().ok()?;
@@ -171,6 +180,24 @@ impl IdentityStore {
             && stored.fleet == self.fleet.as_str()
             && stored.name == self.name.as_str();
         Ok(ours.then_some(identity))
+    }
+
+    /// The file that this gateway itself wrote: never through a link, nor what somebody else put there.
+    fn read_own(&self) -> Result<Option<String>, IdentityError> {
+        let failed = |error| IdentityError::File { path: self.path.clone(), error };
+        let found = match fs::symlink_metadata(&self.path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        if !found.is_file() {
+            return Err(IdentityError::NotAFile(self.path.clone()));
+        }
+        let here = nix::unistd::geteuid().as_raw();
+        if found.uid() != here {
+            return Err(IdentityError::Foreign { path: self.path.clone(), owner: found.uid(), here });
+        }
+        read_private(&self.path)
     }
 
     /// Makes this host the gateway (fleet, name), and keeps the credential for later starts.

@@ -50,6 +50,7 @@ pub(crate) fn settings(home: &Path, source: Source) -> Settings {
         working_dir: home.to_owned(),
         environment: Environment::fixed::<&str, &str>([]),
         drain_deadline: Duration::from_secs(5),
+        proving_time: Duration::from_secs(60),
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn open(
     }
     // What it runs is the truth, also when its report was confirmed by a database that was restored since.
     if attached && session.delivery.held().is_some() && session.delivery.held() != observed {
-        session.hub.reports.heard(session.record_of(None, hello.active), None);
+        session.hub.reports.heard(session.told_at_the_opening(hello.active), None);
     }
     Ok(session)
 }

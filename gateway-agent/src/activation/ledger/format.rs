@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::activation::record::{KeptPack, Moment, PendingReport, Record};
+use crate::activation::record::{KeptPack, Moment, PendingReport, Record, Trial};
 
 /// Whose standing it is. A file of another gateway or fleet is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +43,21 @@ struct Envelope {
     standing: Box<RawValue>,
 }
 
+/// One standing file, read: the record, and which write it was.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stored {
+    pub(super) record: Record,
+    /// Higher than that of every earlier write of this gateway; `None`: written by a release that did not count.
+    pub(super) write: Option<u64>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct StandingJson {
     instance: String,
     fleet: Option<String>,
+    /// A file of an earlier release has none.
+    #[serde(default)]
+    write: Option<u64>,
     lineage: Option<String>,
     highest: Option<u64>,
     refused: Option<RefusedJson>,
@@ -54,6 +65,16 @@ struct StandingJson {
     active: Option<String>,
     kept: Vec<KeptJson>,
     unconfirmed: Option<ReportJson>,
+    /// A file of an earlier release has none.
+    #[serde(default)]
+    trial: Option<TrialJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TrialJson {
+    digest: String,
+    crashes: u32,
+    running: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,15 +127,15 @@ struct FindingJson {
     suggestion: String,
 }
 
-pub(super) fn encode(record: &Record, owner: &Owner) -> io::Result<String> {
-    let standing = serde_json::value::to_raw_value(&StandingJson::of(record, owner))?;
+pub(super) fn encode(record: &Record, owner: &Owner, write: u64) -> io::Result<String> {
+    let standing = serde_json::value::to_raw_value(&StandingJson::of(record, owner, write))?;
     let checksum = ConfigDigest::of(standing.get().as_bytes()).to_string();
     let mut text = serde_json::to_string(&Envelope { checksum, standing })?;
     text.push('\n');
     Ok(text)
 }
 
-pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Record, FormatError> {
+pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Stored, FormatError> {
     if bytes.is_empty() {
         return Err(FormatError::Empty);
     }
@@ -129,7 +150,9 @@ pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Record, FormatError>
         let found = Owner { instance: standing.instance, fleet: standing.fleet };
         return Err(FormatError::Foreign { owner: found.shown(), here: owner.shown() });
     }
-    standing.record().map_err(FormatError::Broken)
+    let write = standing.write;
+    let record = standing.record().map_err(FormatError::Broken)?;
+    Ok(Stored { record, write })
 }
 
 // === impl Owner ===
@@ -146,10 +169,11 @@ impl Owner {
 // === impl StandingJson ===
 
 impl StandingJson {
-    fn of(record: &Record, owner: &Owner) -> Self {
+    fn of(record: &Record, owner: &Owner, write: u64) -> Self {
         Self {
             instance: owner.instance.clone(),
             fleet: owner.fleet.clone(),
+            write: Some(write),
             lineage: record.lineage.map(|lineage| lineage.to_string()),
             highest: record.highest.map(|generation| generation.0),
             refused: record.refused.as_ref().map(|refused| RefusedJson {
@@ -162,6 +186,7 @@ impl StandingJson {
             active: record.active.map(|digest| digest.to_string()),
             kept: record.kept.iter().map(KeptJson::of).collect(),
             unconfirmed: record.unconfirmed.as_ref().map(ReportJson::of),
+            trial: record.trial.as_ref().map(TrialJson::of),
         }
     }
 
@@ -174,7 +199,20 @@ impl StandingJson {
             active: self.active.as_deref().map(read).transpose()?,
             kept: self.kept.into_iter().map(KeptJson::read).collect::<Result<_, _>>()?,
             unconfirmed: self.unconfirmed.map(ReportJson::read).transpose()?,
+            trial: self.trial.map(TrialJson::read).transpose()?,
         })
+    }
+}
+
+// === impl TrialJson ===
+
+impl TrialJson {
+    fn of(trial: &Trial) -> Self {
+        Self { digest: trial.digest.to_string(), crashes: trial.crashes, running: trial.running }
+    }
+
+    fn read(self) -> Result<Trial, String> {
+        Ok(Trial { digest: read(&self.digest)?, crashes: self.crashes, running: self.running })
     }
 }
 
@@ -319,7 +357,9 @@ where
 }
 
 fn written(moment: Moment) -> String {
-    moment.wall.format(&Rfc3339).unwrap_or_default()
+    // A clock beyond the year 9999 has no such text; a time that is wrong must not cost the whole record.
+    let shown = moment.wall.format(&Rfc3339).or_else(|_| OffsetDateTime::UNIX_EPOCH.format(&Rfc3339));
+    shown.unwrap_or_default()
 }
 
 fn moment(text: &str) -> Result<Moment, String> {

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::activation::record::{KeptPack, Moment, PendingReport};
+use crate::activation::record::{KeptPack, Moment, PendingReport, Trial};
 
 const LINEAGE: Lineage = Lineage(Uuid::from_u128(7));
 
@@ -75,6 +75,7 @@ fn on_disk(dir: &Path) -> (Ledger, Record, Record) {
             at: Moment::stored(OffsetDateTime::UNIX_EPOCH),
             timings: Timings::default(),
         });
+        older.trial = Some(Trial { digest, crashes: 1, running: true });
         ledger.keep_record(&older).unwrap();
         records.push(older.clone());
     }
@@ -155,6 +156,95 @@ fn without_a_standing_the_newest_whole_pack_is_left() {
     assert_eq!(found.record, Record::default());
     assert_eq!(found.bootable, [newest, pack(1, true).0.digest]);
     assert_eq!(aside(dir.path()), 2);
+}
+
+#[test]
+fn an_older_copy_in_the_place_of_the_standing_is_refused_by_its_write_counter() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, older, newer) = on_disk(dir.path());
+    let copy = fs::read(dir.path().join("standing.previous.json")).unwrap();
+    ledger.keep_record(&newer).unwrap();
+    ledger.keep_record(&newer).unwrap();
+    fs::write(dir.path().join("standing.json"), &copy).unwrap();
+    // As at a later start, which knows only what is on the disk.
+    let started = Ledger::new(dir.path(), owner(Some("prod")));
+    let found = started.load();
+    assert_eq!(found.record, newer);
+    assert!(found.remarks[0].contains("its write counter 1 is lower than 3"), "{:?}", found.remarks);
+    assert_eq!(aside(dir.path()), 1, "it is kept for whoever restored it");
+    // It counts on from the highest it has seen, so that the next one is newer than both.
+    started.keep_record(&older).unwrap();
+    let found = ledger.load();
+    assert_eq!((found.record, found.remarks), (older, Vec::new()));
+}
+
+#[test]
+fn a_standing_without_a_counter_is_read_and_not_taken_for_an_older_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, older, newer) = on_disk(dir.path());
+    // As the release wrote it that did not count.
+    let path = dir.path().join("standing.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let (_, rest) = text.split_once("\"standing\":").unwrap();
+    let standing = rest.trim_end().strip_suffix('}').unwrap();
+    let uncounted = standing.replacen("\"write\":2,", "", 1);
+    assert_ne!(uncounted, standing);
+    let checksum = ConfigDigest::of(uncounted.as_bytes());
+    fs::write(&path, format!("{{\"checksum\":\"{checksum}\",\"standing\":{uncounted}}}\n")).unwrap();
+    let found = ledger.load();
+    assert_eq!((found.record, found.remarks), (newer, Vec::new()));
+    ledger.keep_record(&older).unwrap();
+    assert_eq!(ledger.load().record, older);
+}
+
+#[test]
+fn a_spoiled_copy_is_told_even_where_it_is_not_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _, newer) = on_disk(dir.path());
+    fs::write(dir.path().join("standing.previous.json"), b"{").unwrap();
+    let found = ledger.load();
+    assert_eq!(found.record, newer);
+    assert!(found.remarks[0].contains("standing.previous.json"), "{:?}", found.remarks);
+    assert_eq!(aside(dir.path()), 1);
+}
+
+#[test]
+fn a_pack_that_no_standing_names_never_is_the_newest_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, older, _) = on_disk(dir.path());
+    let unnamed = ConfigDigest::of(b"never active");
+    ledger.keep_pack(unnamed, b"never active").unwrap();
+    let own = ledger.packs().join("notes.yaml");
+    fs::write(&own, b"of somebody").unwrap();
+    // While something is wrong with the standing nothing is thrown away: it may be what a lost record named.
+    let standing = fs::read(dir.path().join("standing.json")).unwrap();
+    fs::remove_file(dir.path().join("standing.json")).unwrap();
+    let found = ledger.load();
+    assert_eq!(found.record.active, older.active);
+    assert!(found.remarks[0].contains("the one before"), "{:?}", found.remarks);
+    assert!(ledger.pack(unnamed).is_some());
+
+    fs::write(dir.path().join("standing.json"), standing).unwrap();
+    ledger.load();
+    for name in ["standing.json", "standing.previous.json"] {
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    assert!(!ledger.load().bootable.contains(&unnamed));
+    assert!(own.exists(), "what is not ours is left alone");
+}
+
+#[test]
+fn ten_thousand_leftovers_of_crashes_are_removed_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _, newer) = on_disk(dir.path());
+    for number in 0..5_000 {
+        fs::write(dir.path().join(format!("standing.json.{number}.tmp")), b"half").unwrap();
+        fs::write(dir.path().join(format!("packs/{number}.yaml.tmp")), b"half").unwrap();
+    }
+    let began = std::time::Instant::now();
+    assert_eq!(ledger.load().record, newer);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(fs::read_dir(ledger.packs()).unwrap().count(), 2);
 }
 
 #[test]
