@@ -75,7 +75,12 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) fn run(target: impl Target) {
     let name = target.name();
     match hunt(target, &Plan::asked()) {
-        Ok(figures) => println!("fuzz {name}: {figures}"),
+        Ok(figures) => {
+            // to be timed alone
+            let slowest = failure::directory(name).unwrap().join("slowest-input");
+            std::fs::write(slowest, &figures.slowest_input).unwrap();
+            println!("fuzz {name}: {figures}");
+        }
         Err(failure) => panic!("{}", failure.told(name)),
     }
 }

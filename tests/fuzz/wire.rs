@@ -79,8 +79,8 @@ impl Target for Wire {
     fn check(&mut self, input: &[u8], watch: &mut Watch) -> Checked {
         let Some((kind, bytes)) = input.split_first() else { return Ok("nothing".to_owned()) };
         match kind % KINDS {
-            0 => self.from_agent(bytes, watch),
-            1 => self.to_agent(bytes, watch),
+            0 => self.of_agent(bytes, watch),
+            1 => self.of_plane(bytes, watch),
             2 => self.hello(decoded(bytes, watch)?, watch),
             3 => self.report(decoded(bytes, watch)?, watch),
             4 => self.offer(decoded(bytes, watch)?, watch),
@@ -131,7 +131,7 @@ impl Target for Wire {
 }
 
 impl Wire {
-    fn from_agent(&self, bytes: &[u8], watch: &mut Watch) -> Checked {
+    fn of_agent(&self, bytes: &[u8], watch: &mut Watch) -> Checked {
         use v1::from_agent::Message as Of;
         match decoded::<v1::FromAgent>(bytes, watch)?.message {
             Some(Of::Hello(hello)) => self.hello(hello, watch),
@@ -144,7 +144,7 @@ impl Wire {
         }
     }
 
-    fn to_agent(&self, bytes: &[u8], watch: &mut Watch) -> Checked {
+    fn of_plane(&self, bytes: &[u8], watch: &mut Watch) -> Checked {
         use v1::to_agent::Message as Of;
         match decoded::<v1::ToAgent>(bytes, watch)?.message {
             Some(Of::Offer(offer)) => self.offer(offer, watch),

@@ -22,6 +22,7 @@ pub(crate) struct Figures {
     pub(crate) kinds: BTreeMap<String, u64>,
     /// The slowest timed call, and the size of its input.
     pub(crate) slowest: (Duration, usize),
+    pub(crate) slowest_input: Vec<u8>,
     pub(crate) took: Duration,
 }
 
@@ -159,8 +160,11 @@ impl<T: Target> Campaign<T> {
             Ok((answer, slowest)) => {
                 if slowest > self.figures.slowest.0 {
                     // a machine that was busy with something else is no figure
-                    let again = self.ask(&input).map_or(slowest, |(_, again)| again);
-                    self.figures.slowest = self.figures.slowest.max((slowest.min(again), input.len()));
+                    let again = self.ask(&input).map_or(slowest, |(_, again)| again).min(slowest);
+                    if again > self.figures.slowest.0 {
+                        self.figures.slowest = (again, input.len());
+                        self.figures.slowest_input = input.clone();
+                    }
                 }
                 let kind: String = answer.chars().take(KIND).collect();
                 let count = self.figures.kinds.entry(kind).or_default();
@@ -258,7 +262,7 @@ impl<T: Target> Campaign<T> {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, inputs, bytes, kinds, slowest, took } = self;
+        let Self { seed, inputs, bytes, kinds, slowest, took, .. } = self;
         write!(
             f,
             "seed {seed}: {inputs} inputs, {} KiB in {:.1} s; {} kinds of answers; slowest call {:.1} ms (input of {} bytes)",

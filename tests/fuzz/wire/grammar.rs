@@ -80,8 +80,8 @@ const NANOS: &[i32] = &[0, 1, -1, 999, 999_999_999, 1_000_000_000, -999_999_999,
 pub(crate) fn message(kind: u8, rng: &mut Rng, wrong: u32) -> Vec<u8> {
     let mut made = Made { rng, wrong };
     let body = match kind {
-        0 => made.from_agent().encode_to_vec(),
-        1 => made.to_agent().encode_to_vec(),
+        0 => made.of_agent().encode_to_vec(),
+        1 => made.of_plane().encode_to_vec(),
         2 => made.hello().encode_to_vec(),
         3 => made.report().encode_to_vec(),
         4 => made.offer().encode_to_vec(),
@@ -106,7 +106,7 @@ struct Made<'r> {
 // === impl Made ===
 
 impl Made<'_> {
-    fn from_agent(&mut self) -> v1::FromAgent {
+    fn of_agent(&mut self) -> v1::FromAgent {
         use v1::from_agent::Message as Of;
         let message = match self.rng.u8(0..3) {
             _ if self.slips() => None,
@@ -119,7 +119,7 @@ impl Made<'_> {
         v1::FromAgent { message }
     }
 
-    fn to_agent(&mut self) -> v1::ToAgent {
+    fn of_plane(&mut self) -> v1::ToAgent {
         use v1::to_agent::Message as Of;
         let message = match self.rng.u8(0..5) {
             _ if self.slips() => None,
