@@ -40,7 +40,8 @@ async fn an_order_wakes_the_other_replicas() {
 async fn a_listener_whose_peer_vanished_hears_again() {
     let (world, _) = World::with_gateways(&["edge-1"]).await;
     let (link, url) = CutLink::to_database(&world.database).await;
-    let options = StoreOptions { connect: url.parse().unwrap(), max_connections: 2, unsafe_server: true };
+    let options =
+        StoreOptions { connect: url.parse().unwrap(), max_connections: 2, unsafe_server: UnsafeServer::Warn };
     let store = Store::open(options).await.unwrap();
     let (trigger, watcher) = drain::channel();
     let wake = Wake::new();

@@ -1,29 +1,28 @@
 //! One stream of one gateway: a select over what it says, its cell, confirmations, time and the drain. What is
 //! offered and what an answer means is `fleet_core::delivery`'s.
 
+mod offering;
 mod opening;
 mod settling;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_core::delivery::{Delivery, NextOffer};
+use fleet_core::delivery::Delivery;
 use fleet_core::gateway::GatewayPath;
-use fleet_core::ids::{GatewayId, Lineage, OfferId};
-use fleet_core::offer::{Acknowledgement, Intent, Offer};
+use fleet_core::ids::{GatewayId, Lineage};
+use fleet_core::offer::Acknowledgement;
 use fleet_core::time::Timestamp;
 use fleet_core::version::DesiredVersion;
-use proto::convert::offers::OfferMessage;
 use proto::convert::reports::{ReportMessage, Running};
 use proto::convert::scalars::wire_duration;
 use proto::v1::from_agent;
 use proto::v1::to_agent::Message as ToAgent;
 use proto::{WireError, v1};
-use service_kit::failpoint;
+use service_kit::bucket::Bucket;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Status, Streaming};
-use uuid::Uuid;
 
 use super::Hub;
 use super::outbound::{End, Outbound};
@@ -33,19 +32,14 @@ use super::sessions::Seat;
 use crate::api::call_error::CallError;
 use crate::api::limits::{self, MESSAGES};
 use crate::api::status;
-use crate::operations::{Answered, ReportRecord, RunningPack, SentOffer};
-use service_kit::bucket::Bucket;
+use crate::operations::{Answered, ReportRecord, RunningPack};
 pub(crate) use settling::Agent;
 use settling::{Change, Settling};
 
 /// Reports of one stream that wait to be written; a stream that says more is not heard until some are.
 const UNCONFIRMED: usize = 8;
-/// An agent gets this share of the server's patience, so that its answer comes before the server gives up.
-const AGENT_SHARE: f64 = 0.8;
 /// A stream without any message for so long has a peer that does not work.
 const SILENCE: Duration = Duration::from_secs(60);
-/// When the bytes of an offer cannot be read, this long until the next try.
-const RETRY: Duration = Duration::from_secs(1);
 /// Streams that are sent away come back spread over this time.
 const RETURN_WITHIN_MILLIS: u64 = 3_000;
 
@@ -124,7 +118,7 @@ impl Session {
                 () = outbound.closed() => Err(End::Quiet),
                 message = inbound.message() => self.hear(message),
                 confirmed = self.confirmed.recv() => match confirmed {
-                    Some(confirmed) => confirm(outbound, confirmed).await,
+                    Some(confirmed) => offering::confirm(outbound, confirmed).await,
                     None => Err(End::Quiet),
                 },
                 change = self.settling.next() => change.map(|change| self.settle(change)),
@@ -134,62 +128,6 @@ impl Session {
             if let Err(end) = step {
                 return end;
             }
-        }
-    }
-
-    /// Sends what the gateway should run, if it is behind and nothing is on its way.
-    async fn offer(&mut self, outbound: &Outbound) -> Result<(), End> {
-        let now = Instant::now();
-        if self.retry_at.is_some_and(|at| now < at) {
-            return Ok(());
-        }
-        self.retry_at = None;
-        let desired = *self.cell.borrow_and_update();
-        // Decided beside the delivery and taken over when it is on its way: the bytes may be out of reach.
-        let mut decided = self.delivery.clone();
-        let deadline = self.now().plus(self.hub.timings.offer_deadline);
-        let id = OfferId(Uuid::new_v4());
-        let Some(next) = decided.next_offer(desired, id, deadline) else { return Ok(()) };
-        let parcel = if next.with_parcel {
-            match self.hub.parcels.get(next.desired.digest).await {
-                Ok(parcel) => Some(parcel),
-                Err(error) => {
-                    tracing::warn!(gateway = %self.path, %error, "the bytes of an offer cannot be read");
-                    self.retry_at = Some(now + RETRY);
-                    return Ok(());
-                }
-            }
-        } else {
-            None
-        };
-        self.delivery = decided;
-        self.hub.reports.sent(SentOffer {
-            gateway: self.gateway,
-            generation: next.desired.generation,
-            deadline: self.hub.timings.offer_deadline,
-        });
-        tracing::debug!(gateway = %self.path, generation = %next.desired.generation, "offered");
-        failpoint::pass("offer.before_send").await?;
-        outbound.send(ToAgent::Offer(self.offer_message(&next).into())).await?;
-        metrics::counter!(crate::metrics::OFFERS).increment(1);
-        failpoint::pass("offer.before_parcel").await?;
-        if let Some(parcel) = parcel {
-            let size = u64::try_from(parcel.source.len()).unwrap_or(u64::MAX);
-            metrics::counter!(crate::metrics::PARCEL_BYTES).increment(size);
-            outbound.send(ToAgent::Parcel(parcel)).await?;
-        }
-        failpoint::pass("offer.after_send").await?;
-        Ok(())
-    }
-
-    fn offer_message(&self, next: &NextOffer) -> OfferMessage {
-        let intent =
-            Intent::Activate { lineage: self.delivery.lineage(), generation: next.desired.generation };
-        OfferMessage {
-            session: self.seat.session,
-            offer: Offer { id: next.id, digest: next.desired.digest, intent },
-            deadline: self.hub.timings.offer_deadline.mul_f64(AGENT_SHARE),
-            parcel_follows: next.with_parcel,
         }
     }
 
@@ -388,13 +326,6 @@ impl From<Confirmed> for v1::ReportAck {
             generation: confirmed.generation.0,
         }
     }
-}
-
-async fn confirm(outbound: &Outbound, confirmed: Confirmed) -> Result<(), End> {
-    failpoint::pass("report_ack.before_send").await?;
-    outbound.send(ToAgent::ReportAck(confirmed.into())).await?;
-    failpoint::pass("report_ack.after_send").await?;
-    Ok(())
 }
 
 /// A stream that breaks off is a hang-up; anything else is told.

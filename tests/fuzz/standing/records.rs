@@ -7,7 +7,7 @@ use fleet_core::ids::{BootId, Lineage, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, NackReason, Stage};
 use fleet_core::standing::RefusedAttempt;
 use fleet_core::version::Generation;
-use gateway_agent::activation::record::{KeptPack, Moment, PendingReport, Record};
+use gateway_agent::activation::record::{KeptPack, Moment, PendingReport, Record, Trial};
 use policy_config::location::Location;
 use policy_config::{ConfigDigest, Finding, Severity};
 use proto::convert::reports::Timings;
@@ -40,6 +40,7 @@ pub(crate) fn record(rng: &mut Rng) -> Record {
         }),
         pinned: rng.bool(),
         active: kept.first().map(|pack| pack.digest).filter(|_| rng.bool()),
+        trial: maybe(rng, |rng| Trial { digest: digest(rng), crashes: rng.u32(..), running: rng.bool() }),
         kept,
         unconfirmed: maybe(rng, report),
     }
