@@ -40,7 +40,12 @@ async fn no_report_leaves_before_its_pack_and_standing_are_durable_and_swapped()
     assert!(status.success(), "{status}");
     let trace = until_whole(&trace, &pid).await;
     let judged = judge(&trace);
-    println!("order violations {} of {} activations", judged.violations.len(), judged.activations);
+    println!(
+        "order violations {} of {} activations and {} adoptions",
+        judged.violations.len(),
+        judged.activations,
+        judged.adoptions
+    );
     assert_eq!(judged.violations, Vec::<String>::new());
     assert_eq!(judged.activations, activations, "every one of them was seen");
 }

@@ -18,8 +18,10 @@ struct Call {
 /// What a trace says.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
-    /// Acks that left the program.
+    /// Acks that left the program for a pack that was swapped in.
     pub(crate) activations: usize,
+    /// Acks of a new assignment for the pack that ran already.
+    pub(crate) adoptions: usize,
     pub(crate) violations: Vec<String>,
 }
 
@@ -28,15 +30,23 @@ pub(crate) fn judge(trace: &str) -> Judged {
     let calls = calls(trace);
     let mut judged = Judged::default();
     let mut seen = Vec::new();
+    let mut running = String::new();
     for standing in calls.iter().filter(|call| call.ok && call.writes_to("/standing.json.tmp")) {
         let Some((offer, digest)) = acked(&standing.arguments) else { continue };
         if seen.contains(&offer) {
             continue;
         }
-        judged.activations += 1;
-        if let Err(problem) = in_order(&calls, standing, &offer, &digest) {
+        let outcome = if running == digest {
+            judged.adoptions += 1;
+            told_after(&calls, &kept(&calls, standing), &offer).map(drop)
+        } else {
+            judged.activations += 1;
+            in_order(&calls, standing, &offer, &digest)
+        };
+        if let Err(problem) = outcome {
             judged.violations.push(format!("offer {offer}: {problem}"));
         }
+        running = digest;
         seen.push(offer);
     }
     // An ack that was never kept at all.
@@ -58,26 +68,37 @@ fn in_order(calls: &[Call], standing: &Call, offer: &str, digest: &str) -> Resul
     if pack.end >= standing.begin {
         return Err("the standing was written before the pack was durable".to_owned());
     }
-    let dir = standing.arguments.split_once("/standing.json.tmp").and_then(|(path, _)| path.rsplit_once('<'));
-    let dir = dir.map(|(_, dir)| dir).unwrap_or_default();
-    let (from, to) = ("/standing.json.tmp", "/standing.json");
-    let kept = durable(calls, standing, "the standing", from, to, dir)?;
+    let kept = kept(calls, standing);
     let swapped = calls.iter().find(|call| {
         call.name == "write" && call.arguments.contains("policy activated") && call.arguments.contains(digest)
     });
     let swapped = swapped.ok_or("no swap was logged")?;
-    if swapped.begin <= kept.end {
+    if swapped.begin <= kept.as_ref().map_err(Clone::clone)?.end {
         return Err("the swap came before the standing was durable".to_owned());
     }
+    let told = told_after(calls, &kept, offer)?;
+    if told.begin <= swapped.end {
+        return Err("the report left before the swap".to_owned());
+    }
+    Ok(())
+}
+
+/// The sync that made this standing durable.
+fn kept<'a>(calls: &'a [Call], standing: &Call) -> Result<&'a Call, String> {
+    let dir = standing.arguments.split_once("/standing.json.tmp").and_then(|(path, _)| path.rsplit_once('<'));
+    let dir = dir.map(|(_, dir)| dir).unwrap_or_default();
+    durable(calls, standing, "the standing", "/standing.json.tmp", "/standing.json", dir)
+}
+
+/// The report of this offer, which left after its standing was kept.
+fn told_after<'a>(calls: &'a [Call], kept: &Result<&Call, String>, offer: &str) -> Result<&'a Call, String> {
+    let kept = kept.as_ref().map_err(Clone::clone)?;
     let told = calls.iter().find(|call| call.leaves() && call.arguments.contains(offer));
     let told = told.ok_or("no report left")?;
     if told.begin <= kept.end {
         return Err("the report left before the standing was durable".to_owned());
     }
-    if told.begin <= swapped.end {
-        return Err("the report left before the swap".to_owned());
-    }
-    Ok(())
+    Ok(told)
 }
 
 /// Follows a written file to the sync of its directory, which is answered.
@@ -189,7 +210,11 @@ impl Call {
 #[test]
 fn a_good_trace_is_good() {
     let judged = judge(&GOOD.join("\n"));
-    assert_eq!((judged.activations, judged.violations), (1, Vec::new()));
+    assert_eq!((judged.activations, judged.adoptions, judged.violations), (1, 0, Vec::new()));
+    let judged = judge(&[&GOOD[..], &ADOPTED[..]].concat().join("\n"));
+    assert_eq!((judged.activations, judged.adoptions, judged.violations), (1, 1, Vec::new()));
+    let early = [&GOOD[..], &ADOPTED[4..], &ADOPTED[..4]].concat();
+    assert_eq!(judge(&early.join("\n")).violations.len(), 1, "an adoption that is told before it is kept");
 }
 
 #[test]
@@ -234,7 +259,6 @@ fn every_planted_violation_is_found() {
 }
 
 /// One activation, as strace tells it; a sync that another thread's call overlaps is in it.
-#[cfg(test)]
 const GOOD: [&str; 13] = [
     r#"7 openat(AT_FDCWD</w>, "/k/packs/aa.yaml.tmp", O_WRONLY|O_CREAT|O_EXCL, 0600) = 11</k/packs/aa.yaml.tmp>"#,
     r#"7 write(11</k/packs/aa.yaml.tmp>, "pack:\n", 6) = 6"#,
@@ -249,4 +273,13 @@ const GOOD: [&str; 13] = [
     r#"7 fsync(13</k>) = 0"#,
     r#"8 write(2</k/log>, "policy activated digest=sha256:aa", 14) = 14"#,
     r#"8 sendto(9<TCP:[127.0.0.1:5->127.0.0.1:7]>, "\0\n$98765432-0123-0123-0123-0123456789ab\22$01234567-0123-0123-0123-0123456789ab", 80, MSG_NOSIGNAL, NULL, 0) = 80"#,
+];
+
+/// The same pack under a new assignment: nothing is swapped, and the standing is kept all the same.
+const ADOPTED: [&str; 5] = [
+    r#"7 write(12</k/standing.json.tmp>, "{\"active\":\"sha256:aa\",\"unconfirmed\":{\"session\":\"s\",\"offer\":\"11234567-0123-0123-0123-0123456789ab\",\"digest\":\"sha256:aa\",\"warnings\":[],\"nack\":null,\"at\":\"\"}}", 9) = 9"#,
+    r#"7 fsync(12</k/standing.json.tmp>) = 0"#,
+    r#"7 rename("/k/standing.json.tmp", "/k/standing.json") = 0"#,
+    r#"7 fsync(13</k>) = 0"#,
+    r#"8 sendto(9<TCP:[127.0.0.1:5->127.0.0.1:7]>, "\0\n$98765432-0123-0123-0123-0123456789ab\22$11234567-0123-0123-0123-0123456789ab", 80, MSG_NOSIGNAL, NULL, 0) = 80"#,
 ];

@@ -1,7 +1,7 @@
 //! Constraints that hold whoever writes, and the schema's guard.
 
 use control_plane::store::migrate::{MigrateError, UnsafeServer};
-use control_plane::store::{Store, StoreOptions};
+use control_plane::store::{Store, StoreError, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor};
 use tests::postgres::empty_database;
 
@@ -79,4 +79,12 @@ async fn a_newer_schema_is_refused() {
     };
     let refused = Store::open(options).await.unwrap_err();
     assert!(matches!(refused, MigrateError::SchemaTooNew { version: 9999 }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_became_a_standby_is_away_and_no_bug_of_ours() {
+    let world = World::new().await;
+    let error = world.database.pool.execute("begin read only; delete from fleets").await.unwrap_err();
+    let error = StoreError::from(error);
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
