@@ -66,7 +66,13 @@ async fn a_replaced_credential_is_worth_nothing() {
 async fn health_is_told_to_anyone() {
     let plane = Plane::start().await;
     assert_eq!(call(&plane, "/grpc.health.v1.Health/Check", None).await, Code::Ok);
-    assert_eq!(call(&plane, "/grpc.health.v1.Health/Watch", None).await, Code::Unauthenticated);
+    for closed in [
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ] {
+        assert_eq!(call(&plane, closed, None).await, Code::Unauthenticated, "{closed}");
+    }
     plane.end().await;
 }
 

@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::agent::{Agent, hello};
 use tests::operator::{Bearer, pack, push_request};
 use tests::plane::{PATIENCE, Plane};
+use tests::scripted_agent::{Agent, hello};
 
 async fn plane() -> (Plane, Bearer) {
     let plane = Plane::start_with(|timings| timings.hello = Duration::from_millis(300)).await;

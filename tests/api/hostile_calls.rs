@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use proto::v1;
 use tests::eventually::eventually;
-use tests::operator::{Bearer, Operator, pack, push_request};
+use tests::operator::{Bearer, pack, push_request};
 use tests::plane::{PATIENCE, Plane};
 use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use crate::agent::{Agent, hello};
 use crate::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, Raw, call, frame, message};
 use crate::witness::Witness;
+use tests::scripted_agent::{Agent, hello};
 
 /// The code and the reason of a refusal.
 fn told<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
@@ -148,13 +149,13 @@ async fn notes_and_names_are_inert() {
     plane.end().await;
 }
 
-/// One call of the operator's, with this `authorization` written as it is.
-async fn list_as(plane: &Operator, values: &[MetadataValue<tonic::metadata::Ascii>]) -> (Code, String) {
+/// One call of an operator's, with this `authorization` written as it is.
+async fn list_as(channel: &Channel, values: &[MetadataValue<tonic::metadata::Ascii>]) -> (Code, String) {
     let mut request = Request::new(v1::ListFleetsRequest::default());
     for value in values {
         request.metadata_mut().append("authorization", value.clone());
     }
-    let mut client = v1::fleet_service_client::FleetServiceClient::new(plane.channel());
+    let mut client = v1::fleet_service_client::FleetServiceClient::new(channel.clone());
     match client.list_fleets(request).await {
         Ok(_) => (Code::Ok, String::new()),
         refused => told(refused),
@@ -186,11 +187,11 @@ async fn an_authorization_is_one_bearer_token_of_somebody() {
         (vec![good], (Code::Ok, String::new())),
     ];
     for (number, (values, expected)) in table.into_iter().enumerate() {
-        assert_eq!(list_as(&plane, &values).await, expected, "{number}");
+        assert_eq!(list_as(&plane.channel(), &values).await, expected, "{number}");
     }
     // 64 kB are more than the header list of a call may have: HTTP says so (431), and the connection goes on.
     let huge = text(format!("Bearer kt_{}", "A".repeat(64 * 1024)));
-    assert_ne!(list_as(&plane, &[huge]).await.0, Code::Ok);
+    assert_ne!(list_as(&plane.channel(), &[huge]).await.0, Code::Ok);
     plane.create_fleet("still-there").await;
     plane.end().await;
 }
@@ -209,18 +210,20 @@ async fn who_guesses_credentials_is_stopped_and_nobody_else() {
         vec![MetadataValue::try_from(token).unwrap()]
     };
     let began = Instant::now();
-    let mut stopped = None;
-    for number in 0..2_000 {
-        let (code, reason) = list_as(&plane, &guess(number)).await;
-        if code == Code::ResourceExhausted {
-            stopped = Some((number, reason));
-            break;
-        }
-        assert_eq!((code, reason.as_str()), (Code::Unauthenticated, "token_wrong"));
-    }
-    let (number, reason) = stopped.expect("it is stopped");
-    assert_eq!(reason, "too_many_failures");
-    println!("stopped after {number} guesses in {:?}", began.elapsed());
+    let channel = plane.channel();
+    let guesses: Vec<_> = (0..1_000).map(guess).collect();
+    let answers = guesses.iter().map(|values| list_as(&channel, values));
+    let answers = futures_util::future::join_all(answers).await;
+    let looked_up =
+        answers.iter().filter(|told| **told == (Code::Unauthenticated, "token_wrong".into())).count();
+    let stopped =
+        answers.iter().filter(|told| **told == (Code::ResourceExhausted, "too_many_failures".into())).count();
+    println!("of 1 000 guesses in {:?}, {looked_up} were looked up and {stopped} were not", began.elapsed());
+    let other: Vec<_> = answers
+        .iter()
+        .filter(|told| !["token_wrong", "too_many_failures"].contains(&told.1.as_str()))
+        .collect();
+    assert!(stopped > 0 && other.is_empty(), "{other:?}");
     // The operator, and an agent that was here before, come in while the guesser is kept out.
     plane.create_fleet("open").await;
     let _again = Agent::attach(&plane, &known, hello()).await;
@@ -247,8 +250,9 @@ async fn one_wrong_credential_over_and_over_locks_out_nobody() {
     let current = plane.enroll("prod", "edge-1").await;
     let other = plane.enroll("prod", "edge-2").await;
     let wrong = vec![MetadataValue::try_from(format!("Bearer {}", replaced.0)).unwrap()];
+    let channel = plane.channel();
     for _ in 0..600 {
-        assert_eq!(list_as(&plane, &wrong).await, (Code::Unauthenticated, "token_wrong".into()));
+        assert_eq!(list_as(&channel, &wrong).await, (Code::Unauthenticated, "token_wrong".into()));
     }
     let _current = Agent::attach(&plane, &current, hello()).await;
     let _other = Agent::attach(&plane, &other, hello()).await;
@@ -259,13 +263,16 @@ async fn one_wrong_credential_over_and_over_locks_out_nobody() {
 async fn streams_of_operators_are_bounded_and_answers_go_on() {
     let plane = Plane::start().await;
     let mut witness = Witness::attach(&plane).await;
+    // Of several connections: one has room for a hundred calls.
+    let clients: Vec<_> = (0..4).map(|_| plane.history()).collect();
     let mut open = Vec::new();
     let refused = loop {
-        match plane.history().tail_events(v1::TailEventsRequest::default()).await {
+        let mut client = clients[open.len() % clients.len()].clone();
+        match client.tail_events(v1::TailEventsRequest::default()).await {
             Ok(tail) => open.push(tail.into_inner()),
             Err(status) => break status,
         }
-        assert!(open.len() < 1_000, "there is no bound");
+        assert!(open.len() < 300, "there is no bound");
     };
     let status = &refused;
     assert_eq!(status.code(), Code::ResourceExhausted);
@@ -278,6 +285,7 @@ async fn streams_of_operators_are_bounded_and_answers_go_on() {
         tail.map(drop).map_err(|status| status.to_string())
     })
     .await;
+    drop(open);
     plane.end().await;
 }
 
@@ -318,5 +326,46 @@ async fn a_herd_of_one_host_gets_in() {
     let agents = futures_util::future::join_all(herd).await;
     println!("{} streams were opened in {:?}", agents.len(), began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(15));
+    plane.end().await;
+}
+
+/// Dashboards that ask all at once and again: gateways attach and get their pushes meanwhile, and whoever is refused
+/// is told to come again.
+#[tokio::test]
+async fn a_crowd_of_operators_starves_no_gateway() {
+    let plane = Plane::start().await;
+    let mut witness = Witness::attach(&plane).await;
+    plane.create_fleet("prod").await;
+    let credential = plane.enroll("prod", "edge-1").await;
+    let clients: Vec<_> = (0..3).map(|_| plane.history()).collect();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let ask = async |number: usize| {
+        let mut answered = 0;
+        while !over.load(std::sync::atomic::Ordering::Relaxed) {
+            let request = v1::ListEventsRequest { page_size: 100, ..Default::default() };
+            match clients[number % clients.len()].clone().list_events(request).await {
+                Ok(_) => answered += 1,
+                Err(status) => {
+                    let told = told::<()>(Err(status));
+                    assert!(["busy", "too_fast"].contains(&told.1.as_str()), "{told:?}");
+                }
+            }
+        }
+        answered
+    };
+    let crowd = futures_util::future::join_all((0..200).map(ask));
+    let gateways = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..2 {
+            slowest = slowest.max(witness.is_served().await);
+            drop(Agent::attach(&plane, &credential, hello()).await);
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        slowest
+    };
+    let (answered, slowest) = tokio::join!(crowd, gateways);
+    let answered: usize = answered.into_iter().sum();
+    println!("a push took {slowest:?} at most beside {answered} answers");
+    assert!(answered > 0);
     plane.end().await;
 }

@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::agent::{Agent, held, hello, next_counter};
 use crate::raw::{DATA, END_HEADERS, HEADERS, INITIAL_WINDOW, Raw, call, frame, message};
 use crate::session::ends_in;
 use crate::witness::Witness;
+use tests::scripted_agent::{Agent, held, hello, next_counter};
 
 async fn fleet_of_one() -> (Plane, Bearer) {
     let plane = Plane::start().await;
@@ -225,6 +225,7 @@ async fn an_agent_that_never_reads_holds_up_nobody() {
         plane.configs().push_config(push).await.unwrap();
         witness.is_served().await;
     }
+    drop(raw);
     plane.end().await;
 }
 

@@ -3,7 +3,6 @@
 #![cfg(test)]
 #![forbid(unsafe_code)]
 
-mod agent;
 mod auth;
 mod hostile;
 mod hostile_calls;

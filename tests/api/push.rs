@@ -6,9 +6,9 @@ use proto::v1::tail_events_response::Item;
 use tonic::Code;
 use tonic_types::{StatusExt, pb};
 
-use crate::agent::{Agent, hello};
 use tests::operator::{pack, push_request};
 use tests::plane::{PATIENCE, Plane};
+use tests::scripted_agent::{Agent, hello};
 
 #[tokio::test]
 async fn a_lint_refusal_carries_its_findings() {

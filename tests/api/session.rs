@@ -9,9 +9,9 @@ use tests::eventually::eventually;
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::agent::{Agent, held, hello};
 use tests::operator::{Bearer, pack};
 use tests::plane::{PATIENCE, Plane};
+use tests::scripted_agent::{Agent, held, hello};
 
 async fn fleet_of_one() -> (Plane, Bearer) {
     let plane = Plane::start().await;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use proto::v1;
 
-use crate::agent::{Agent, hello};
 use tests::eventually::eventually;
 use tests::operator::{Operator, pack};
 use tests::plane::PATIENCE;
+use tests::scripted_agent::{Agent, hello};
 
 /// The one gateway of a fleet of its own.
 pub struct Witness {

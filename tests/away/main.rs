@@ -3,8 +3,6 @@
 #![cfg(test)]
 #![forbid(unsafe_code)]
 
-#[path = "../api/agent.rs"]
-mod agent;
 mod links;
 mod memory;
 mod orders;

@@ -13,8 +13,8 @@ use tests::operator::{Bearer, pack};
 use tests::plane::{PATIENCE, Plane};
 use tonic::Code;
 
-use crate::agent::{Agent, held, hello};
 use crate::support::{Outage, until_away};
+use tests::scripted_agent::{Agent, held, hello};
 
 async fn fleet_of_one() -> (Plane, CutLink, Bearer) {
     let (plane, link) = Plane::start_cut_off(|_| {}).await;

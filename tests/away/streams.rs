@@ -13,7 +13,7 @@ use tests::operator::push_request;
 use tests::plane::{PATIENCE, Plane};
 use tokio::time::Instant;
 
-use crate::agent::{Agent, hello};
+use tests::scripted_agent::{Agent, hello};
 
 use crate::support::{
     CHAIN, Load, Outage, assert_away, push_until_served, until_away, until_in_sync, whole_history,

@@ -4,6 +4,7 @@ mod completions;
 mod credentials;
 mod fleet_loop;
 mod gateway_run;
+mod hostile_servers;
 mod lint;
 mod reference;
 mod usage;

@@ -1,5 +1,7 @@
 //! The control plane goes and comes back: gateways serve on, find it again and miss nothing.
 
+use std::time::Duration;
+
 use proto::v1;
 use tests::fleet::{FLEET, Fleet};
 use tests::http::chat;
@@ -50,4 +52,23 @@ async fn a_gateway_that_was_away_catches_up() {
 
     fleet.start_gateway("edge-2").await;
     fleet.until_serves("edge-2", "0.2.0").await;
+}
+
+/// Its streams live for a third of a second: about every push falls near the end of one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_end_by_age_miss_no_push() {
+    let fleet =
+        Fleet::start_with(&["edge-1"], |timings| timings.stream_age = Duration::from_millis(300)).await;
+    for number in 1..=8 {
+        let version = format!("0.1.{number}");
+        let pushed = fleet.plane.push(FLEET, &fleet.provider.pack(&version, CHAIN)).await;
+        let rollout = fleet.until_ended(&pushed.rollout.unwrap().id, v1::RolloutState::Succeeded).await;
+        let counts = rollout.counts.unwrap();
+        assert_eq!((counts.active, counts.offline, counts.timed_out), (1, 0, 0), "{version}");
+        let answer = fleet.http.post(&fleet.chat_url("edge-1"), &chat("hello")).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.version()), (200, Some(version.as_str())));
+    }
+    let kinds: Vec<String> =
+        fleet.plane.events(v1::EventFilter::default()).await.into_iter().map(|event| event.kind).collect();
+    assert!(!kinds.iter().any(|kind| kind.contains("lost") || kind.contains("returned")), "{kinds:?}");
 }

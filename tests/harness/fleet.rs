@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
+use control_plane::settings::Timings;
 use fake_provider::{FakeProvider, Received};
 use gateway_agent::activation::live::ActivePolicy;
 use gateway_agent::activation::record::Record;
@@ -65,6 +66,11 @@ impl Fleet {
     /// A control plane with the fleet, and these gateways attached.
     pub async fn start(names: &[&str]) -> Self {
         Self::start_on(Plane::start().await, names).await
+    }
+
+    /// As [`Self::start`], with other times of the control plane.
+    pub async fn start_with(names: &[&str], change: impl FnOnce(&mut Timings)) -> Self {
+        Self::start_on(Plane::start_with(change).await, names).await
     }
 
     /// As [`Self::start`], on this control plane.

@@ -13,4 +13,5 @@ pub mod plane;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod scripted_agent;
 pub mod statements;

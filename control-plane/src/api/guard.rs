@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic::body::Body;
@@ -21,6 +22,10 @@ use crate::operations::Principal;
 
 /// An answer comes within this, or the beginning of its stream does.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Of a call that is refused: more than any request but a push has.
+const HEARD_OUT: usize = 64 * 1024;
+const HEARD_OUT_WITHIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone)]
 pub(crate) struct GuardLayer {
@@ -103,12 +108,30 @@ where
     let (mut head, body) = request.into_parts();
     let (principal, call) = match enter(authenticator, limits, rule, &head).await {
         Ok(entered) => entered,
-        Err(status) => return Ok(status::respond(status)),
+        Err(status) => {
+            hear_out(body).await;
+            return Ok(status::respond(status));
+        }
     };
     if let Some(principal) = principal {
         head.extensions.insert(principal);
     }
     inner.call(Request::from_parts(head, body)).await.map(|response| call.answered(response))
+}
+
+/// Takes what a refused caller is sending already: its stream would be reset under it, and a client whose sending
+/// fails may tell that instead of the answer.
+async fn hear_out(mut body: Body) {
+    let heard = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, bytes::Bytes::len);
+            if bytes > HEARD_OUT {
+                return;
+            }
+        }
+    };
+    let _ = timeout(HEARD_OUT_WITHIN, heard).await;
 }
 
 /// Who calls, and the call's place among those under way.

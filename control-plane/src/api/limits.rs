@@ -23,10 +23,12 @@ use crate::credential::CredentialHash;
 use crate::operations::Principal;
 use calls::{Calls, Who};
 use failures::{Failures, Look, Sha256};
-use service_kit::bucket::Rate;
+use service_kit::bucket::{Bucket, Rate};
 
 /// Messages of one stream of an agent: a heartbeat in seconds, a report an offer, each repeated in seconds.
 pub(crate) const MESSAGES: Rate = Rate { burst: 200.0, per_second: 20.0 };
+/// Lines in the log about credentials that are not valid: one a minute.
+const TOLD: Rate = Rate { burst: 1.0, per_second: 1.0 / 60.0 };
 /// Operators' calls that are worked on at once. The pool has 16 connections, and agents have lanes of their own
 /// (`store::lane`): neither operators nor agents can hold all of them.
 const TURNS: usize = 12;
@@ -39,6 +41,7 @@ pub(crate) struct Limits {
     failures: Mutex<Failures>,
     calls: Mutex<Calls>,
     turns: Arc<Semaphore>,
+    told: Mutex<Bucket>,
 }
 
 /// A credential about to be looked up.
@@ -71,6 +74,7 @@ impl Limits {
             failures: Mutex::new(Failures::new()),
             calls: Mutex::new(Calls::new(Instant::now())),
             turns: Arc::new(Semaphore::new(TURNS)),
+            told: Mutex::new(Bucket::full(TOLD, Instant::now())),
         })
     }
 
@@ -98,9 +102,14 @@ impl Limits {
         let mut failures = self.failures();
         match admitted.as_ref().map_err(Status::code) {
             // What is refused to a known caller is no failed credential.
-            Ok(_) | Err(Code::PermissionDenied | Code::Unimplemented) => failures.succeeded(from, credential),
-            Err(Code::Unauthenticated) => failures.failed(from, credential, Instant::now()),
-            Err(_) => failures.unknown(from, credential),
+            Ok(_) | Err(Code::PermissionDenied | Code::Unimplemented) => failures.succeeded(credential),
+            Err(Code::Unauthenticated) => {
+                failures.failed(from, credential, Instant::now());
+                drop(failures);
+                self.tell(from);
+            }
+            // Nobody knows: the look-up itself failed.
+            Err(_) => {}
         }
     }
 
@@ -133,6 +142,14 @@ impl Limits {
             None
         };
         Ok(Call { seat, turn, peer })
+    }
+
+    /// An operator wants to know, but not each time.
+    fn tell(&self, from: IpAddr) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.take(TOLD, Instant::now()).is_ok() {
+            tracing::warn!(%from, "a credential that is not valid here was presented; there may be more of them");
+        }
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {

@@ -61,6 +61,8 @@ struct Session {
     messages: Bucket,
     /// When it is old; it ends at the next moment without an open offer or an unconfirmed report.
     ends_at: Instant,
+    /// It ended because it was old: its gateway is not away, but on its way back.
+    returns: bool,
     /// Not before this is an offer tried again.
     retry_at: Option<Instant>,
 }
@@ -103,6 +105,7 @@ impl Session {
                 return end;
             }
             if self.is_idle() && Instant::now() >= self.ends_at {
+                self.returns = true;
                 // The ages are spread, so the streams need not be.
                 return self.send_away(outbound, Duration::ZERO, &CallError::Aged).await;
             }
@@ -304,9 +307,10 @@ impl Session {
         End::Quiet
     }
 
-    /// Tells that the stream ended, unless a newer one has taken over.
+    /// Tells that the stream ended, unless a newer one has taken over or will in a moment: a rollout that begins
+    /// meanwhile is for this gateway too. Should it not come, its silence tells.
     fn leave(&self) {
-        if self.seat.is_newest() {
+        if self.seat.is_newest() && !self.returns {
             self.hub.presence.left(self.gateway, self.fence);
         }
     }

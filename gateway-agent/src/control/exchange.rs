@@ -87,7 +87,9 @@ const LOOK_AT_REPORT: Duration = Duration::from_millis(500);
 /// For the control plane to end its half after we ended ours.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// What a control plane says to one gateway: an offer with its bytes, and a confirmation, as often as packs change.
+/// A message counts once, and again for each [`WEIGHT`] of its bytes: the largest pack nine times.
 const MESSAGES: Rate = Rate { burst: 300.0, per_second: 200.0 };
+const WEIGHT: usize = 32 * 1024;
 /// Messages before the welcome that are passed over; a newer control plane may have something to say first.
 const MOST_BEFORE_WELCOME: usize = 8;
 /// Messages that may wait for a slow peer. A report or heartbeat beyond it is not sent, but repeated later.
@@ -134,7 +136,7 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
             () = drain.signaled() => break,
             message = inbound.message() => match message {
                 Ok(Some(message)) => {
-                    if messages.take(MESSAGES, Instant::now()).is_err() {
+                    if messages.take_many(weight(&message), MESSAGES, Instant::now()).is_err() {
                         return lost("the control plane says more than a gateway listens to", Some(welcomed_at));
                     }
                     if let Some(ended) = exchange.receive(message).await {
@@ -337,6 +339,21 @@ impl Welcomed {
             gateway: welcome.gateway.clone(),
         })
     }
+}
+
+/// What a message costs.
+fn weight(message: &v1::ToAgent) -> f64 {
+    let bytes = match &message.message {
+        Some(v1::to_agent::Message::Parcel(parcel)) => parcel.source.len() + parcel.digest.len(),
+        Some(v1::to_agent::Message::Offer(offer)) => {
+            offer.session_id.len() + offer.offer_id.len() + offer.lineage.len() + offer.digest.len()
+        }
+        Some(v1::to_agent::Message::ReportAck(ack)) => ack.session_id.len() + ack.offer_id.len(),
+        Some(v1::to_agent::Message::Welcome(welcome)) => welcome.gateway.len() + welcome.session_id.len(),
+        // The last one of its stream, or one that this version does not know.
+        Some(v1::to_agent::Message::Reconnect(_)) | None => 0,
+    };
+    1.0 + f64::from(u32::try_from(bytes / WEIGHT).unwrap_or(u32::MAX))
 }
 
 fn hello(opening: &Opening<'_>) -> HelloMessage {

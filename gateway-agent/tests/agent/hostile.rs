@@ -150,9 +150,11 @@ async fn what_comes_before_the_welcome_is_not_taken() {
     managed.front.become_another(managed.honest);
     let evil = managed.control_plane.attached().await;
     evil.offer(LINEAGE, 2, &pack("6.6.6")).await;
-    // One after the other, until it has heard enough.
+    // One after the other, until it has heard enough, long before it has waited long enough.
+    let began = Instant::now();
     let ack = || Message::ReportAck(v1::ReportAck::default());
     while evil.try_send(ack()).await {}
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     is_sound(&mut managed).await;
     managed.gateway.stop().await.unwrap();
 }
@@ -173,7 +175,6 @@ async fn a_flood_is_heard_in_bounds() {
     // Offers without an end, each with bytes that nothing but the last stage can refuse; then bytes without offers.
     let source: bytes::Bytes = vec![b'#'; MIB - 1024].into();
     for kind in [Kind::Offers, Kind::Bytes] {
-        let began = Instant::now();
         let mut said = 0;
         loop {
             let message = match kind {
@@ -189,13 +190,13 @@ async fn a_flood_is_heard_in_bounds() {
             said += 1;
             assert!(said < 20_000, "{kind:?}: it listens for ever");
         }
-        println!("{kind:?}: {said} were taken in {:?}, {} MiB", began.elapsed(), resident_mib());
         assert_eq!(version(&managed.gateway).as_deref(), Some("0.1.0"));
         managed.agent = managed.control_plane.attached().await;
         managed.agent.welcome(LINEAGE).await;
     }
     let grown = resident_mib().saturating_sub(before);
-    assert!(grown < 64, "memory grew by {grown} MiB");
+    // Other tests may run in this process; what was sent is gigabytes if nothing stops it.
+    assert!(grown < 128, "memory grew by {grown} MiB");
     managed.front.become_another(managed.honest);
     is_sound(&mut managed).await;
     managed.gateway.stop().await.unwrap();

@@ -29,7 +29,7 @@ impl Failure {
         let message = if status.message().is_empty() {
             format!("the control plane at {url} answered {default_code}")
         } else {
-            status.message().trim_end_matches('.').to_owned()
+            one_line(status.message()).trim_end_matches('.').to_owned()
         };
         let message = match code.as_str() {
             // The server speaks of a call; the person has a file.
@@ -45,12 +45,18 @@ impl Failure {
             .or_else(|| {
                 details.help().and_then(|help| help.links.first()).map(|link| link.description.clone())
             })
-            .filter(|hint| !hint.is_empty());
+            .filter(|hint| !hint.is_empty())
+            .map(|hint| one_line(&hint));
         if let Some(hint) = hint.or_else(|| default_hint(status.code(), url)) {
             failure = failure.with_hint(hint);
         }
         failure.with_findings(findings_of(status))
     }
+}
+
+/// A peer speaks in one line: a second one could pass for words of this program.
+fn one_line(text: &str) -> String {
+    text.split(['\r', '\n']).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The exit and the fallback code of a gRPC code.

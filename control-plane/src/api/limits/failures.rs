@@ -49,47 +49,35 @@ impl Failures {
         Self { addresses: Buckets::new(FAILURES, ADDRESSES), good: HashMap::new(), bad: HashMap::new() }
     }
 
-    /// Asked before the look-up; of an unknown credential it counts as a failure until it is known to be none.
-    pub(super) fn look(&mut self, from: IpAddr, credential: Sha256, now: Instant) -> Look {
+    /// Asked before the look-up, which costs the address nothing unless it fails: a whole host of gateways may come
+    /// at once to a replica that knows none of them yet.
+    pub(super) fn look(&self, from: IpAddr, credential: Sha256, now: Instant) -> Look {
         if self.good.contains_key(&credential) {
             return Look::Up;
         }
         if self.bad.get(&credential).is_some_and(|at| now.saturating_duration_since(*at) < BAD_FOR) {
             return Look::KnownBad;
         }
-        match self.addresses.take(from, now) {
-            Ok(()) => Look::Up,
-            Err(wait) => Look::TooOften(wait),
-        }
+        self.addresses.wait(from, now).map_or(Look::Up, Look::TooOften)
     }
 
     /// It is somebody's.
-    pub(super) fn succeeded(&mut self, from: IpAddr, credential: Sha256) {
-        if self.good.contains_key(&credential) {
-            return;
+    pub(super) fn succeeded(&mut self, credential: Sha256) {
+        if !self.good.contains_key(&credential) {
+            bounded(&mut self.good, GOOD);
+            self.good.insert(credential, ());
         }
-        self.addresses.give_back(from);
-        bounded(&mut self.good, GOOD);
-        self.good.insert(credential, ());
     }
 
-    /// It is nobody's. One that was good has not been counted yet.
+    /// It is nobody's.
     pub(super) fn failed(&mut self, from: IpAddr, credential: Sha256, now: Instant) {
-        if self.good.remove(&credential).is_some() {
-            let _ = self.addresses.take(from, now);
-        }
+        self.good.remove(&credential);
+        self.addresses.owe(from, now);
         if self.bad.len() >= BAD {
             self.bad.retain(|_, at| now.saturating_duration_since(*at) < BAD_FOR);
         }
         bounded(&mut self.bad, BAD);
         self.bad.insert(credential, now);
-    }
-
-    /// Nobody knows: the look-up itself failed.
-    pub(super) fn unknown(&mut self, from: IpAddr, credential: Sha256) {
-        if !self.good.contains_key(&credential) {
-            self.addresses.give_back(from);
-        }
     }
 }
 
@@ -123,7 +111,7 @@ mod tests {
         let mut failures = Failures::new();
         let good = hash(0);
         assert_eq!(failures.look(HERE, good, now), Look::Up);
-        failures.succeeded(HERE, good);
+        failures.succeeded(good);
         let looked_up = (1..10_000)
             .filter(|number| {
                 let guess = hash(*number);
@@ -157,18 +145,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_credential_that_was_replaced_is_good_no_more_and_one_that_nobody_could_judge_costs_nothing() {
+    async fn a_credential_that_was_replaced_is_good_no_more() {
         let now = Instant::now();
         let mut failures = Failures::new();
-        let credential = hash(1);
-        failures.look(HERE, credential, now);
-        failures.succeeded(HERE, credential);
-        failures.failed(HERE, credential, now);
-        assert_eq!(failures.look(HERE, credential, now), Look::KnownBad);
-        for number in 0..1_000 {
-            assert_eq!(failures.look(HERE, hash(100 + number), now), Look::Up);
-            failures.unknown(HERE, hash(100 + number));
+        failures.succeeded(hash(1));
+        failures.failed(HERE, hash(1), now);
+        assert_eq!(failures.look(HERE, hash(1), now), Look::KnownBad);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_unknown_ones_at_once_are_looked_up_when_none_fails() {
+        let now = Instant::now();
+        let mut failures = Failures::new();
+        for number in 0..10_000 {
+            assert_eq!(failures.look(HERE, hash(number), now), Look::Up);
         }
+        // As many failures at once are paid for: not for ever, but for longer than one.
+        for number in 0..10_000 {
+            failures.failed(HERE, hash(number), now);
+        }
+        assert_eq!(failures.look(HERE, hash(20_000), now), Look::TooOften(Duration::from_millis(4_020)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -176,7 +172,7 @@ mod tests {
         let now = Instant::now();
         let mut failures = Failures::new();
         for number in 0..100_000 {
-            failures.succeeded(HERE, hash(number));
+            failures.succeeded(hash(number));
             failures.failed(HERE, hash(1_000_000 + number), now);
         }
         assert!(failures.good.len() <= GOOD && failures.bad.len() <= BAD);

@@ -94,6 +94,7 @@ pub(super) async fn open(
         last_heard: Instant::now(),
         messages: Bucket::full(MESSAGES, Instant::now()),
         ends_at: Instant::now() + hub.timings.stream_age.mul_f64(0.9 + 0.2 * fastrand::f64()),
+        returns: false,
         retry_at: None,
     };
     if attached {

@@ -13,8 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
-use tests::operator::{Bearer, Operator};
-use tests::plane::PATIENCE;
+use crate::operator::{Bearer, Operator};
+use crate::plane::PATIENCE;
 
 /// One stream.
 pub struct Agent {
