@@ -67,7 +67,8 @@ async fn a_new_process_that_runs_less_than_the_last_one_is_believed_in_its_hello
     world.attach(&new).await;
     world.report(vec![running(&world, &new, first), hello(old, first)]).await;
     assert_eq!(observed().await, second.generation, "neither a heartbeat nor the hello of an older process");
-    world.report(vec![hello(&new, first)]).await;
+    // In one batch with the first thing that is said after it.
+    world.report(vec![hello(&new, first), running(&world, &new, first)]).await;
     assert_eq!(observed().await, first.generation);
     assert!(!world.gateway(old).await.in_sync);
     world.report(vec![hello(&new, first), acked(&world, &new, second)]).await;

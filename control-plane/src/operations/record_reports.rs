@@ -150,7 +150,7 @@ fn observed(records: &[ReportRecord], lineage: Lineage) -> Vec<ObservedRow> {
     let mut newest: BTreeMap<GatewayId, ObservedRow> = BTreeMap::new();
     for record in records.iter().filter(|record| record.lineage == lineage) {
         let Some(running) = &record.running else { continue };
-        let row = ObservedRow {
+        let mut row = ObservedRow {
             gateway: record.gateway,
             boot: record.boot,
             session_counter: record.session_counter,
@@ -162,7 +162,13 @@ fn observed(records: &[ReportRecord], lineage: Lineage) -> Vec<ObservedRow> {
         };
         match newest.get(&record.gateway) {
             Some(held) if held.generation > row.generation && !row.from_hello => {}
-            Some(_) | None => {
+            Some(held) => {
+                // What the same stream says behind its hello does not unsay it.
+                row.from_hello |=
+                    held.from_hello && (held.boot, held.session_counter) == (row.boot, row.session_counter);
+                newest.insert(record.gateway, row);
+            }
+            None => {
                 newest.insert(record.gateway, row);
             }
         }
