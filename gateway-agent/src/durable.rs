@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc::O_NOFOLLOW;
+use service_kit::failpoint::pass_blocking;
 
 /// Ends the name of a file that is being written; what is left of it after a crash is removed.
 pub(crate) const UNFINISHED: &str = ".tmp";
@@ -35,7 +36,9 @@ pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let place = Place::of(path)?;
     let unfinished = stage(path, bytes)?;
+    pass_blocking("file.staged")?;
     put(&unfinished, path)?;
+    pass_blocking("file.renamed")?;
     place.sync()
 }
 
@@ -97,8 +100,9 @@ pub(crate) fn remove_unfinished(dir: &Path) {
 fn write_keeping_in(place: &Place, path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = stage(path, bytes)?;
     let had_one = keep_as(path, previous).inspect_err(|_| drop_unfinished(&unfinished))?;
+    pass_blocking("standing.staged")?;
     put(&unfinished, path)?;
-    place.sync().inspect_err(|_| {
+    pass_blocking("standing.renamed").map_err(io::Error::from).and_then(|()| place.sync()).inspect_err(|_| {
         // The rename was seen and may reach the disk or not. Whoever is told of an error goes on as before, so
         // the next start must find what was there before.
         let back = if had_one { put_back(path, previous) } else { fs::remove_file(path) };

@@ -6,5 +6,6 @@ mod crash_matrix;
 mod kill_loops;
 mod ledger_of_truth;
 mod load;
+mod moving;
 mod replicas;
 mod rig;

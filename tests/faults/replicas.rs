@@ -170,7 +170,7 @@ async fn a_gateway_that_sleeps_holds_up_nobody_and_catches_up() {
 }
 
 /// The minor versions that a gateway answered under, each change once.
-async fn versions_served(url: String, stop: Arc<AtomicBool>) -> Vec<u64> {
+pub async fn versions_served(url: String, stop: Arc<AtomicBool>) -> Vec<u64> {
     let http = Http::new();
     let mut seen = Vec::new();
     while !stop.load(Ordering::SeqCst) {

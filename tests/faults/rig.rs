@@ -79,16 +79,32 @@ impl Rig {
             rig.planes.push(plane);
         }
         rig.operator().create_fleet(FLEET).await;
-        for number in 0..gateways {
-            let plane = &rig.planes[number % planes];
-            let mut gateway = GatewayProgram::new(rig._dir.path(), &format!("edge-{number}"), plane);
-            gateway.launch();
-            rig.gateways.push(gateway);
-        }
-        rig.until_enrolled().await;
-        rig.publish().await;
-        rig.until_settled().await;
+        let urls: Vec<String> = (0..gateways).map(|number| rig.planes[number % planes].url()).collect();
+        rig.launch(&urls).await;
         rig
+    }
+
+    /// More gateways, all behind this address, with the first pack active on them.
+    pub async fn add_gateways(&mut self, count: usize, url: &str) {
+        self.launch(&vec![url.to_owned(); count]).await;
+    }
+
+    async fn launch(&mut self, urls: &[String]) {
+        if urls.is_empty() {
+            return;
+        }
+        for url in urls {
+            // Each replica has an operator's token of its own.
+            let plane = self.planes.iter().find(|plane| plane.url() == *url).unwrap_or(&self.planes[0]);
+            let token = plane.token_file();
+            let name = format!("edge-{}", self.gateways.len());
+            let mut gateway = GatewayProgram::at(self._dir.path(), &name, url, &token);
+            gateway.launch();
+            self.gateways.push(gateway);
+        }
+        self.until_enrolled().await;
+        self.publish().await;
+        self.until_settled().await;
     }
 
     /// Of the shared database.

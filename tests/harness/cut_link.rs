@@ -25,6 +25,7 @@ pub enum Target {
 #[derive(Debug)]
 pub struct CutLink {
     pub address: SocketAddr,
+    target: watch::Sender<Target>,
     state: watch::Sender<State>,
     bytes: Arc<Bytes>,
     _trigger: DrainTrigger,
@@ -76,10 +77,15 @@ impl CutLink {
         let state = State { listening: true, stalled: None, reset_below: 0, lost_below: 0 };
         let (trigger, watcher) = drain::channel();
         let (state, bytes) = (watch::Sender::new(state), Arc::<Bytes>::default());
-        let relay =
-            Relay { target, state: state.subscribe(), bytes: bytes.clone(), watcher: watcher.clone() };
+        let target = watch::Sender::new(target);
+        let relay = Relay {
+            target: target.subscribe(),
+            state: state.subscribe(),
+            bytes: bytes.clone(),
+            watcher: watcher.clone(),
+        };
         watcher.spawn("link", relay.listen(listener, address));
-        Self { address, state, bytes, _trigger: trigger }
+        Self { address, target, state, bytes, _trigger: trigger }
     }
 
     /// To the server of a test's database, and the URL of that database over the link.
@@ -107,6 +113,12 @@ impl CutLink {
         };
         let url = format!("postgres://{user}@{}/{name}?sslmode=disable", link.address);
         (link, url)
+    }
+
+    /// Every connection is reset, and new ones lead there.
+    pub fn lead_to(&self, target: Target) {
+        self.target.send_replace(target);
+        self.reset();
     }
 
     /// Everything passes; a port that was closed is open again.
@@ -163,7 +175,7 @@ impl CutLink {
 /// What each task of a link holds.
 #[derive(Clone)]
 struct Relay {
-    target: Target,
+    target: watch::Receiver<Target>,
     state: watch::Receiver<State>,
     bytes: Arc<Bytes>,
     watcher: DrainWatcher,
@@ -210,7 +222,8 @@ impl Relay {
     }
 
     async fn relay(self, near: TcpStream, number: u64) -> io::Result<()> {
-        match self.target.clone() {
+        let target = self.target.borrow().clone();
+        match target {
             Target::Tcp(address) => {
                 let far = TcpStream::connect(address).await?;
                 far.set_nodelay(true)?;
