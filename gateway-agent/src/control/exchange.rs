@@ -3,40 +3,29 @@
 //!
 //! It holds nothing that must survive it: what is unconfirmed is in the Activator's record.
 
+mod opening;
+
 use std::time::Duration;
 
-use fleet_core::gateway::Labels;
 use fleet_core::ids::{Lineage, OfferId, SessionId};
 use fleet_core::offer::Acknowledgement;
 use policy_config::ConfigDigest;
 use proto::convert::findings::{wire_findings, wire_refusal};
-use proto::convert::hello::{HelloMessage, MAX_STAGED};
 use proto::convert::offers::OfferMessage;
 use proto::convert::scalars;
 use proto::v1;
-use proto::v1::delivery_service_client::DeliveryServiceClient;
 use service_kit::bucket::{Bucket, Rate};
 use service_kit::clock::Clock;
-use service_kit::drain::DrainWatcher;
 use service_kit::failpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
-use super::identity::Identity;
+pub(super) use opening::Opening;
+use opening::{hello, open};
+
 use crate::activation::handle::{ActivatorHandle, Event, Offered, Validated};
-
-/// What a stream is opened with.
-pub(super) struct Opening<'a> {
-    pub(super) identity: &'a Identity,
-    pub(super) labels: &'a Labels,
-    pub(super) session_counter: u64,
-    pub(super) activator: &'a ActivatorHandle,
-    pub(super) clock: &'a Clock,
-    pub(super) drain: &'a DrainWatcher,
-}
 
 /// How a stream ended.
 #[derive(Debug)]
@@ -69,17 +58,6 @@ struct Exchange<'a> {
     reported: Option<(OfferId, Instant)>,
 }
 
-/// What the welcome said.
-struct Welcomed {
-    session: SessionId,
-    lineage: Lineage,
-    heartbeat: Duration,
-    gateway: String,
-}
-
-/// The largest pack this gateway takes; lint refuses more.
-const MAX_CONFIG_BYTES: u64 = 256 * 1024;
-const LARGEST_MESSAGE: usize = 1024 * 1024;
 /// From the dial to the welcome.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 const REPEAT_REPORT: Duration = Duration::from_secs(3);
@@ -90,8 +68,6 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// A message counts once, and again for each [`WEIGHT`] of its bytes: the largest pack nine times.
 const MESSAGES: Rate = Rate { burst: 300.0, per_second: 200.0 };
 const WEIGHT: usize = 32 * 1024;
-/// Messages before the welcome that are passed over; a newer control plane may have something to say first.
-const MOST_BEFORE_WELCOME: usize = 8;
 /// Messages that may wait for a slow peer. A report or heartbeat beyond it is not sent, but repeated later.
 const OUTBOUND: usize = 16;
 
@@ -161,40 +137,6 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
     let goodbye = async { while let Ok(Some(_)) = inbound.message().await {} };
     let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     Ended::Draining
-}
-
-/// Sends the hello and waits for the welcome.
-async fn open(
-    channel: Channel,
-    opening: &Opening<'_>,
-    requests: mpsc::Receiver<v1::FromAgent>,
-) -> Result<(Streaming<v1::ToAgent>, Welcomed), Ended> {
-    let request = opening.identity.credential.sign(ReceiverStream::new(requests));
-    let mut client = DeliveryServiceClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
-    let response = client.attach(request).await.map_err(|status| ended_by(&status, None))?;
-    let mut inbound = response.into_inner();
-    for _ in 0..=MOST_BEFORE_WELCOME {
-        let message = match inbound.message().await {
-            Ok(Some(message)) => message.message,
-            Ok(None) => return Err(lost("the control plane closed the stream before its welcome", None)),
-            Err(status) => return Err(ended_by(&status, None)),
-        };
-        match message {
-            Some(v1::to_agent::Message::Welcome(welcome)) => {
-                let welcomed = Welcomed::read(&welcome)
-                    .map_err(|error| lost(&format!("the welcome is not valid: {error}"), None))?;
-                return Ok((inbound, welcomed));
-            }
-            Some(v1::to_agent::Message::Reconnect(reconnect)) => return Err(sent_away(reconnect)),
-            Some(
-                v1::to_agent::Message::Offer(_)
-                | v1::to_agent::Message::Parcel(_)
-                | v1::to_agent::Message::ReportAck(_),
-            )
-            | None => tracing::debug!("a message before the welcome is ignored"),
-        }
-    }
-    Err(lost("the control plane speaks but does not welcome", None))
 }
 
 // === impl Exchange ===
@@ -324,23 +266,6 @@ impl Exchange<'_> {
     }
 }
 
-// === impl Welcomed ===
-
-impl Welcomed {
-    fn read(welcome: &v1::Welcome) -> Result<Self, proto::WireError> {
-        let interval = welcome
-            .heartbeat_interval
-            .ok_or_else(|| proto::WireError::missing("welcome.heartbeat_interval"))?;
-        let interval = scalars::duration("welcome.heartbeat_interval", interval)?;
-        Ok(Self {
-            session: scalars::parse("welcome.session_id", &welcome.session_id)?,
-            lineage: scalars::parse("welcome.lineage", &welcome.lineage)?,
-            heartbeat: interval.clamp(Duration::from_millis(100), Duration::from_secs(60)),
-            gateway: welcome.gateway.clone(),
-        })
-    }
-}
-
 /// What a message costs.
 fn weight(message: &v1::ToAgent) -> f64 {
     let bytes = match &message.message {
@@ -354,28 +279,6 @@ fn weight(message: &v1::ToAgent) -> f64 {
         Some(v1::to_agent::Message::Reconnect(_)) | None => 0,
     };
     1.0 + f64::from(u32::try_from(bytes / WEIGHT).unwrap_or(u32::MAX))
-}
-
-fn hello(opening: &Opening<'_>) -> HelloMessage {
-    let record = opening.activator.record();
-    let standing = record.standing();
-    HelloMessage {
-        boot: opening.activator.boot(),
-        session_counter: opening.session_counter,
-        labels: opening.labels.clone(),
-        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-        max_config_bytes: MAX_CONFIG_BYTES,
-        lineage: record.lineage,
-        active: record.lineage.and_then(|lineage| record.running_in(lineage, opening.clock)),
-        highest: record.highest,
-        unconfirmed: record.unconfirmed.as_ref().map(|pending| record.report(pending, opening.clock)),
-        staged: record.staged().take(MAX_STAGED).collect(),
-        pinned: record.pinned,
-        last_refused: standing.refused.map(|refused| {
-            let held = fleet_core::standing::Held { generation: refused.generation, digest: refused.digest };
-            (held, refused.reason)
-        }),
-    }
 }
 
 fn ended_by(status: &Status, welcomed_at: Option<Instant>) -> Ended {
