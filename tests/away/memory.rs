@@ -131,9 +131,9 @@ async fn a_stranger_is_told_to_wait_and_not_that_it_is_one() {
     };
     assert_eq!(call("A").await.code(), Code::Unauthenticated);
     go(&plane, &link).await;
-    crate::support::assert_away(&call("B").await);
+    crate::support::assert_away(&call("E").await);
     come_back(&plane, &link).await;
-    assert_eq!(call("B").await.code(), Code::Unauthenticated);
+    assert_eq!(call("E").await.code(), Code::Unauthenticated);
     plane.end().await;
 }
 

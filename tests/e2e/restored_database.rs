@@ -4,13 +4,19 @@
 use proto::v1;
 use tests::fleet::{FLEET, Fleet};
 
+const GATEWAYS: [&str; 2] = ["edge-1", "edge-2"];
 const CHAIN: &str = "prompt-injection, audit-logger";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fleet_follows_a_database_that_was_restored() {
-    let mut fleet = Fleet::start(&["edge-1", "edge-2"]).await;
+    let mut fleet = Fleet::start(&GATEWAYS).await;
     push(&fleet, "0.1.0").await;
+    fleet.plane.stop().await;
     let backup = fleet.plane.backup().await;
+    fleet.plane.start_again().await;
+    for name in GATEWAYS {
+        fleet.until_online(name).await;
+    }
     for version in ["0.2.0", "0.3.0", "0.4.0"] {
         push(&fleet, version).await;
     }
@@ -19,13 +25,13 @@ async fn a_fleet_follows_a_database_that_was_restored() {
     fleet.plane.stop().await;
     fleet.plane.restore(backup);
     fleet.plane.start_again().await;
-    for name in ["edge-1", "edge-2"] {
+    for name in GATEWAYS {
         fleet.until_online(name).await;
         // What the restored database wants, under a generation that the gateway has not seen.
         fleet.until_serves(name, "0.1.0").await;
     }
     push(&fleet, "0.5.0").await;
-    for name in ["edge-1", "edge-2"] {
+    for name in GATEWAYS {
         fleet.until_serves(name, "0.5.0").await;
         let gateway = fleet.plane.gateway(FLEET, name).await;
         assert!(gateway.in_sync && gateway.desired.unwrap().generation() > seen);
