@@ -191,6 +191,9 @@ fn decide(loaded: Vec<LoadedActivation>, said: &[Said<'_>]) -> Vec<AnswerRow> {
         }
         let event = match &said.what {
             What::Acked { .. } => ActivationEvent::Acked,
+            What::Nacked(reason) if is_of_a_later_process(said, activation) => {
+                ActivationEvent::NackedLater(reason.stage)
+            }
             What::Nacked(reason) => ActivationEvent::Nacked(reason.stage),
         };
         let Some(state) = transition(activation.state, event) else { continue };
@@ -207,6 +210,13 @@ fn decide(loaded: Vec<LoadedActivation>, said: &[Said<'_>]) -> Vec<AnswerRow> {
         }
     }
     answers.into_values().collect()
+}
+
+/// Another process than the one that answered before, and it runs something else.
+fn is_of_a_later_process(said: &Said<'_>, activation: &LoadedActivation) -> bool {
+    let other_process = activation.boot.is_some_and(|boot| boot != said.record.boot);
+    let runs = said.record.running.as_ref().map(|running| running.generation);
+    other_process && runs != Some(said.generation)
 }
 
 fn answer(key: ActivationKey, state: fleet_core::activation::ActivationState, said: &Said<'_>) -> AnswerRow {

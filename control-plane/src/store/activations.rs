@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet_core::activation::ActivationState;
-use fleet_core::ids::{GatewayId, RolloutId};
+use fleet_core::ids::{BootId, GatewayId, RolloutId};
 use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
 use sqlx::PgConnection;
@@ -26,6 +26,8 @@ pub(crate) struct LoadedActivation {
     pub key: ActivationKey,
     pub state: ActivationState,
     pub digest: ConfigDigest,
+    /// The process that answered last.
+    pub boot: Option<BootId>,
     /// It is a way back: the activation that is left when this one becomes active.
     pub leaves: Option<ActivationKey>,
 }

@@ -93,7 +93,7 @@ pub(crate) async fn activation_load(
                select gateway, leaves, null from named
                where leaves is not null and (gateway, leaves) not in (select gateway, generation from named)
            )
-           select a.gateway, a.generation, a.state, a.stage, a.digest, w.leaves as "leaves?"
+           select a.gateway, a.generation, a.state, a.stage, a.digest, a.boot_id, w.leaves as "leaves?"
            from wanted w join activations a on a.gateway = w.gateway and a.generation = w.generation
            order by a.gateway, a.generation for update of a"#,
         &gateways,
@@ -109,6 +109,7 @@ pub(crate) async fn activation_load(
                 key: key(row.gateway, row.generation),
                 state: ActivationState::from_parts(&row.state, stage).column("activations.state")?,
                 digest: digest(&row.digest)?,
+                boot: row.boot_id.map(BootId),
                 leaves: row.leaves.map(|leaves| key(row.gateway, leaves)),
             })
         })

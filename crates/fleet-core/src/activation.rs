@@ -29,6 +29,8 @@ pub enum ActivationEvent {
     Sent,
     Acked,
     Nacked(Stage),
+    /// A later process of the gateway refuses what an earlier one ran, and runs something else: it crashed on it.
+    NackedLater(Stage),
     Silent,
     BakePassed,
     /// The gateway runs an older pack again because of a failure of this one.
@@ -48,6 +50,9 @@ pub fn transition(state: ActivationState, event: ActivationEvent) -> Option<Acti
         (S::Rejected(_), E::Sent) => Some(S::Offered),
         (S::Rejected(_), E::Acked) => Some(S::Active),
         (S::Assigned | S::Offered | S::TimedOut, E::Nacked(stage)) => Some(S::Rejected(stage)),
+        (S::Assigned | S::Offered | S::TimedOut | S::Active | S::Proven, E::NackedLater(stage)) => {
+            Some(S::Rejected(stage))
+        }
         (S::Offered, E::Silent) => Some(S::TimedOut),
         (S::Active, E::BakePassed) => Some(S::Proven),
         (S::Active | S::Proven, E::Left) => Some(S::RolledBack),
@@ -61,7 +66,14 @@ pub fn transition(state: ActivationState, event: ActivationEvent) -> Option<Acti
             | S::TimedOut
             | S::RolledBack
             | S::Superseded,
-            E::Sent | E::Acked | E::Nacked(_) | E::Silent | E::BakePassed | E::Left | E::Replaced,
+            E::Sent
+            | E::Acked
+            | E::Nacked(_)
+            | E::NackedLater(_)
+            | E::Silent
+            | E::BakePassed
+            | E::Left
+            | E::Replaced,
         ) => None,
     }
 }
@@ -128,6 +140,15 @@ mod tests {
         assert_eq!(transition(S::Active, E::Acked), None);
         assert_eq!(transition(S::Rejected(Stage::Lint), E::Nacked(Stage::Lint)), None);
         assert_eq!(transition(S::Active, E::Nacked(Stage::Lint)), None);
+    }
+
+    #[test]
+    fn a_later_process_may_refuse_what_an_earlier_one_ran() {
+        for state in [S::Active, S::Proven] {
+            let refused = transition(state, E::NackedLater(Stage::SelfTest));
+            assert_eq!(refused, Some(S::Rejected(Stage::SelfTest)));
+        }
+        assert_eq!(transition(S::Superseded, E::NackedLater(Stage::SelfTest)), None);
     }
 
     #[test]

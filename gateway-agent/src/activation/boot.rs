@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fleet_core::ids::BootId;
 use fleet_core::offer::Acknowledgement;
 use policy_config::ConfigDigest;
+use service_kit::failpoint;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -45,6 +46,7 @@ impl Activator {
     async fn start_from_disk(&mut self, mut bootable: Vec<ConfigDigest>, spoiled: bool) {
         let wanted = self.record.active;
         self.begin_trial(&mut bootable).await;
+        let _ = failpoint::pass("boot.on_trial").await;
         let kept = self.record.trial;
         self.record.active = None;
         for digest in bootable {

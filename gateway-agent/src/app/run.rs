@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use service_kit::clock::Clock;
 use service_kit::drain;
@@ -12,6 +13,9 @@ use service_kit::telemetry::{self, Format};
 use super::{AppError, bind};
 use crate::args::Args;
 use crate::settings::{Environment, Settings};
+
+/// What a start may still take when it is told to stop.
+const START_MAY_END_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT.
 pub fn main(args: Args) -> ExitCode {
@@ -39,15 +43,20 @@ pub fn main(args: Args) -> ExitCode {
 
 async fn serve(settings: Settings) -> Result<(), AppError> {
     let signal = drain::run_until_signal();
-    tokio::pin!(signal);
+    let starting = bind(settings, Clock::system());
+    tokio::pin!(signal, starting);
     // Heard from the first moment on: whoever sees the port may already send one.
     let bound = tokio::select! {
         biased;
         signal = &mut signal => {
-            tracing::info!(%signal, "stopped while starting");
-            return Ok(());
+            tracing::info!(%signal, "told to stop while starting");
+            // A start is not cut off: what it has noted of the pack on trial, an end in order takes back.
+            return match tokio::time::timeout(START_MAY_END_WITHIN, starting).await {
+                Ok(Ok(bound)) => bound.serve(std::future::ready(())).await,
+                Ok(Err(_)) | Err(_) => Ok(()),
+            };
         }
-        bound = bind(settings, Clock::system()) => bound?,
+        bound = &mut starting => bound?,
     };
     bound
         .serve(async {
