@@ -2,7 +2,9 @@
 //! it all the same, forwards.
 
 use proto::v1;
+use tests::eventually::eventually;
 use tests::fleet::{FLEET, Fleet};
+use tests::plane::PATIENCE;
 
 const GATEWAYS: [&str; 2] = ["edge-1", "edge-2"];
 const CHAIN: &str = "prompt-injection, audit-logger";
@@ -36,6 +38,43 @@ async fn a_fleet_follows_a_database_that_was_restored() {
         let gateway = fleet.plane.gateway(FLEET, name).await;
         assert!(gateway.in_sync && gateway.desired.unwrap().generation() > seen);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_plane_that_runs_meanwhile_follows_it_too() {
+    let fleet = Fleet::start(&GATEWAYS).await;
+    push(&fleet, "0.1.0").await;
+    let backup = fleet.plane.backup().await;
+    until_there_again(&fleet).await;
+    for version in ["0.2.0", "0.3.0", "0.4.0"] {
+        push(&fleet, version).await;
+    }
+    fleet.plane.database.go_back_to(backup).await;
+    for name in GATEWAYS {
+        fleet.until_serves(name, "0.1.0").await;
+    }
+    until_there_again(&fleet).await;
+    push(&fleet, "0.5.0").await;
+    for name in GATEWAYS {
+        fleet.until_serves(name, "0.5.0").await;
+        assert!(fleet.plane.gateway(FLEET, name).await.in_sync);
+    }
+}
+
+/// An order is taken again.
+async fn until_there_again(fleet: &Fleet) {
+    eventually("the control plane is ready", PATIENCE, async || {
+        let url = format!("{}/readyz", fleet.plane.admin_url);
+        let answer = fleet.http.get(&url).await.map_err(|error| format!("{error:#}"))?;
+        let request = tests::operator::push_request(FLEET, "no pack");
+        let refused = fleet.plane.configs().push_config(request).await.expect_err("it is none").code();
+        if answer.status == 200 && refused == tonic::Code::InvalidArgument {
+            Ok(())
+        } else {
+            Err(refused.to_string())
+        }
+    })
+    .await;
 }
 
 async fn push(fleet: &Fleet, version: &str) {

@@ -92,21 +92,37 @@ impl TestDatabase {
         must(self.try_copy().await)
     }
 
+    /// Puts a copy that was made before in its place, under whoever uses it: as an administrator restores a backup.
+    ///
+    /// # Panics
+    /// As [`database`].
+    pub async fn go_back_to(&self, backup: Self) {
+        must(self.try_go_back_to(backup).await);
+    }
+
     async fn try_copy(&self) -> Result<Self> {
         let mut connection = server().await?.options.connect().await?;
-        // A template has no sessions, so nobody may come back before the copy is made.
-        for statement in [
-            format!("alter database {} with allow_connections false", self.name),
-            format!(
-                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
-                self.name
-            ),
-        ] {
-            execute(&mut connection, statement).await?;
-        }
+        close_to_all(&mut connection, &self.name).await?;
         let copied = try_copy(&self.name).await;
         execute(&mut connection, format!("alter database {} with allow_connections true", self.name)).await?;
         copied
+    }
+
+    async fn try_go_back_to(&self, backup: Self) -> Result<()> {
+        let mut connection = server().await?.options.connect().await?;
+        let (ours, restored) = (&self.name, &backup.name);
+        for name in [ours, restored] {
+            close_to_all(&mut connection, name).await?;
+        }
+        for statement in [
+            format!("alter database {ours} rename to {ours}_lost"),
+            format!("alter database {restored} rename to {ours}"),
+            format!("alter database {ours} with allow_connections true"),
+            format!("drop database {ours}_lost"),
+        ] {
+            execute(&mut connection, statement).await?;
+        }
+        Ok(())
     }
 }
 
@@ -130,6 +146,17 @@ impl Drop for TestDatabase {
             tracing::warn!(%error, database = self.name, "cannot drop the test's database");
         }
     }
+}
+
+/// Cuts every session off and lets none back in: a template and a database that is renamed must have none.
+async fn close_to_all(connection: &mut PgConnection, name: &str) -> Result<()> {
+    for statement in [
+        format!("alter database {name} with allow_connections false"),
+        format!("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{name}'"),
+    ] {
+        execute(connection, statement).await?;
+    }
+    Ok(())
 }
 
 async fn try_database(migrator: &Migrator) -> Result<TestDatabase> {
@@ -289,6 +316,6 @@ fn fingerprint(bytes: &[u8]) -> u64 {
 }
 
 #[expect(clippy::panic, reason = "without its database a test fails, with the reason")]
-fn must(database: Result<TestDatabase>) -> TestDatabase {
-    database.unwrap_or_else(|error| panic!("{error:#}"))
+fn must<T>(done: Result<T>) -> T {
+    done.unwrap_or_else(|error| panic!("{error:#}"))
 }

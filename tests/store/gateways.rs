@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control_plane::operations::{EnrollGateway, OperationError, create_fleet, enroll_gateway};
 use control_plane::reconcile::expire;
-use control_plane::store::desired::{ChangeMark, desired_since};
+use control_plane::store::desired::{ChangeMark, Changes, desired_since};
 use control_plane::store::gateways::gateway_list;
 use control_plane::store::tokens::{TokenHash, agent_find};
 use fleet_core::gateway::Labels;
@@ -143,14 +143,16 @@ async fn who_is_not_heard_of_is_lost_and_may_return() {
 async fn readers_of_changes_see_each_once() {
     let (world, agents) = World::with_gateways(&["edge-1", "edge-2"]).await;
     let store = &world.context.store;
-    assert_eq!(desired_since(store, ChangeMark(0)).await.unwrap(), (vec![], ChangeMark(0)));
+    assert_eq!(desired_since(store, ChangeMark(0)).await.unwrap(), Changes::default());
     world.settled(pack("p", "0.1.0", "a"), &agents).await;
-    let (changed, mark) = desired_since(store, ChangeMark(0)).await.unwrap();
+    let Changes { desired: changed, mark, .. } = desired_since(store, ChangeMark(0)).await.unwrap();
     assert_eq!(changed.len(), 2);
     assert!(mark > ChangeMark(0));
-    assert_eq!(desired_since(store, mark).await.unwrap(), (vec![], mark));
+    assert_eq!(desired_since(store, mark).await.unwrap(), Changes { mark, ..Changes::default() });
+    let ahead = desired_since(store, ChangeMark(mark.0 + 1)).await.unwrap();
+    assert!(ahead.went_back && ahead.mark == mark);
     let newcomer = world.agent("edge-3").await;
-    let (changed, _) = desired_since(store, mark).await.unwrap();
+    let changed = desired_since(store, mark).await.unwrap().desired;
     assert_eq!(changed, [(newcomer.id, world.desired(&newcomer).await)]);
 }
 

@@ -55,6 +55,11 @@ impl Board {
         }
     }
 
+    /// Forgets everything. Streams end, and ask anew when they come back.
+    fn clear(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<GatewayId, watch::Sender<Option<DesiredVersion>>>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,11 +107,18 @@ async fn fill_changed(
     store: &Store,
     marker: ChangeMark,
 ) -> Result<(Vec<ConfigDigest>, ChangeMark), StoreError> {
-    let (changed, reached) = store.while_there(desired_since(store, marker)).await?;
-    for (gateway, desired) in &changed {
+    let mut changes = store.while_there(desired_since(store, marker)).await?;
+    if changes.went_back {
+        tracing::warn!(
+            "the database was restored from a backup under this control plane; every gateway is asked anew"
+        );
+        board.clear();
+        changes = store.while_there(desired_since(store, ChangeMark::default())).await?;
+    }
+    for (gateway, desired) in &changes.desired {
         board.fill(*gateway, *desired);
     }
-    Ok((changed.into_iter().map(|(_, desired)| desired.digest).collect(), reached))
+    Ok((changes.desired.into_iter().map(|(_, desired)| desired.digest).collect(), changes.mark))
 }
 
 #[cfg(test)]
