@@ -12,10 +12,14 @@ use fleet_core::history::EventKind;
 use fleet_core::ids::BootId;
 use fleet_core::liveness::Liveness;
 use fleet_core::offer::Stage;
-use fleet_core::version::Revision;
+use fleet_core::rollout::RolloutState;
+use fleet_core::version::{Generation, Revision};
+use tests::eventually::eventually;
 use uuid::Uuid;
 
 use crate::world::{Agent, FLEET, OPERATOR, World, pack, precondition, rollout};
+
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn enrolment(path: &str) -> EnrollGateway {
     let labels = Labels::new([("region".to_owned(), "eu".to_owned())]).unwrap();
@@ -183,4 +187,37 @@ async fn what_is_told_late_of_an_older_start_ends_no_newer_stream() {
         .unwrap();
     world.presence(&restarted, Duration::ZERO, true).await;
     assert_eq!(world.gateway(&restarted).await.liveness, Liveness::Online);
+}
+
+#[tokio::test]
+async fn what_a_gateway_has_seen_lifts_its_next_generation_and_keeps_its_rollout() {
+    let (world, agents) = World::with_gateways(&["edge-1"]).await;
+    let agent = &agents[0];
+    world.settled(pack("p", "0.1.0", "a"), &agents).await;
+    let pushed = world.push(pack("p", "0.2.0", "b")).await.unwrap();
+    world.reconcile().await;
+    let told = world.desired(agent).await;
+    // The database was restored: it counts where the gateway has been.
+    let seen = Generation(told.generation.0 + 5);
+    let outcome = world.attach_having_seen(agent, Some(seen)).await;
+    let again = world.desired(agent).await;
+    assert_eq!((again.generation, again.revision), (seen.next(), told.revision));
+    assert_eq!(outcome.desired, Some(again));
+    let rollout = world.rollout(pushed.rollout.as_ref().unwrap().id).await;
+    assert_eq!((rollout.state, rollout.counts.pending), (RolloutState::Advancing, 1), "it is still asked");
+    // Once it was lifted there is nothing to lift.
+    world.attach_having_seen(agent, Some(seen)).await;
+    assert_eq!(world.desired(agent).await, again);
+    world.attach_having_seen(agent, Some(Generation(u64::MAX))).await;
+    assert_eq!(world.desired(agent).await, again, "nobody counted to that");
+
+    world.nack(agent, Stage::Lint).await;
+    eventually("its refusal counts, and it goes back", LIMIT, async || {
+        world.reconcile().await;
+        let rollout = world.rollout(rollout.id).await;
+        if rollout.state == RolloutState::Reverting { Ok(()) } else { Err(rollout.state) }
+    })
+    .await;
+    assert_eq!(world.desired(agent).await.revision, Revision(1));
+    world.assert_gapless().await;
 }

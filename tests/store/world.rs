@@ -19,7 +19,7 @@ use fleet_core::history::{Cursor, EventKind};
 use fleet_core::ids::{BootId, GatewayId, RolloutId};
 use fleet_core::offer::{Acknowledgement, NackReason, Stage};
 use fleet_core::rollout::RolloutStrategy;
-use fleet_core::version::DesiredVersion;
+use fleet_core::version::{DesiredVersion, Generation};
 use service_kit::clock::Clock;
 use tests::postgres::{TestDatabase, database};
 use uuid::Uuid;
@@ -123,14 +123,27 @@ impl World {
         self.try_attach(agent).await.unwrap()
     }
 
+    /// As [`Self::attach`], of an agent that says it has seen this generation.
+    pub(crate) async fn attach_having_seen(&self, agent: &Agent, seen: Option<Generation>) -> AttachOutcome {
+        self.try_attach_having_seen(agent, seen).await.unwrap()
+    }
+
     pub(crate) async fn try_attach(&self, agent: &Agent) -> Result<AttachOutcome, OperationError> {
+        self.try_attach_having_seen(agent, None).await
+    }
+
+    async fn try_attach_having_seen(
+        &self,
+        agent: &Agent,
+        seen: Option<Generation>,
+    ) -> Result<AttachOutcome, OperationError> {
         let facts = AttachFacts {
             boot: agent.boot,
             session_counter: agent.session_counter,
             labels: Labels::default(),
             agent_version: "0.1.0".to_owned(),
             pinned: false,
-            seen: None,
+            seen,
         };
         attach_gateway(&self.context, agent.id, facts).await
     }

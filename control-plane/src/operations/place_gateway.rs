@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::store::StoreError;
 use crate::store::activations::ActivationKey;
-use crate::store::assign::assign_one;
+use crate::store::assign::{assign_again, assign_one};
 use crate::store::configs::revision_get;
 use crate::store::fleets::{Binding, fleet_lock_shared};
 use crate::store::placing::{PlacedGateway, gateway_load};
@@ -61,15 +61,16 @@ pub(crate) async fn place_gateway(
             ever assigned it: the database was restored; what it should run is assigned to it anew");
         gateway_see(conn, id, seen).await?;
     }
-    let told = gateway.assignment.as_ref().filter(|_| ahead.is_some());
-    let told = told.map(|told| (&told.config, told.desired.revision));
-    let Some((config, revision)) = decide(&gateway, disk, binding.as_ref()).or(told) else {
-        return Ok(Some(Placed::where_it_was(gateway)));
+    let assigned = match decide(&gateway, disk, binding.as_ref()) {
+        Some((config, revision)) => {
+            let Some((version, _)) = revision_get(conn, config, revision).await? else {
+                return Err(StoreError::corrupt("fleets.stable_revision"));
+            };
+            assign_one(conn, id, &version).await?
+        }
+        None if ahead.is_some() && gateway.assignment.is_some() => assign_again(conn, id).await?,
+        None => return Ok(Some(Placed::where_it_was(gateway))),
     };
-    let Some((version, _)) = revision_get(conn, config, revision).await? else {
-        return Err(StoreError::corrupt("fleets.stable_revision"));
-    };
-    let assigned = assign_one(conn, id, &version).await?;
     let gateway = gateway_load(conn, id).await?;
     let superseded = assigned.superseded;
     Ok(gateway.map(|gateway| Placed { gateway, assigned: true, superseded }))

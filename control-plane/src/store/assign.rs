@@ -194,6 +194,47 @@ pub(crate) async fn assign_one(
     assign_stable(conn, &[gateway.0], version).await
 }
 
+/// Tells a gateway what it was told already under its next generation, which is above all that it has seen. Where it
+/// was a member of a rollout it stays one, with this generation in the place of the last.
+pub(crate) async fn assign_again(
+    conn: &mut PgConnection,
+    gateway: GatewayId,
+) -> Result<Assigned, StoreError> {
+    let change = next_change(conn).await?;
+    let last = sqlx::query!(
+        "select a.generation, a.direction from desired_versions d
+         join activations a on a.gateway = d.gateway and a.generation = d.generation
+         where d.gateway = $1 for update of d",
+        gateway.0
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update desired_versions d
+         set generation = greatest(d.generation, g.seen_generation) + 1, assigned_at = clock_timestamp(),
+             change = $2
+         from gateways g where d.gateway = $1 and g.id = d.gateway",
+        gateway.0,
+        change
+    )
+    .execute(&mut *conn)
+    .await?;
+    activation_insert(conn, &[gateway.0], &last.direction).await?;
+    sqlx::query!(
+        "update rollout_members m
+         set generation = case when m.generation = $2 then d.generation else m.generation end,
+             back_generation = case when m.back_generation = $2 then d.generation else m.back_generation end
+         from desired_versions d
+         where d.gateway = $1 and m.gateway = d.gateway and m.rollout = d.rollout",
+        gateway.0,
+        last.generation
+    )
+    .execute(&mut *conn)
+    .await?;
+    let superseded = activation_supersede(conn, &[gateway.0]).await?;
+    Ok(Assigned { gateways: 1, superseded })
+}
+
 /// The number of this transaction's changes; others that assign wait from here to its end, so that a lower number
 /// is never committed after a higher one.
 async fn next_change(conn: &mut PgConnection) -> Result<i64, StoreError> {
