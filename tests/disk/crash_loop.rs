@@ -8,6 +8,7 @@ use std::time::Duration;
 use gateway_agent::app::gateway::Gateway;
 use proto::v1::RolloutState;
 use service_kit::clock::Clock;
+use tempfile::TempDir;
 use tests::eventually::eventually;
 use tests::http::Http;
 use tests::operator::push_request;
@@ -19,22 +20,8 @@ use crate::support::{PATIENCE, pack_of, push_until, served, until_serves};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_twice_on_a_new_pack_a_gateway_goes_back_and_says_so() {
-    let dir = passable_dir();
-    let plane = Plane::start().await;
-    plane.create_fleet("prod").await;
+    let (_dir, plane, mut program) = on_a_good_pack().await;
     let http = Http::new();
-    let mut program = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
-    fs::copy(plane.token_file(), program.home.join("operator.token")).expect("the token");
-    // In this process first, where a pack can prove itself in less than a minute.
-    let mut settings = settings(&program.home, "edge-1", "prod", &plane.url);
-    settings.proving_time = Duration::from_millis(1);
-    let gateway = Gateway::start(settings, Clock::system()).await.expect("it starts");
-    push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
-    let mut records = gateway.watch();
-    let proven = records.wait_for(|record| record.active_pack().is_some_and(|pack| pack.good));
-    tokio::time::timeout(PATIENCE, proven).await.expect("in time").expect("it runs");
-    gateway.stop().await.expect("it ends in order");
-
     program.launch();
     let rollout = push_with_a_long_bake(&plane, "0.2.0").await;
     until_serves(&http, &program, "0.2.0").await;
@@ -69,6 +56,25 @@ async fn killed_twice_on_a_new_pack_a_gateway_goes_back_and_says_so() {
     }
     push_until(&plane, "prod", "0.3.0", RolloutState::Succeeded).await;
     until_serves(&http, &program, "0.3.0").await;
+}
+
+/// A gateway that ran 0.1.0 until it was good, and ended in order; not started again yet.
+async fn on_a_good_pack() -> (TempDir, Plane, GatewayProgram) {
+    let dir = passable_dir();
+    let plane = Plane::start().await;
+    plane.create_fleet("prod").await;
+    let mut program = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
+    fs::copy(plane.token_file(), program.home.join("operator.token")).expect("the token");
+    // In this process first, where a pack can prove itself in less than a minute.
+    let mut settings = settings(&program.home, "edge-1", "prod", &plane.url);
+    settings.proving_time = Duration::from_millis(1);
+    let gateway = Gateway::start(settings, Clock::system()).await.expect("it starts");
+    push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
+    let mut records = gateway.watch();
+    let proven = records.wait_for(|record| record.active_pack().is_some_and(|pack| pack.good));
+    tokio::time::timeout(PATIENCE, proven).await.expect("in time").expect("it runs");
+    gateway.stop().await.expect("it ends in order");
+    (dir, plane, program)
 }
 
 /// The push is answered; its rollout bakes for longer than the test takes.
