@@ -63,7 +63,7 @@ async fn on_a_good_pack() -> (TempDir, Plane, GatewayProgram) {
     let dir = passable_dir();
     let plane = Plane::start().await;
     plane.create_fleet("prod").await;
-    let mut program = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
+    let program = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
     fs::copy(plane.token_file(), program.home.join("operator.token")).expect("the token");
     // In this process first, where a pack can prove itself in less than a minute.
     let mut settings = settings(&program.home, "edge-1", "prod", &plane.url);
