@@ -14,12 +14,11 @@ use nix::sys::stat::Mode;
 use proto::v1::RolloutState;
 use service_kit::clock::Clock;
 use tests::eventually::eventually;
-use tests::http::Http;
 use tests::plane::Plane;
 use tests::programs::{GatewayProgram, passable_dir};
 
 use crate::state_files::settings;
-use crate::support::{PATIENCE, push_until, served, until_serves};
+use crate::support::{PATIENCE, push_until};
 
 const NOBODY: &str = "http://127.0.0.1:9";
 
@@ -100,11 +99,10 @@ async fn a_credential_that_others_can_read_cuts_the_link_and_not_the_service() {
     let dir = passable_dir();
     let plane = Plane::start().await;
     plane.create_fleet("prod").await;
-    let http = Http::new();
     let mut gateway = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
     gateway.launch();
     push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.1.0").await;
+    gateway.until_serves("0.1.0", PATIENCE).await;
     let ended = gateway.process.as_mut().expect("it runs").end();
     assert!(ended.success(), "{ended}");
 
@@ -118,12 +116,12 @@ async fn a_credential_that_others_can_read_cuts_the_link_and_not_the_service() {
         if words.contains(&fix) { Ok(()) } else { Err(words) }
     })
     .await;
-    assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())));
+    assert_eq!(gateway.served().await, Ok(Some("0.1.0".to_owned())));
 
     // Once it is done the link comes up without a new start.
     fs::set_permissions(&credential, fs::Permissions::from_mode(0o600)).unwrap();
     push_until(&plane, "prod", "0.2.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.2.0").await;
+    gateway.until_serves("0.2.0", PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,11 +3,10 @@
 
 use proto::v1;
 use tests::eventually::eventually;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::plane::PATIENCE;
 
 const GATEWAYS: [&str; 2] = ["edge-1", "edge-2"];
-const CHAIN: &str = "prompt-injection, audit-logger";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fleet_follows_a_database_that_was_restored() {

@@ -13,7 +13,7 @@ use gateway_agent::args::Args;
 use gateway_agent::settings::{Environment, Settings};
 use service_kit::clock::Clock;
 use service_kit::drain;
-use tests::fleet::{KEY, Provider};
+use tests::fleet::{CHAIN, KEY, Provider};
 use tests::http::{Http, chat, slow_stream};
 
 const SWAPS: u64 = 1_000;
@@ -139,7 +139,7 @@ fn sent_for(provider: &Received, prompt: &str) -> Option<String> {
 /// A pack that can be told from every other one wherever it acts.
 fn write(file: &Path, provider: &Provider, swap: u64) {
     let version = format!("0.{swap}.0");
-    let pack = provider.pack(&version, "prompt-injection, audit-logger").replace(
+    let pack = provider.pack(&version, CHAIN).replace(
         "      secret_key_ref:",
         &format!("      api_key_header: x-pack\n      api_key_prefix: \"{version} \"\n      secret_key_ref:"),
     );

@@ -8,16 +8,16 @@ use policy_config::ConfigDigest;
 use proto::v1;
 use tempfile::TempDir;
 use tests::eventually::eventually;
-use tests::fleet::{FLEET, Provider};
+use tests::fleet::{CHAIN, FLEET, Provider};
 use tests::http::Http;
 use tests::operator::{Operator, push_request};
 use tests::programs::{GatewayProgram, PlaneProgram, passable_dir};
 use tonic::Code;
 
-/// Of every pack here.
-pub const CHAIN: &str = "prompt-injection, audit-logger";
 /// After everybody is back, nobody is stuck longer.
 pub const UNSTUCK_WITHIN: Duration = Duration::from_secs(10);
+/// On a loaded machine, from the start of the gateways.
+const ENROLLED_WITHIN: Duration = Duration::from_secs(60);
 /// How long a publisher tries to get one answer.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(60);
 
@@ -102,7 +102,7 @@ impl Rig {
             gateway.launch();
             self.gateways.push(gateway);
         }
-        self.until_enrolled().await;
+        self.operator().until_online(FLEET, self.gateways.len(), ENROLLED_WITHIN).await;
         self.publish().await;
         self.until_settled().await;
     }
@@ -115,22 +115,6 @@ impl Rig {
     /// Of the first control plane.
     pub fn operator(&self) -> Operator {
         self.planes[0].operator()
-    }
-
-    async fn until_enrolled(&self) {
-        let wanted = self.gateways.len();
-        eventually("everybody is enrolled and online", Duration::from_secs(60), async || {
-            let gateways = self.list().await?;
-            let online = gateways.iter().filter(|one| one.liveness() == v1::Liveness::Online).count();
-            if online == wanted { Ok(()) } else { Err(format!("{online} of {wanted}")) }
-        })
-        .await;
-    }
-
-    async fn list(&self) -> Result<Vec<v1::Gateway>, String> {
-        let request = v1::ListGatewaysRequest { fleet: FLEET.into(), page_size: 500, ..Default::default() };
-        let listed = self.operator().gateways().list_gateways(request).await;
-        Ok(listed.map_err(|status| status.to_string())?.into_inner().gateways)
     }
 
     /// A pack that nobody had before.
@@ -194,7 +178,7 @@ impl Rig {
     pub async fn until_settled(&mut self) -> Duration {
         let began = Instant::now();
         let gateways = eventually("everybody runs what it should", UNSTUCK_WITHIN, async || {
-            let gateways = self.list().await?;
+            let gateways = self.operator().list_gateways(FLEET).await.map_err(|status| status.to_string())?;
             if gateways.len() != self.gateways.len() {
                 return Err(format!("{} are known", gateways.len()));
             }
