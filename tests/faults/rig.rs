@@ -37,8 +37,10 @@ pub struct Rig {
 pub struct Truth {
     /// Revision → digest, as the publisher was told.
     pub acknowledged: BTreeMap<u64, String>,
-    /// Gateway → the highest generation that it was ever seen with.
-    pub generations: BTreeMap<String, u64>,
+    /// Gateway → the highest generation that it was ever told to run.
+    pub desired: BTreeMap<String, u64>,
+    /// Gateway → the highest generation that it was ever said to run.
+    pub observed: BTreeMap<String, u64>,
 }
 
 /// Where the database is.
@@ -129,17 +131,30 @@ impl Rig {
         self.publish_as(&source, &uuid::Uuid::new_v4().to_string()).await
     }
 
-    /// Asks until it is answered, always with the same key, and starts again whoever died meanwhile.
+    /// As [`Self::publish`], this pack with this key.
     pub async fn publish_as(&mut self, source: &str, key: &str) -> v1::PushConfigResponse {
+        let mut request = push_request(FLEET, source);
+        request.idempotency_key = key.to_owned();
+        self.push_through(0, request).await
+    }
+
+    /// Publishes a new pack through one of the control planes, in the place of what is on its way.
+    pub async fn supersede(&mut self, plane: usize) -> v1::PushConfigResponse {
+        let mut request = push_request(FLEET, &self.next_pack());
+        request.idempotency_key = uuid::Uuid::new_v4().to_string();
+        request.rollout.as_mut().expect("an order").supersede = true;
+        self.push_through(plane, request).await
+    }
+
+    /// Asks until it is answered, always with the same key, and starts again whoever died meanwhile.
+    async fn push_through(&mut self, plane: usize, request: v1::PushConfigRequest) -> v1::PushConfigResponse {
         let began = Instant::now();
         loop {
-            let mut request = push_request(FLEET, source);
-            request.idempotency_key = key.to_owned();
-            let mut configs = self.operator().configs();
-            match configs.push_config(request).await {
+            let mut configs = self.planes[plane].operator().configs();
+            match configs.push_config(request.clone()).await {
                 Ok(answer) => {
                     let answer = answer.into_inner();
-                    assert_eq!(answer.digest, ConfigDigest::of(source.as_bytes()).to_string());
+                    assert_eq!(answer.digest, ConfigDigest::of(&request.source).to_string());
                     self.truth.acknowledged.insert(answer.revision, answer.digest.clone());
                     return answer;
                 }
@@ -206,9 +221,12 @@ impl Rig {
     async fn see(&mut self, gateway: &v1::Gateway) {
         let desired = gateway.desired.as_ref().map_or(0, |version| version.generation());
         let observed = gateway.observed.as_ref().expect("it runs something");
-        for generation in [desired, observed.generation().max(desired)] {
-            let highest = self.truth.generations.entry(gateway.name.clone()).or_default();
-            assert!(generation >= *highest, "{}: generation {generation} after {highest}", gateway.name);
+        let Truth { desired: told, observed: said, .. } = &mut self.truth;
+        for (what, generations, generation) in
+            [("desired", told, desired), ("observed", said, observed.generation())]
+        {
+            let highest = generations.entry(gateway.name.clone()).or_default();
+            assert!(generation >= *highest, "{}: {what} {generation} after {highest}", gateway.name);
             *highest = generation;
         }
         let program = self.gateways.iter().find(|program| program.name == gateway.name).expect("ours");
