@@ -151,7 +151,8 @@ async fn a_herd_that_attaches_starves_nobody() {
     let operator = async {
         eventually("the herd waits for the lock", PATIENCE, async || {
             let waiting: i64 = sqlx::query_scalar(
-                "select count(*) from pg_locks where not granted and database is not null",
+                "select count(*) from pg_locks where not granted
+                 and database = (select oid from pg_database where datname = current_database())",
             )
             .fetch_one(&plane.database.pool)
             .await
