@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use gateway_agent::app::AppError;
@@ -15,6 +15,7 @@ use proto::v1::RolloutState;
 use service_kit::clock::Clock;
 use tests::eventually::eventually;
 use tests::plane::Plane;
+use tests::process::Process;
 use tests::programs::{GatewayProgram, passable_dir};
 
 use crate::state_files::settings;
@@ -81,17 +82,17 @@ async fn a_stale_lock_or_the_pid_of_a_stranger_is_no_gateway_and_no_stranger_is_
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("state/gateways/edge-1");
     fs::create_dir_all(&dir).unwrap();
-    let mut stranger = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("a stranger");
-    fs::write(dir.join("lock"), stranger.id().to_string()).unwrap();
-    fs::write(dir.join("instance.json"), format!("{{\"name\":\"edge-1\",\"pid\":{}}}", stranger.id()))
+    let mut sleep = Command::new("sleep");
+    sleep.arg("1000");
+    let mut stranger = Process::start("a stranger", sleep, &home.path().join("stranger.log"));
+    fs::write(dir.join("lock"), stranger.pid().to_string()).unwrap();
+    fs::write(dir.join("instance.json"), format!("{{\"name\":\"edge-1\",\"pid\":{}}}", stranger.pid()))
         .unwrap();
     let gateway = started(home.path()).await.unwrap();
     let error = started(home.path()).await.err().expect("one directory, one gateway");
     assert_eq!(error.exit_code(), 6, "{error}");
     gateway.stop().await.unwrap();
-    assert_eq!(stranger.try_wait().expect("it can be asked"), None, "it lives");
-    stranger.kill().expect("it is ours");
-    stranger.wait().expect("it ends");
+    assert_eq!(stranger.ended(), None, "it lives");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
