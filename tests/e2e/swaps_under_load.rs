@@ -20,7 +20,7 @@ use tests::http::{Answer, Http, chat, slow_stream};
 mod pipelined;
 
 const SWAPS: u64 = 1_000;
-const CLIENTS: usize = 5;
+const CLIENTS: usize = 3;
 const STREAMS: usize = 2;
 const BLOCKED: usize = 1;
 const PIPELINED: usize = 1;

@@ -15,11 +15,10 @@ use tokio_stream::wrappers::ReceiverStream;
 
 const FEW: usize = 3;
 const GATEWAYS: usize = 300;
-/// What a push to many may cost more than one to a few: some batches, what runs by the clock meanwhile, the test's own
-/// looks.
-const MORE: u64 = 150;
+/// What a push to many may cost more than one to a few: some batches, and what runs by the clock meanwhile.
+const MORE: u64 = 60;
 /// A statement for each gateway would run as often as there are gateways.
-const OF_ONE_KIND: u64 = 150;
+const OF_ONE_KIND: u64 = 50;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
