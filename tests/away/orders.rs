@@ -13,7 +13,7 @@ use tests::plane::{PATIENCE, Plane};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Status};
 
-use crate::support::{Outage, assert_away, until_away, whole_history};
+use crate::support::{Outage, assert_away, until_away};
 
 /// What a control plane that is cut from its database may take to say so.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -60,7 +60,7 @@ async fn orders_are_refused(outage: Outage) {
     let (plane, link) = Plane::start_cut_off(|_| {}).await;
     plane.create_fleet("prod").await;
     plane.push("prod", &pack("0.1.0")).await;
-    let before = whole_history(&plane).await.len();
+    let before = plane.whole_history().await.len();
     let follow = plane.history().tail_events(v1::TailEventsRequest::default()).await;
     let mut follow = follow.expect("news").into_inner();
 
@@ -91,7 +91,7 @@ async fn orders_are_refused(outage: Outage) {
     link.pass();
     until_away(&plane, false).await;
     // What was under way when it went may have been carried out, but nothing was half.
-    let after = whole_history(&plane).await;
+    let after = plane.whole_history().await;
     let pushed = after.iter().skip(before).filter(|event| event.kind == "config_pushed").count();
     assert!(pushed <= 1, "{after:?}");
     let mut push = push_request("prod", &pack("0.10.0"));
@@ -155,7 +155,7 @@ async fn pushes_over_a_flapping_link_are_made_once_each() {
     let taken: Vec<(String, u64)> = taken.into_iter().flatten().collect();
     let revisions: BTreeSet<u64> = taken.iter().map(|(_, revision)| *revision).collect();
     assert_eq!(revisions, (1..=50).collect(), "a revision is missing or given twice: {taken:?}");
-    let pushed = whole_history(&plane).await;
+    let pushed = plane.whole_history().await;
     let pushed = pushed.iter().filter(|event| event.kind == "config_pushed").count();
     assert_eq!(pushed, taken.len(), "one event each");
     plane.end().await;

@@ -9,7 +9,7 @@ use tests::fleet::Fleet;
 use tests::plane::Plane;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Outage, push_until_served, until_away, until_in_sync, whole_history};
+use crate::support::{Outage, push_until_served, until_away, until_in_sync};
 
 const WITHIN: Duration = Duration::from_secs(5);
 /// What a fault that nobody is told of takes besides; the rest of the time to find it out goes on while the server
@@ -42,7 +42,7 @@ async fn recover(fault: Fault) -> (Fault, Duration) {
     push_until_served(&fleet, "0.2.0", &NAMES).await;
     until_in_sync(&fleet.plane, &NAMES, "0.2.0").await;
     let took = healed.elapsed();
-    let events = whole_history(&fleet.plane).await;
+    let events = fleet.plane.whole_history().await;
     assert_eq!(events.iter().filter(|event| event.kind == "config_pushed").count(), 2, "{fault:?}");
     until_away(&fleet.plane, false).await;
     (fault, took)

@@ -8,16 +8,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tests::cut_link::CutLink;
 use tests::eventually::eventually;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::operator::push_request;
 use tests::plane::{PATIENCE, Plane};
 use tokio::time::Instant;
 
 use tests::scripted_agent::{Agent, hello};
 
-use crate::support::{
-    CHAIN, Load, Outage, assert_away, push_until_served, until_away, until_in_sync, whole_history,
-};
+use crate::support::{Load, Outage, assert_away, push_until_served, until_away, until_in_sync};
 
 /// How long dead connections to the database take to be noticed.
 const FOUND_OUT: Duration = Duration::from_secs(3);
@@ -50,7 +48,7 @@ fn wipe(fleet: &Fleet, name: &str) {
 async fn gateways_serve_and_those_that_restart_are_served_from_memory() {
     let (mut fleet, link) = fleet().await;
     let assigned = fleet.plane.gateway(FLEET, "edge-2").await.desired.unwrap().generation;
-    let told = whole_history(&fleet.plane).await.len();
+    let told = fleet.plane.whole_history().await.len();
     let load = Load::on(fleet.chat_url("edge-1"));
 
     Outage::Silent.begin(&link);
@@ -72,7 +70,7 @@ async fn gateways_serve_and_those_that_restart_are_served_from_memory() {
     })
     .await;
     assert_eq!(fleet.plane.gateway(FLEET, "edge-2").await.desired.unwrap().generation, assigned);
-    let events = whole_history(&fleet.plane).await;
+    let events = fleet.plane.whole_history().await;
     let again: Vec<_> = events
         .iter()
         .skip(told)
@@ -153,7 +151,8 @@ async fn a_herd_that_attaches_starves_nobody() {
     let operator = async {
         eventually("the herd waits for the lock", PATIENCE, async || {
             let waiting: i64 = sqlx::query_scalar(
-                "select count(*) from pg_locks where not granted and database is not null",
+                "select count(*) from pg_locks where not granted
+                 and database = (select oid from pg_database where datname = current_database())",
             )
             .fetch_one(&plane.database.pool)
             .await

@@ -9,15 +9,13 @@ use proto::v1;
 use service_kit::drain::{self, DrainTrigger};
 use tests::cut_link::{CutLink, Stalled};
 use tests::eventually::eventually;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::http::{Http, chat};
 use tests::operator::Operator;
 use tests::plane::{PATIENCE, Plane};
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-
-pub const CHAIN: &str = "prompt-injection, audit-logger";
 
 /// How the database can be away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,14 +127,4 @@ pub fn assert_away(status: &Status) {
     assert!(status.message().contains(since.as_str()), "{}", status.message());
     let hint = &details.help().expect("a hint").links[0].description;
     assert!(!hint.is_empty());
-}
-
-/// Every event so far; fails when a number is missing or there twice.
-pub async fn whole_history(plane: &Operator) -> Vec<v1::HistoryEvent> {
-    let events = plane.events(v1::EventFilter::default()).await;
-    let numbers: Vec<u64> = events.iter().map(|event| event.cursor).collect();
-    let first = numbers.first().copied().unwrap_or(1);
-    let expected: Vec<u64> = (first..).take(numbers.len()).collect();
-    assert_eq!(numbers, expected, "a gap or a repeat");
-    events
 }

@@ -10,26 +10,24 @@ use proto::v1::RolloutState;
 use service_kit::clock::Clock;
 use tempfile::TempDir;
 use tests::eventually::eventually;
-use tests::http::Http;
 use tests::operator::push_request;
 use tests::plane::Plane;
 use tests::programs::{GatewayProgram, passable_dir};
 
 use crate::state_files::settings;
-use crate::support::{PATIENCE, pack_of, push_until, served, until_serves};
+use crate::support::{PATIENCE, pack_of, push_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_twice_on_a_new_pack_a_gateway_goes_back_and_says_so() {
     let (_dir, plane, mut program) = on_a_good_pack().await;
-    let http = Http::new();
     program.launch();
     let rollout = push_with_a_long_bake(&plane, "0.2.0").await;
-    until_serves(&http, &program, "0.2.0").await;
+    program.until_serves("0.2.0", PATIENCE).await;
     for expected in ["0.2.0", "0.1.0"] {
         program.kill();
         program.launch();
         program.until_ready().await;
-        assert_eq!(served(&http, &program).await, Ok(Some(expected.to_owned())));
+        assert_eq!(program.served().await, Ok(Some(expected.to_owned())));
     }
     let log = program.process.as_ref().expect("it runs").log();
     assert!(log.contains("crash loop: the gateway ended twice"), "{log}");
@@ -52,10 +50,10 @@ async fn killed_twice_on_a_new_pack_a_gateway_goes_back_and_says_so() {
         program.kill();
         program.launch();
         program.until_ready().await;
-        assert_eq!(served(&http, &program).await, Ok(Some("0.1.0".to_owned())));
+        assert_eq!(program.served().await, Ok(Some("0.1.0".to_owned())));
     }
     push_until(&plane, "prod", "0.3.0", RolloutState::Succeeded).await;
-    until_serves(&http, &program, "0.3.0").await;
+    program.until_serves("0.3.0", PATIENCE).await;
 }
 
 /// A gateway that ran 0.1.0 until it was good, and ended in order; not started again yet.
@@ -90,7 +88,6 @@ async fn told_to_stop_while_it_starts_a_gateway_has_not_crashed() {
     let dir = passable_dir();
     let plane = Plane::start().await;
     plane.create_fleet("prod").await;
-    let http = Http::new();
     let mut program = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
     fs::copy(plane.token_file(), program.home.join("operator.token")).expect("the token");
     let mut settings = settings(&program.home, "edge-1", "prod", &plane.url);
@@ -103,7 +100,7 @@ async fn told_to_stop_while_it_starts_a_gateway_has_not_crashed() {
     gateway.stop().await.expect("it ends in order");
     program.launch();
     push_until(&plane, "prod", "0.2.0", RolloutState::Succeeded).await;
-    until_serves(&http, &program, "0.2.0").await;
+    program.until_serves("0.2.0", PATIENCE).await;
     program.process.as_mut().expect("it runs").end();
 
     for round in 1..=3 {
@@ -120,5 +117,5 @@ async fn told_to_stop_while_it_starts_a_gateway_has_not_crashed() {
     program.arm("");
     program.launch();
     program.until_ready().await;
-    assert_eq!(served(&http, &program).await, Ok(Some("0.2.0".to_owned())));
+    assert_eq!(program.served().await, Ok(Some("0.2.0".to_owned())));
 }

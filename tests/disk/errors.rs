@@ -8,12 +8,11 @@ use futures_util::stream::{self, StreamExt};
 use policy_config::ConfigDigest;
 use proto::v1;
 use proto::v1::RolloutState;
-use tests::http::Http;
 use tests::operator::Operator;
 use tests::plane::Plane;
 use tests::programs::{GatewayProgram, passable_dir};
 
-use crate::support::{full_sweep, may_trace, pack_of, push_until, served, until_serves};
+use crate::support::{PATIENCE, full_sweep, may_trace, pack_of, push_until};
 
 /// One step of a keep, and where it fails.
 #[derive(Clone, Copy)]
@@ -79,31 +78,30 @@ async fn one(plane: &Operator, mut gateway: GatewayProgram, step: Step, error: &
     let fleet = format!("fleet-{}", gateway.name);
     gateway.fleet.clone_from(&fleet);
     plane.create_fleet(&fleet).await;
-    let http = Http::new();
     let what = format!("{}: {error}", step.name);
     gateway.launch();
     push_until(plane, &fleet, "0.1.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.1.0").await;
+    gateway.until_serves("0.1.0", PATIENCE).await;
     let ended = gateway.process.as_mut().expect("it runs").end();
     assert!(ended.success(), "{what}: {ended}");
 
     gateway.wrapper = injector(&step.path(&gateway, &pack_of(&fleet, "0.2.0")), step.calls, error);
     gateway.launch();
     gateway.until_ready().await;
-    until_serves(&http, &gateway, "0.1.0").await;
+    gateway.until_serves("0.1.0", PATIENCE).await;
     let rollout = push_until(plane, &fleet, "0.2.0", RolloutState::Reverted).await;
     let stage =
         rollout.rejections.first().and_then(|rejection| rejection.refusal.as_ref()).map(|it| it.stage());
     assert_eq!(stage, Some(v1::Stage::Storage), "{what}: {rollout:?}");
-    assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())), "{what}");
+    assert_eq!(gateway.served().await, Ok(Some("0.1.0".to_owned())), "{what}");
 
     gateway.kill();
     gateway.wrapper = Vec::new();
     gateway.launch();
     gateway.until_ready().await;
-    assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())), "{what}: after a kill");
+    assert_eq!(gateway.served().await, Ok(Some("0.1.0".to_owned())), "{what}: after a kill");
     push_until(plane, &fleet, "0.3.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.3.0").await;
+    gateway.until_serves("0.3.0", PATIENCE).await;
 }
 
 /// Words that run a program so that these calls fail on this path. As a child of it, see `order`.

@@ -9,12 +9,11 @@ use std::process::Command;
 use proto::v1;
 use proto::v1::RolloutState;
 use tests::eventually::eventually;
-use tests::http::Http;
 use tests::operator::push_request;
 use tests::plane::Plane;
 use tests::programs::{GatewayProgram, PlaneProgram, passable_dir};
 
-use crate::support::{PATIENCE, pack_of, push_until, served, until_serves};
+use crate::support::{PATIENCE, pack_of, push_until};
 
 /// A small file system; unmounted with this value.
 struct SmallDisk(PathBuf);
@@ -29,28 +28,27 @@ async fn a_full_disk_is_a_nack_and_no_reason_to_stop_serving_or_not_to_start() {
         println!("skipped: this user may not mount a file system; the injected ENOSPC stands for it");
         return;
     };
-    let http = Http::new();
     gateway.launch();
     push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.1.0").await;
+    gateway.until_serves("0.1.0", PATIENCE).await;
 
     let filler = disk.fill();
     let rollout = push_until(&plane, "prod", "0.2.0", RolloutState::Reverted).await;
     let refusal = rollout.rejections[0].refusal.as_ref().expect("a refusal");
     assert_eq!(refusal.stage(), v1::Stage::Storage, "{refusal:?}");
     assert!(format!("{refusal:?}").contains("No space left"), "{refusal:?}");
-    assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())));
+    assert_eq!(gateway.served().await, Ok(Some("0.1.0".to_owned())));
 
     // Started again on the full disk it serves what it held.
     gateway.kill();
     gateway.launch();
     gateway.until_ready().await;
-    assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())));
+    assert_eq!(gateway.served().await, Ok(Some("0.1.0".to_owned())));
     push_until(&plane, "prod", "0.3.0", RolloutState::Reverted).await;
 
     fs::remove_file(filler).expect("the filler is there");
     push_until(&plane, "prod", "0.4.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.4.0").await;
+    gateway.until_serves("0.4.0", PATIENCE).await;
     gateway.kill();
 }
 
@@ -65,11 +63,10 @@ async fn a_full_disk_under_the_database_loses_no_version_and_no_stream() {
     plane.start().await;
     let operator = plane.operator();
     operator.create_fleet("prod").await;
-    let http = Http::new();
     let mut gateway = GatewayProgram::new(dir.path(), "edge-1", &plane);
     gateway.launch();
     push_until(&operator, "prod", "0.1.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.1.0").await;
+    gateway.until_serves("0.1.0", PATIENCE).await;
 
     let mut stored = Vec::new();
     for number in 0..5 {
@@ -87,7 +84,7 @@ async fn a_full_disk_under_the_database_loses_no_version_and_no_stream() {
         assert!(stored.len() < 1_000, "the disk is never full");
     };
     assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused:?}");
-    assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())));
+    assert_eq!(gateway.served().await, Ok(Some("0.1.0".to_owned())));
 
     fs::remove_file(filler).expect("the filler is there");
     let next = format!("0.2.{}", stored.len());
@@ -104,7 +101,7 @@ async fn a_full_disk_under_the_database_loses_no_version_and_no_stream() {
     println!("full disk under the database: {} confirmed versions, 0 lost", stored.len());
     // The stream that was open before is of use again.
     push_until(&operator, "prod", "0.3.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.3.0").await;
+    gateway.until_serves("0.3.0", PATIENCE).await;
     gateway.kill();
     let status = plane.process.as_mut().expect("it runs").end();
     assert!(status.success(), "{status}");

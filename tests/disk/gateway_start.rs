@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use gateway_agent::app::AppError;
@@ -14,12 +14,12 @@ use nix::sys::stat::Mode;
 use proto::v1::RolloutState;
 use service_kit::clock::Clock;
 use tests::eventually::eventually;
-use tests::http::Http;
 use tests::plane::Plane;
+use tests::process::Process;
 use tests::programs::{GatewayProgram, passable_dir};
 
 use crate::state_files::settings;
-use crate::support::{PATIENCE, push_until, served, until_serves};
+use crate::support::{PATIENCE, push_until};
 
 const NOBODY: &str = "http://127.0.0.1:9";
 
@@ -82,17 +82,17 @@ async fn a_stale_lock_or_the_pid_of_a_stranger_is_no_gateway_and_no_stranger_is_
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("state/gateways/edge-1");
     fs::create_dir_all(&dir).unwrap();
-    let mut stranger = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("a stranger");
-    fs::write(dir.join("lock"), stranger.id().to_string()).unwrap();
-    fs::write(dir.join("instance.json"), format!("{{\"name\":\"edge-1\",\"pid\":{}}}", stranger.id()))
+    let mut sleep = Command::new("sleep");
+    sleep.arg("1000");
+    let mut stranger = Process::start("a stranger", sleep, &home.path().join("stranger.log"));
+    fs::write(dir.join("lock"), stranger.pid().to_string()).unwrap();
+    fs::write(dir.join("instance.json"), format!("{{\"name\":\"edge-1\",\"pid\":{}}}", stranger.pid()))
         .unwrap();
     let gateway = started(home.path()).await.unwrap();
     let error = started(home.path()).await.err().expect("one directory, one gateway");
     assert_eq!(error.exit_code(), 6, "{error}");
     gateway.stop().await.unwrap();
-    assert_eq!(stranger.try_wait().expect("it can be asked"), None, "it lives");
-    stranger.kill().expect("it is ours");
-    stranger.wait().expect("it ends");
+    assert_eq!(stranger.ended(), None, "it lives");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,11 +100,10 @@ async fn a_credential_that_others_can_read_cuts_the_link_and_not_the_service() {
     let dir = passable_dir();
     let plane = Plane::start().await;
     plane.create_fleet("prod").await;
-    let http = Http::new();
     let mut gateway = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
     gateway.launch();
     push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.1.0").await;
+    gateway.until_serves("0.1.0", PATIENCE).await;
     let ended = gateway.process.as_mut().expect("it runs").end();
     assert!(ended.success(), "{ended}");
 
@@ -118,12 +117,12 @@ async fn a_credential_that_others_can_read_cuts_the_link_and_not_the_service() {
         if words.contains(&fix) { Ok(()) } else { Err(words) }
     })
     .await;
-    assert_eq!(served(&http, &gateway).await, Ok(Some("0.1.0".to_owned())));
+    assert_eq!(gateway.served().await, Ok(Some("0.1.0".to_owned())));
 
     // Once it is done the link comes up without a new start.
     fs::set_permissions(&credential, fs::Permissions::from_mode(0o600)).unwrap();
     push_until(&plane, "prod", "0.2.0", RolloutState::Succeeded).await;
-    until_serves(&http, &gateway, "0.2.0").await;
+    gateway.until_serves("0.2.0", PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

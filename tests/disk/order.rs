@@ -5,11 +5,10 @@ use std::path::Path;
 
 use proto::v1::RolloutState;
 use tests::eventually::eventually;
-use tests::http::Http;
 use tests::plane::Plane;
 use tests::programs::{GatewayProgram, passable_dir};
 
-use crate::support::{PATIENCE, full_sweep, may_trace, push_until, until_serves};
+use crate::support::{PATIENCE, full_sweep, may_trace, push_until};
 use crate::trace::judge;
 
 /// Everything that touches the disk or leaves the process.
@@ -29,11 +28,10 @@ async fn no_report_leaves_before_its_pack_and_standing_are_durable_and_swapped()
     let mut gateway = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
     gateway.wrapper = tracer(&trace);
     gateway.launch();
-    let http = Http::new();
     for number in 1..=activations {
         let version = format!("0.{number}.0");
         push_until(&plane, "prod", &version, RolloutState::Succeeded).await;
-        until_serves(&http, &gateway, &version).await;
+        gateway.until_serves(&version, PATIENCE).await;
     }
     let process = gateway.process.as_mut().expect("it runs");
     let (pid, status) = (process.pid().to_string(), process.end());

@@ -4,15 +4,19 @@
 
 use std::io::Read;
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use control_plane::store::migrate::MIGRATOR;
 use pg_private::{Cluster, Options};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor};
 use tests::kt::fresh_binary;
 use tests::postgres::database;
+use tests::process::Process;
 use tests::programs::{PlaneProgram, passable_dir};
+
+use crate::support::PATIENCE;
 
 const PASSWORD: &str = "hunter2";
 const ALLOW: (&str, &str) = ("KT_ALLOW_UNSAFE_DATABASE", "1");
@@ -24,13 +28,29 @@ async fn refused(url: &str, variables: &[(&str, &str)]) -> (Option<i32>, String)
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("DATABASE_URL", url).envs(variables.iter().copied());
     command.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir"]);
-    command.arg(dir.path().join("data")).stdin(Stdio::null());
-    let ended = tokio::task::spawn_blocking(move || command.output());
-    let Output { status, stderr, stdout } = ended.await.expect("it ran").expect("it can be run");
-    let said = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+    command.arg(dir.path().join("data"));
+    let (code, said) = ended(command, dir.path()).await;
     assert!(!said.contains(PASSWORD), "a password is shown: {said}");
     assert!(!said.contains("panicked"), "{said}");
-    (status.code(), said)
+    (code, said)
+}
+
+/// How the program ended and what it said; one that serves, where it should not, is killed.
+async fn ended(command: Command, dir: &Path) -> (Option<i32>, String) {
+    let mut process = Process::start("kt-control-plane", command, &dir.join("log"));
+    let ended = tokio::task::spawn_blocking(move || (process.until_ended(PATIENCE).code(), process.log()));
+    ended.await.expect("it ends")
+}
+
+/// A server of this test's own, synced to disk or not.
+async fn server(dir: &Path, unsafe_fast: bool) -> (Cluster, PgConnectOptions) {
+    let options = Options { dir: dir.join("postgres"), unsafe_fast, max_connections: 40, bin: None };
+    let cluster = Cluster::start(&options).await.expect("a server");
+    let options = PgConnectOptions::new_without_pgpass()
+        .socket(cluster.socket_dir())
+        .username(pg_private::USER)
+        .database("postgres");
+    (cluster, options)
 }
 
 async fn is_refused(url: impl AsRef<str>, variables: &[(&str, &str)], code: i32, says: &str) {
@@ -77,20 +97,32 @@ async fn a_database_that_is_not_there_or_is_not_one_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_the_wrong_kind_is_refused_and_named() {
-    let [plain, read_only, newer, changed] = [
-        database(&MIGRATOR).await,
-        database(&MIGRATOR).await,
-        database(&MIGRATOR).await,
-        database(&MIGRATOR).await,
-    ];
-    let name = read_only.options.get_database().expect("a name");
-    let statement = format!("alter database {name} set default_transaction_read_only = on");
-    read_only.pool.execute(AssertSqlSafe(statement)).await.expect("it can be set");
+    // Not the suite's: `DATABASE_URL` may name one that is safe.
+    let dir = passable_dir();
+    let (cluster, own) = server(dir.path(), true).await;
+    let run = async |database: &str, statement: &'static str| {
+        let mut connection = own.clone().database(database).connect().await.expect("it answers");
+        connection.execute(statement).await.expect("a superuser may");
+        connection.close().await.expect("it closes");
+    };
+    run("postgres", "create database plain").await;
+    let mut plain = own.clone().database("plain").connect().await.expect("it answers");
+    MIGRATOR.run(&mut plain).await.expect("the migrations run");
+    plain.close().await.expect("it closes");
+    for statement in [
+        "create database read_only template plain",
+        "create database newer template plain",
+        "create database changed template plain",
+        "alter database read_only set default_transaction_read_only = on",
+    ] {
+        run("postgres", statement).await;
+    }
     let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
                  values (9999, 'later', true, '', 0)";
-    newer.pool.execute(later).await.expect("one more migration");
-    changed.pool.execute("update _sqlx_migrations set checksum = 'x'").await.expect("another checksum");
-    let (plain_url, own) = (url(&plain.options), &plain.options);
+    run("newer", later).await;
+    run("changed", "update _sqlx_migrations set checksum = 'x'").await;
+    let of = |database: &str| url(&own.clone().database(database));
+    let plain_url = of("plain");
     tokio::join!(
         is_refused(&plain_url, &[], 6, "fsync=off, full_page_writes=off, synchronous_commit=off"),
         is_refused(
@@ -99,12 +131,13 @@ async fn a_database_of_the_wrong_kind_is_refused_and_named() {
             2,
             "KT_ALLOW_UNSAFE_DATABASE: write 1"
         ),
-        is_refused(url(&read_only.options), &[ALLOW], 6, "the database is read-only"),
-        is_refused(url(&newer.options), &[ALLOW], 6, "by a newer kt-control-plane (migration 9999)"),
-        is_refused(url(&changed.options), &[ALLOW], 6, "was changed after it ran"),
-        is_refused(url(&own.clone().database("nope")), &[ALLOW], 3, "\"nope\" does not exist"),
+        is_refused(of("read_only"), &[ALLOW], 6, "the database is read-only"),
+        is_refused(of("newer"), &[ALLOW], 6, "by a newer kt-control-plane (migration 9999)"),
+        is_refused(of("changed"), &[ALLOW], 6, "was changed after it ran"),
+        is_refused(of("nope"), &[ALLOW], 3, "\"nope\" does not exist"),
         is_refused(url(&own.clone().username("nobody")), &[ALLOW], 4, "role \"nobody\" does not exist"),
     );
+    cluster.stop().await.expect("it stops in order");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,9 +151,9 @@ async fn a_taken_port_is_named_with_its_flag() {
         command.env_clear().env("DATABASE_URL", &database.url).env(ALLOW.0, ALLOW.1);
         command.arg("--data-dir").arg(dir.path().join("data")).args([flag, &address]);
         let free = if flag == "--listen" { "--metrics-listen" } else { "--listen" };
-        let output = command.args([free, "127.0.0.1:0"]).stdin(Stdio::null()).output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(6), "{said}");
+        command.args([free, "127.0.0.1:0"]);
+        let (code, said) = ended(command, dir.path()).await;
+        assert_eq!(code, Some(6), "{said}");
         assert!(said.contains(&format!("{flag}: {address} is taken")), "{said}");
     }
 }
@@ -129,13 +162,7 @@ async fn a_taken_port_is_named_with_its_flag() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_safe_server_is_taken_and_one_setting_or_a_wrong_password_is_enough_to_be_refused() {
     let dir = passable_dir();
-    let options =
-        Options { dir: dir.path().join("postgres"), unsafe_fast: false, max_connections: 40, bin: None };
-    let cluster = Cluster::start(&options).await.expect("a server");
-    let options = PgConnectOptions::new_without_pgpass()
-        .socket(cluster.socket_dir())
-        .username(pg_private::USER)
-        .database("postgres");
+    let (cluster, options) = server(dir.path(), false).await;
     let mut connection = options.connect().await.expect("it answers");
     let mut run = async |statement: &'static str| {
         connection.execute(statement).await.expect("a superuser may");
@@ -157,7 +184,7 @@ async fn a_safe_server_is_taken_and_one_setting_or_a_wrong_password_is_enough_to
     std::fs::write(rules, "local all all scram-sha-256\n").expect("whoever runs the server may");
     run("select pg_reload_conf()").await;
     let told = "password authentication failed";
-    tests::eventually::eventually("the rules are read", crate::support::PATIENCE, async || {
+    tests::eventually::eventually("the rules are read", PATIENCE, async || {
         let (code, said) = refused(&url(&options), &[]).await;
         if code == Some(4) && said.contains(told) { Ok(()) } else { Err((code, said)) }
     })

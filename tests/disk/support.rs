@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use proto::v1;
 use tests::eventually::eventually;
-use tests::http::Http;
 use tests::operator::{Operator, pack};
-use tests::programs::GatewayProgram;
 
 /// For a traced program on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,19 +50,4 @@ pub(crate) async fn push_until(
 /// A pack of the fleet's own config, so that many fleets share one control plane.
 pub(crate) fn pack_of(fleet: &str, version: &str) -> String {
     pack(version).replace("name: local-dev", &format!("name: {fleet}"))
-}
-
-/// The version under which a gateway answers a client; `None`: it has no pack.
-pub(crate) async fn served(http: &Http, gateway: &GatewayProgram) -> Result<Option<String>, String> {
-    let answer = http.get(&format!("{}/v1/models", gateway.url())).await;
-    let answer = answer.map_err(|error| format!("{error:#}"))?;
-    Ok(answer.version().map(str::to_owned))
-}
-
-pub(crate) async fn until_serves(http: &Http, gateway: &GatewayProgram, version: &str) {
-    eventually(&format!("{} serves {version}", gateway.name), PATIENCE, async || {
-        let found = served(http, gateway).await;
-        if found == Ok(Some(version.to_owned())) { Ok(()) } else { Err(found) }
-    })
-    .await;
 }

@@ -1,10 +1,8 @@
 //! A gateway starts and serves without the control plane, from what its disk holds.
 
 use proto::v1;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::http::chat;
-
-const CHAIN: &str = "prompt-injection, audit-logger";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cold_start_with_the_control_plane_down_serves_the_last_pack() {

@@ -3,10 +3,8 @@
 use proto::v1;
 use proto::v1::tail_events_response::Item;
 use service_kit::clock::Clock;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::plane::PATIENCE;
-
-const CHAIN: &str = "prompt-injection, audit-logger";
 
 /// Tails from `cursor` until `wanted` events came.
 async fn tail(fleet: &Fleet, cursor: u64, wanted: usize) -> Vec<v1::HistoryEvent> {

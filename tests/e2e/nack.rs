@@ -1,10 +1,8 @@
 //! A pack that a gateway refuses: nothing changes there, the reason is told, the others go back.
 
 use proto::v1;
-use tests::fleet::{FLEET, Fleet, KEY, pack};
+use tests::fleet::{CHAIN, FLEET, Fleet, KEY, pack};
 use tests::http::chat;
-
-const CHAIN: &str = "prompt-injection, audit-logger";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_refusal_takes_the_wave_back_and_names_the_variable() {

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use proto::v1;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::http::chat;
-
-const CHAIN: &str = "prompt-injection, audit-logger";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gateways_resume_after_the_control_plane_restarted() {

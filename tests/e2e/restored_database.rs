@@ -3,11 +3,10 @@
 
 use proto::v1;
 use tests::eventually::eventually;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::plane::PATIENCE;
 
 const GATEWAYS: [&str; 2] = ["edge-1", "edge-2"];
-const CHAIN: &str = "prompt-injection, audit-logger";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fleet_follows_a_database_that_was_restored() {
@@ -59,6 +58,33 @@ async fn a_control_plane_that_runs_meanwhile_follows_it_too() {
         fleet.until_serves(name, "0.5.0").await;
         assert!(fleet.plane.gateway(FLEET, name).await.in_sync);
     }
+}
+
+/// While it was away, the restored database counted to the very generation that it had seen of the one before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_knows_its_generation_by_other_bytes_gets_another() {
+    let mut fleet = Fleet::start(&GATEWAYS).await;
+    push(&fleet, "0.1.0").await;
+    fleet.plane.stop().await;
+    let backup = fleet.plane.backup().await;
+    fleet.plane.start_again().await;
+    for name in GATEWAYS {
+        fleet.until_online(name).await;
+    }
+    push(&fleet, "0.2.0").await;
+    let seen = fleet.plane.gateway(FLEET, "edge-2").await.observed.unwrap().generation();
+
+    fleet.stop_gateway("edge-2").await;
+    fleet.plane.stop().await;
+    fleet.plane.restore(backup);
+    fleet.plane.start_again().await;
+    fleet.until_online("edge-1").await;
+    fleet.plane.push(FLEET, &fleet.provider.pack("0.3.0", CHAIN)).await;
+    fleet.until_serves("edge-1", "0.3.0").await;
+    let told = fleet.plane.gateway(FLEET, "edge-2").await.desired.unwrap();
+    assert_eq!((told.generation(), told.version.as_str()), (seen, "0.3.0"));
+    fleet.start_gateway("edge-2").await;
+    fleet.until_serves("edge-2", "0.3.0").await;
 }
 
 /// An order is taken again.

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use proto::v1;
-use tests::fleet::{FLEET, Fleet};
+use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::operator::push_request;
 use tonic::Code;
-
-const CHAIN: &str = "prompt-injection, audit-logger";
 
 fn store_only(source: &str) -> v1::PushConfigRequest {
     v1::PushConfigRequest { rollout: None, ..push_request(FLEET, source) }

@@ -11,14 +11,14 @@ use nix::sys::signal::{Signal, kill};
 use policy_config::ConfigDigest;
 use proto::v1;
 use service_kit::drain;
-use tests::fleet::{KEY, pack};
+use tests::fleet::{CHAIN, KEY, pack};
 use tests::operator::{Operator, push_request};
 use tests::process::pid;
 use tests::programs::PlaneProgram;
 
 use crate::ledger_of_truth::verify;
 use crate::load::Load;
-use crate::rig::{CHAIN, Database, Rig, may_pass};
+use crate::rig::{Database, Rig, may_pass};
 
 const ROUNDS: usize = 8;
 const GATEWAYS: usize = 2;

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use service_kit::drain;
 use tests::cut_link::{CutLink, Target};
-use tests::fleet::FLEET;
-use tests::operator::push_request;
 
 use crate::ledger_of_truth::verify;
 use crate::replicas::versions_served;
@@ -32,11 +30,7 @@ async fn gateways_that_move_between_replicas_never_go_back() {
         // One replica hears of what the other did by NOTIFY or by polling, so they are not equally fresh.
         let to = usize::try_from(step % 2).unwrap();
         link.lead_to(Target::Tcp(rig.planes[1 - to].address()));
-        let source = rig.next_pack();
-        let mut request = push_request(FLEET, &source);
-        request.rollout.as_mut().unwrap().supersede = true;
-        let pushed = rig.planes[to].operator().configs().push_config(request).await.unwrap().into_inner();
-        rig.truth.acknowledged.insert(pushed.revision, pushed.digest);
+        rig.supersede(to).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     let took = rig.until_settled().await;

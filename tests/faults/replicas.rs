@@ -2,43 +2,58 @@
 //! gapless, watchers skip nothing, nobody is moved back.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use proto::v1;
 use proto::v1::tail_events_response::Item;
-use service_kit::drain;
+use service_kit::drain::{self, DrainWatcher};
 use sqlx::PgPool;
+use tests::cut_link::{CutLink, Target};
 use tests::eventually::eventually;
-use tests::fleet::FLEET;
 use tests::http::Http;
 use tests::operator::{Operator, push_request};
 use tests::plane::PATIENCE;
 use tests::process::pid;
+use tokio::time::timeout;
 
 use crate::ledger_of_truth::verify;
 use crate::rig::{Database, Rig, may_pass};
 
 const REPLICAS: usize = 3;
 const PUBLISHERS: usize = 8;
+/// At least so many each; they go on until the frozen session is awake again.
 const VERSIONS: usize = 4;
 /// How long what is frozen stays so.
 const FROZEN: Duration = Duration::from_secs(2);
+/// For a look at the sessions; whoever is frozen may hold a lock that it needs.
+const LOOK: Duration = Duration::from_secs(1);
+const SLEEPS_OVER: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishers_at_every_replica_and_a_session_frozen_in_mid_transaction() {
     let rig = Rig::start(Database::Shared, REPLICAS, 1).await;
     let (_trigger, tasks) = drain::channel();
+    let tails: Vec<Tail> = rig.planes.iter().map(|plane| Tail::at(plane.operator(), &tasks)).collect();
+    // Each of them is there before the first publisher is.
+    until_told(&tails, rig.operator().whole_history().await.len()).await;
+    let awake = Arc::new(AtomicBool::new(false));
     let published: Vec<_> = (0..REPLICAS * PUBLISHERS)
         .map(|number| {
             let operator = rig.planes[number % REPLICAS].operator();
-            tasks.spawn("publisher", publish(operator, number))
+            tasks.spawn("publisher", publish(operator, number, Arc::clone(&awake)))
         })
         .collect();
-    let frozen = freeze_a_transaction(&rig.pool()).await;
-    eprintln!("{frozen} session frozen for {FROZEN:?} in mid-transaction");
+    if std::env::var_os("DATABASE_URL").is_some_and(|url| !url.is_empty()) {
+        eprintln!("no session is frozen: the server of DATABASE_URL is not ours");
+    } else {
+        freeze_a_transaction(&rig.pool()).await;
+        eprintln!("a session was frozen for {FROZEN:?} in mid-transaction");
+    }
+    awake.store(true, Ordering::SeqCst);
     let mut told: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for publisher in published {
         for (config, revision) in publisher.await.expect("a publisher does not panic") {
@@ -51,19 +66,26 @@ async fn publishers_at_every_replica_and_a_session_frozen_in_mid_transaction() {
         assert_eq!(revisions, expected, "{config}: a number twice or none");
     }
     let verified = verify(&rig).await;
-    let events = rig.operator().events(v1::EventFilter::default()).await.len();
-    for plane in &rig.planes {
-        let seen = tail(&plane.operator(), events).await;
-        let expected: Vec<u64> = (1..=u64::try_from(events).unwrap()).collect();
-        assert_eq!(seen, expected, "a watcher skipped or repeated something");
+    let events = rig.operator().whole_history().await.len();
+    until_told(&tails, events).await;
+    let expected: Vec<u64> = (1..=u64::try_from(events).unwrap()).collect();
+    let mut again = 0;
+    for tail in &tails {
+        assert_eq!(tail.seen(), expected, "a watcher skipped or repeated something");
+        again += tail.opened() - 1;
     }
-    eprintln!("replicas: {} publishers at {REPLICAS} replicas; {verified}", REPLICAS * PUBLISHERS);
+    eprintln!(
+        "replicas: {} publishers at {REPLICAS} replicas; {verified}; {REPLICAS} watchers from before the first push \
+         saw all in order, {again} times on a new stream",
+        REPLICAS * PUBLISHERS
+    );
 }
 
 /// Stores version after version of one of four configs; answers what it was told.
-async fn publish(operator: Operator, number: usize) -> Vec<(String, u64)> {
+async fn publish(operator: Operator, number: usize, enough: Arc<AtomicBool>) -> Vec<(String, u64)> {
     let mut told = Vec::new();
-    for version in 0..VERSIONS {
+    let mut version = 0;
+    while version < VERSIONS || !enough.load(Ordering::SeqCst) {
         let name = format!("config-{}", number % 4);
         let source = tests::operator::pack(&format!("{number}.{version}.0"))
             .replace("name: local-dev", &format!("name: {name}"));
@@ -80,47 +102,128 @@ async fn publish(operator: Operator, number: usize) -> Vec<(String, u64)> {
             }
         };
         told.push((answer.config, answer.revision));
+        version += 1;
     }
     told
 }
 
-/// Stops a database session that has written and not committed, and wakes it again. Not on a server of others.
-async fn freeze_a_transaction(pool: &PgPool) -> usize {
-    let session: i32 = eventually("a session in mid-transaction", PATIENCE, async || {
-        let found: Result<Option<i32>, sqlx::Error> = sqlx::query_scalar(
-            "select pid from pg_stat_activity
+/// A session stopped with SIGSTOP; dropped, it is awake again, also when the test failed.
+struct Frozen(Pid);
+
+impl Frozen {
+    fn freeze(session: Pid) -> Self {
+        kill(session, Signal::SIGSTOP).expect("it is of our own server");
+        Self(session)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGCONT);
+    }
+}
+
+/// Stops a database session that has written and not committed, and wakes it again; one that had committed before it
+/// stood still does not count.
+async fn freeze_a_transaction(pool: &PgPool) {
+    eventually("a session stands still in mid-transaction", PATIENCE, async || {
+        let found: Option<(i32, String)> = sqlx::query_as(
+            "select pid, backend_xid::text from pg_stat_activity
              where datname = current_database() and pid <> pg_backend_pid() and backend_xid is not null limit 1",
         )
         .fetch_optional(pool)
-        .await;
-        found.map_err(|error| error.to_string())?.ok_or_else(|| "none".to_owned())
+        .await
+        .map_err(|error| error.to_string())?;
+        let (session, transaction) = found.ok_or_else(|| "no transaction".to_owned())?;
+        let frozen = Frozen::freeze(pid(u32::try_from(session).expect("a pid")));
+        still_in(pool, session, &transaction).await?;
+        tokio::time::sleep(FROZEN).await;
+        still_in(pool, session, &transaction).await?;
+        drop(frozen);
+        Ok::<(), String>(())
     })
     .await;
-    let session = pid(u32::try_from(session).expect("a pid"));
-    if kill(session, Signal::SIGSTOP).is_err() {
-        return 0;
-    }
-    tokio::time::sleep(FROZEN).await;
-    kill(session, Signal::SIGCONT).expect("it was ours a moment ago");
-    1
 }
 
-async fn tail(operator: &Operator, wanted: usize) -> Vec<u64> {
-    let request = v1::TailEventsRequest { filter: None, cursor: Some(0) };
-    let mut stream = operator.history().tail_events(request).await.unwrap().into_inner();
-    let mut seen = Vec::new();
-    while seen.len() < wanted {
-        let next = tokio::time::timeout(PATIENCE, stream.message()).await.expect("in time").unwrap();
-        if let Some(Item::Event(event)) = next.expect("the tail goes on").item {
-            seen.push(event.cursor);
+async fn still_in(pool: &PgPool, session: i32, transaction: &str) -> Result<(), String> {
+    let found: Option<Option<String>> = timeout(
+        LOOK,
+        sqlx::query_scalar("select backend_xid::text from pg_stat_activity where pid = $1")
+            .bind(session)
+            .fetch_optional(pool),
+    )
+    .await
+    .map_err(|_| "it holds a lock of the server itself".to_owned())?
+    .map_err(|error| error.to_string())?;
+    match found.flatten() {
+        Some(found) if found == transaction => Ok(()),
+        other => Err(format!("{session} was in {transaction} and is in {other:?}")),
+    }
+}
+
+/// A watcher of the history, from the beginning and for as long as there is news.
+struct Tail(Arc<Mutex<Watched>>);
+
+#[derive(Default)]
+struct Watched {
+    /// The numbers of the events, in the order they came.
+    seen: Vec<u64>,
+    opened: usize,
+}
+
+impl Tail {
+    fn at(operator: Operator, tasks: &DrainWatcher) -> Self {
+        let watched = Arc::<Mutex<Watched>>::default();
+        tasks.spawn("tail", follow(operator, Arc::clone(&watched)));
+        Self(watched)
+    }
+
+    fn seen(&self) -> Vec<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).seen.clone()
+    }
+
+    fn opened(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).opened
+    }
+}
+
+/// A stream that a replica ended for want of its database is resumed behind the last event, as `kt` does.
+async fn follow(operator: Operator, watched: Arc<Mutex<Watched>>) {
+    loop {
+        let cursor = {
+            let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+            watched.opened += 1;
+            Some(watched.seen.last().copied().unwrap_or_default())
+        };
+        let request = v1::TailEventsRequest { filter: None, cursor };
+        if let Ok(stream) = operator.history().tail_events(request).await {
+            let mut stream = stream.into_inner();
+            while let Ok(Some(next)) = stream.message().await {
+                if let Some(Item::Event(event)) = next.item {
+                    watched.lock().unwrap_or_else(PoisonError::into_inner).seen.push(event.cursor);
+                }
+            }
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    seen
 }
 
+async fn until_told(tails: &[Tail], events: usize) {
+    eventually("every watcher was told all", PATIENCE, async || {
+        let told: Vec<usize> = tails.iter().map(|tail| tail.seen().len()).collect();
+        if told.iter().all(|told| *told >= events) { Ok(()) } else { Err((told, events)) }
+    })
+    .await;
+}
+
+/// What a replica decided before it fell asleep is sent when it wakes, to a gateway that is its own still and to one
+/// that has another by now.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_slept_moves_nobody_back() {
     let mut rig = Rig::start(Database::Shared, 2, 2).await;
+    let link = CutLink::to(Target::Tcp(rig.planes[0].address())).await;
+    rig.add_gateways(1, &format!("http://{}", link.address)).await;
+    let (stays, moves) = (0, 2);
     let stop = Arc::new(AtomicBool::new(false));
     let (_trigger, tasks) = drain::channel();
     let watched: Vec<_> = rig
@@ -128,24 +231,35 @@ async fn a_replica_that_slept_moves_nobody_back() {
         .iter()
         .map(|gateway| tasks.spawn("watcher", versions_served(gateway.url(), Arc::clone(&stop))))
         .collect();
+    // Both offers of the first replica are decided and not sent.
+    rig.planes[0].arm("offer.before_send=2*return(delay:4000)");
+    let stale = rig.supersede(1).await;
+    eventually("two offers are held back", PATIENCE, async || {
+        let struck = rig.planes[0].log().lines().filter(|line| line.contains("failpoint struck")).count();
+        if struck == 2 { Ok(()) } else { Err(struck) }
+    })
+    .await;
     rig.planes[0].process.as_ref().unwrap().freeze();
-    for _ in 0..5 {
-        let source = rig.next_pack();
-        let mut request = push_request(FLEET, &source);
-        request.rollout.as_mut().unwrap().supersede = true;
-        let pushed = rig.planes[1].operator().configs().push_config(request).await.unwrap().into_inner();
-        rig.truth.acknowledged.insert(pushed.revision, pushed.digest);
-        until_served(&rig, 1, &pushed.version).await;
+    link.lead_to(Target::Tcp(rig.planes[1].address()));
+    for _ in 0..SLEEPS_OVER {
+        let pushed = rig.supersede(1).await;
+        for awake in [1, moves] {
+            rig.gateways[awake].until_serves(&pushed.version, PATIENCE).await;
+        }
     }
+    let before = rig.gateways[stays].served().await;
+    assert_ne!(before, Ok(Some(stale.version.clone())), "it was offered already");
     rig.planes[0].process.as_ref().unwrap().thaw();
-    rig.until_settled().await;
+    let took = rig.until_settled().await;
     stop.store(true, Ordering::SeqCst);
+    let newest = 3 + u64::try_from(SLEEPS_OVER).unwrap();
     for watcher in watched {
         let seen = watcher.await.expect("it does not panic");
         assert!(seen.is_sorted(), "a gateway went back: {seen:?}");
-        assert_eq!(seen.last(), Some(&6), "{seen:?}");
+        assert_eq!(seen.last(), Some(&newest), "{seen:?}");
+        eprintln!("served: {seen:?}");
     }
-    eprintln!("a sleeping replica: {}; nobody went back", verify(&rig).await);
+    eprintln!("a sleeping replica: {}; nobody went back, all settled after {took:?}", verify(&rig).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,7 +268,7 @@ async fn a_gateway_that_sleeps_holds_up_nobody_and_catches_up() {
     rig.gateways[2].process.as_ref().unwrap().freeze();
     let pushed = rig.publish().await;
     for awake in [0, 1] {
-        until_served(&rig, awake, &pushed.version).await;
+        rig.gateways[awake].until_serves(&pushed.version, PATIENCE).await;
     }
     let id = pushed.rollout.unwrap().id;
     eventually("only the sleeper is waited for", PATIENCE, async || {
@@ -183,17 +297,4 @@ pub async fn versions_served(url: String, stop: Arc<AtomicBool>) -> Vec<u64> {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     seen
-}
-
-async fn until_served(rig: &Rig, gateway: usize, version: &str) {
-    let url = format!("{}/v1/models", rig.gateways[gateway].url());
-    eventually(&format!("gateway {gateway} serves {version}"), PATIENCE, async || {
-        let answer = rig.http.get(&url).await.map_err(|error| format!("{error:#}"))?;
-        if answer.version() == Some(version) {
-            Ok(())
-        } else {
-            Err(answer.version().map(str::to_owned).unwrap_or_default())
-        }
-    })
-    .await;
 }

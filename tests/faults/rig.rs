@@ -8,16 +8,16 @@ use policy_config::ConfigDigest;
 use proto::v1;
 use tempfile::TempDir;
 use tests::eventually::eventually;
-use tests::fleet::{FLEET, Provider};
+use tests::fleet::{CHAIN, FLEET, Provider};
 use tests::http::Http;
 use tests::operator::{Operator, push_request};
 use tests::programs::{GatewayProgram, PlaneProgram, passable_dir};
 use tonic::Code;
 
-/// Of every pack here.
-pub const CHAIN: &str = "prompt-injection, audit-logger";
 /// After everybody is back, nobody is stuck longer.
 pub const UNSTUCK_WITHIN: Duration = Duration::from_secs(10);
+/// On a loaded machine, from the start of the gateways.
+const ENROLLED_WITHIN: Duration = Duration::from_secs(60);
 /// How long a publisher tries to get one answer.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(60);
 
@@ -37,8 +37,10 @@ pub struct Rig {
 pub struct Truth {
     /// Revision → digest, as the publisher was told.
     pub acknowledged: BTreeMap<u64, String>,
-    /// Gateway → the highest generation that it was ever seen with.
-    pub generations: BTreeMap<String, u64>,
+    /// Gateway → the highest generation that it was ever told to run.
+    pub desired: BTreeMap<String, u64>,
+    /// Gateway → the highest generation that it was ever said to run.
+    pub observed: BTreeMap<String, u64>,
 }
 
 /// Where the database is.
@@ -102,7 +104,7 @@ impl Rig {
             gateway.launch();
             self.gateways.push(gateway);
         }
-        self.until_enrolled().await;
+        self.operator().until_online(FLEET, self.gateways.len(), ENROLLED_WITHIN).await;
         self.publish().await;
         self.until_settled().await;
     }
@@ -117,22 +119,6 @@ impl Rig {
         self.planes[0].operator()
     }
 
-    async fn until_enrolled(&self) {
-        let wanted = self.gateways.len();
-        eventually("everybody is enrolled and online", Duration::from_secs(60), async || {
-            let gateways = self.list().await?;
-            let online = gateways.iter().filter(|one| one.liveness() == v1::Liveness::Online).count();
-            if online == wanted { Ok(()) } else { Err(format!("{online} of {wanted}")) }
-        })
-        .await;
-    }
-
-    async fn list(&self) -> Result<Vec<v1::Gateway>, String> {
-        let request = v1::ListGatewaysRequest { fleet: FLEET.into(), page_size: 500, ..Default::default() };
-        let listed = self.operator().gateways().list_gateways(request).await;
-        Ok(listed.map_err(|status| status.to_string())?.into_inner().gateways)
-    }
-
     /// A pack that nobody had before.
     pub fn next_pack(&mut self) -> String {
         self.versions += 1;
@@ -145,17 +131,30 @@ impl Rig {
         self.publish_as(&source, &uuid::Uuid::new_v4().to_string()).await
     }
 
-    /// Asks until it is answered, always with the same key, and starts again whoever died meanwhile.
+    /// As [`Self::publish`], this pack with this key.
     pub async fn publish_as(&mut self, source: &str, key: &str) -> v1::PushConfigResponse {
+        let mut request = push_request(FLEET, source);
+        request.idempotency_key = key.to_owned();
+        self.push_through(0, request).await
+    }
+
+    /// Publishes a new pack through one of the control planes, in the place of what is on its way.
+    pub async fn supersede(&mut self, plane: usize) -> v1::PushConfigResponse {
+        let mut request = push_request(FLEET, &self.next_pack());
+        request.idempotency_key = uuid::Uuid::new_v4().to_string();
+        request.rollout.as_mut().expect("an order").supersede = true;
+        self.push_through(plane, request).await
+    }
+
+    /// Asks until it is answered, always with the same key, and starts again whoever died meanwhile.
+    async fn push_through(&mut self, plane: usize, request: v1::PushConfigRequest) -> v1::PushConfigResponse {
         let began = Instant::now();
         loop {
-            let mut request = push_request(FLEET, source);
-            request.idempotency_key = key.to_owned();
-            let mut configs = self.operator().configs();
-            match configs.push_config(request).await {
+            let mut configs = self.planes[plane].operator().configs();
+            match configs.push_config(request.clone()).await {
                 Ok(answer) => {
                     let answer = answer.into_inner();
-                    assert_eq!(answer.digest, ConfigDigest::of(source.as_bytes()).to_string());
+                    assert_eq!(answer.digest, ConfigDigest::of(&request.source).to_string());
                     self.truth.acknowledged.insert(answer.revision, answer.digest.clone());
                     return answer;
                 }
@@ -194,7 +193,7 @@ impl Rig {
     pub async fn until_settled(&mut self) -> Duration {
         let began = Instant::now();
         let gateways = eventually("everybody runs what it should", UNSTUCK_WITHIN, async || {
-            let gateways = self.list().await?;
+            let gateways = self.operator().list_gateways(FLEET).await.map_err(|status| status.to_string())?;
             if gateways.len() != self.gateways.len() {
                 return Err(format!("{} are known", gateways.len()));
             }
@@ -222,9 +221,12 @@ impl Rig {
     async fn see(&mut self, gateway: &v1::Gateway) {
         let desired = gateway.desired.as_ref().map_or(0, |version| version.generation());
         let observed = gateway.observed.as_ref().expect("it runs something");
-        for generation in [desired, observed.generation().max(desired)] {
-            let highest = self.truth.generations.entry(gateway.name.clone()).or_default();
-            assert!(generation >= *highest, "{}: generation {generation} after {highest}", gateway.name);
+        let Truth { desired: told, observed: said, .. } = &mut self.truth;
+        for (what, generations, generation) in
+            [("desired", told, desired), ("observed", said, observed.generation())]
+        {
+            let highest = generations.entry(gateway.name.clone()).or_default();
+            assert!(generation >= *highest, "{}: {what} {generation} after {highest}", gateway.name);
             *highest = generation;
         }
         let program = self.gateways.iter().find(|program| program.name == gateway.name).expect("ours");

@@ -27,7 +27,7 @@ pub struct CutLink {
     pub address: SocketAddr,
     target: watch::Sender<Target>,
     state: watch::Sender<State>,
-    bytes: Arc<Bytes>,
+    connections: Arc<AtomicU64>,
     _trigger: DrainTrigger,
 }
 
@@ -52,15 +52,6 @@ struct State {
     lost_below: u64,
 }
 
-/// Passed so far.
-#[derive(Debug, Default)]
-struct Bytes {
-    requests: AtomicU64,
-    answers: AtomicU64,
-    /// Numbers the connections.
-    connections: AtomicU64,
-}
-
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Requests,
@@ -76,16 +67,16 @@ impl CutLink {
         let address = listener.local_addr().expect("an address");
         let state = State { listening: true, stalled: None, reset_below: 0, lost_below: 0 };
         let (trigger, watcher) = drain::channel();
-        let (state, bytes) = (watch::Sender::new(state), Arc::<Bytes>::default());
+        let (state, connections) = (watch::Sender::new(state), Arc::<AtomicU64>::default());
         let target = watch::Sender::new(target);
         let relay = Relay {
             target: target.subscribe(),
             state: state.subscribe(),
-            bytes: bytes.clone(),
+            connections: connections.clone(),
             watcher: watcher.clone(),
         };
         watcher.spawn("link", relay.listen(listener, address));
-        Self { address, target, state, bytes, _trigger: trigger }
+        Self { address, target, state, connections, _trigger: trigger }
     }
 
     /// To the server of a test's database, and the URL of that database over the link.
@@ -142,7 +133,7 @@ impl CutLink {
 
     /// Every connection is reset; new ones pass.
     pub fn reset(&self) {
-        let next = self.bytes.connections.load(Ordering::SeqCst);
+        let next = self.connections.load(Ordering::SeqCst);
         self.change(|state| state.reset_below = next);
     }
 
@@ -153,18 +144,13 @@ impl CutLink {
 
     /// Every connection is dead from now on without a word to its ends, as after a router forgot it; new ones pass.
     pub fn lose(&self) {
-        let next = self.bytes.connections.load(Ordering::SeqCst);
+        let next = self.connections.load(Ordering::SeqCst);
         self.change(|state| state.lost_below = next);
-    }
-
-    /// Bytes that went to whoever connected.
-    pub fn answered_bytes(&self) -> u64 {
-        self.bytes.answers.load(Ordering::SeqCst)
     }
 
     /// Connections so far.
     pub fn connections(&self) -> u64 {
-        self.bytes.connections.load(Ordering::SeqCst)
+        self.connections.load(Ordering::SeqCst)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -177,7 +163,8 @@ impl CutLink {
 struct Relay {
     target: watch::Receiver<Target>,
     state: watch::Receiver<State>,
-    bytes: Arc<Bytes>,
+    /// Numbers them.
+    connections: Arc<AtomicU64>,
     watcher: DrainWatcher,
 }
 
@@ -202,7 +189,7 @@ impl Relay {
                 () = self.watcher.signaled() => return,
                 changed = self.state.changed() => if changed.is_err() { return },
                 accepted = accepted => if let Ok((stream, _)) = accepted {
-                    let number = self.bytes.connections.fetch_add(1, Ordering::SeqCst);
+                    let number = self.connections.fetch_add(1, Ordering::SeqCst);
                     self.watcher.spawn("connection", self.clone().connection(stream, number));
                 }
             }
@@ -271,11 +258,6 @@ impl Relay {
             }
             to.write_all(&buffer[..read]).await?;
             to.flush().await?;
-            let counter = match way {
-                Way::Requests => &self.bytes.requests,
-                Way::Answers => &self.bytes.answers,
-            };
-            counter.fetch_add(read as u64, Ordering::SeqCst);
         }
     }
 

@@ -24,6 +24,8 @@ use crate::plane::{PATIENCE, Plane};
 pub const FLEET: &str = "prod";
 /// The variable that every gateway has a key in.
 pub const KEY: &str = "OPENAI_API_KEY";
+/// The chain of a pack whose policies are not what is tried.
+pub const CHAIN: &str = "prompt-injection, audit-logger";
 
 /// What a test plays with.
 pub struct Fleet {

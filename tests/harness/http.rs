@@ -43,6 +43,11 @@ impl Http {
         Self { client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
+    /// HTTP/2 by prior knowledge, all requests on one connection.
+    pub fn two() -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).http2_only(true).build_http() }
+    }
+
     pub async fn get(&self, url: &str) -> anyhow::Result<Answer> {
         self.open(Request::get(url).body(Full::default())?).await?.whole().await
     }

@@ -1,5 +1,7 @@
 //! What an operator asks of a control plane, wherever that one runs; and calls with the credential of a choice.
 
+use std::time::Duration;
+
 use proto::v1;
 use proto::v1::config_service_client::ConfigServiceClient;
 use proto::v1::fleet_service_client::FleetServiceClient;
@@ -10,6 +12,8 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+
+use crate::eventually::eventually;
 
 /// Calls one control plane as its operator.
 #[derive(Clone)]
@@ -91,6 +95,43 @@ impl Operator {
     pub async fn events(&self, filter: v1::EventFilter) -> Vec<v1::HistoryEvent> {
         let request = v1::ListEventsRequest { filter: Some(filter), page_size: 1_000, ..Default::default() };
         self.history().list_events(request).await.unwrap().into_inner().events
+    }
+
+    /// Every event so far, page by page.
+    ///
+    /// # Panics
+    /// When a number is missing or there twice.
+    pub async fn whole_history(&self) -> Vec<v1::HistoryEvent> {
+        let (mut events, mut history, mut after) = (Vec::new(), self.history(), 0);
+        loop {
+            let request = v1::ListEventsRequest { page_size: 500, after_cursor: after, ..Default::default() };
+            let page = history.list_events(request).await.expect("the history").into_inner();
+            events.extend(page.events);
+            if !page.more {
+                break;
+            }
+            after = page.next_cursor;
+        }
+        let numbers: Vec<u64> = events.iter().map(|event| event.cursor).collect();
+        let expected: Vec<u64> = (1..).take(numbers.len()).collect();
+        assert_eq!(numbers, expected, "the history has a gap or a double");
+        events
+    }
+
+    /// Waits until so many gateways of a fleet are online, or more; answers all of the fleet.
+    pub async fn until_online(&self, fleet: &str, wanted: usize, limit: Duration) -> Vec<v1::Gateway> {
+        eventually("every gateway is online", limit, async || {
+            let gateways = self.list_gateways(fleet).await.map_err(|status| status.to_string())?;
+            let online = gateways.iter().filter(|one| one.liveness() == v1::Liveness::Online).count();
+            if online >= wanted { Ok(gateways) } else { Err(format!("{online} of {wanted} are online")) }
+        })
+        .await
+    }
+
+    /// All of a fleet, when they are few hundreds.
+    pub async fn list_gateways(&self, fleet: &str) -> Result<Vec<v1::Gateway>, Status> {
+        let request = v1::ListGatewaysRequest { fleet: fleet.into(), page_size: 500, ..Default::default() };
+        Ok(self.gateways().list_gateways(request).await?.into_inner().gateways)
     }
 }
 

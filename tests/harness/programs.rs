@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::eventually::eventually;
 use crate::fleet::{FLEET, KEY};
+use crate::http::Http;
 use crate::kt::fresh_binary;
 use crate::operator::Operator;
 use crate::process::{Process, read_log};
@@ -212,6 +213,24 @@ impl GatewayProgram {
         until_ready(&format!("{}/readyz", self.url()), &mut self.process).await;
     }
 
+    /// The version under which it answers a client; `None`: it has no pack.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn served(&self) -> Result<Option<String>, String> {
+        let answer = Http::new().get(&format!("{}/v1/models", self.url())).await;
+        Ok(answer.map_err(|error| format!("{error:#}"))?.version().map(str::to_owned))
+    }
+
+    /// Waits until it answers a client under this version.
+    pub async fn until_serves(&self, version: &str, limit: Duration) {
+        eventually(&format!("{} serves {version}", self.name), limit, async || match self.served().await {
+            Ok(Some(served)) if served == version => Ok(()),
+            other => Err(other),
+        })
+        .await;
+    }
+
     /// Kills it by force, if it runs.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -222,7 +241,7 @@ impl GatewayProgram {
 
 async fn until_ready(url: &str, process: &mut Option<Process>) {
     let process = process.as_mut().expect("it was started");
-    let http = crate::http::Http::new();
+    let http = Http::new();
     let http = &http;
     eventually(&format!("{url} says ready"), START_LIMIT, || {
         if let Some(status) = process.ended() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fleet_core::ids::{BootId, Lineage, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, Intent, NackReason, Offer, Stage};
+use fleet_core::stable::Seen;
 use fleet_core::standing::{Held, Judgement, RefusedAttempt, Standing};
 use fleet_core::time::Timestamp;
 use fleet_core::version::Generation;
@@ -195,6 +196,7 @@ impl Agent {
             boot: process.boot,
             counter: process.counter,
             lineage: record.lineage,
+            seen: record.seen(),
             running: record.lineage.and_then(|lineage| record.running_in(lineage, now)),
             staged: record.kept.iter().map(|pack| pack.digest).collect(),
             unconfirmed: unconfirmed.map(|pending| record.report(pending, now)),
@@ -451,6 +453,15 @@ impl Record {
             refused: self.refused.clone(),
             pinned: false,
         }
+    }
+
+    fn seen(&self) -> Seen {
+        let runs = self.lineage.and_then(|lineage| self.held_in(lineage));
+        let refused = self
+            .refused
+            .as_ref()
+            .map(|refused| Held { generation: refused.generation, digest: refused.digest });
+        Seen { highest: self.highest, known: runs.into_iter().chain(refused).collect() }
     }
 
     fn pack(&self, digest: ConfigDigest) -> Option<&KeptPack> {

@@ -18,8 +18,8 @@ pub(crate) enum Bug {
     ReportsOnlyOnce,
     /// A control plane that lost the compare-and-set writes what it once read.
     StaleReplica,
-    /// A restored database hands out generations of the old lineage.
-    RestoresTheLineage,
+    /// A restored database hands out the generations that its gateways have seen once more.
+    ForgetsWhatWasSeen,
     /// Reports become rows, but no history.
     ForgetsTheHistory,
 }
@@ -34,6 +34,6 @@ pub(crate) const ALL: &[(Bug, &[u8])] = &[
     (Bug::ReoffersTheRefused, &[5]),
     (Bug::ReportsOnlyOnce, &[5]),
     (Bug::StaleReplica, &[1, 3]),
-    (Bug::RestoresTheLineage, &[1]),
+    (Bug::ForgetsWhatWasSeen, &[5]),
     (Bug::ForgetsTheHistory, &[6]),
 ];

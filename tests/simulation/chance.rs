@@ -84,7 +84,10 @@ fn next(world: &World, rng: &mut Rng) -> Event {
         972..974 if world.agents[agent].process.is_none() => Event::Of(agent, Of::GiveSecret),
         974..984 => Event::Of(agent, Of::DieNext(death(rng))),
         984..990 => Event::Backup,
-        990..992 if !world.backups.is_empty() => Event::Restore(rng.usize(0..world.backups.len())),
+        990..992 if !world.backups.is_empty() => {
+            let which = rng.usize(0..world.backups.len());
+            if rng.bool() { Event::Restore(which) } else { Event::RestoreAnew(which) }
+        }
         _ => Event::Pass(Duration::from_millis(100)),
     }
 }

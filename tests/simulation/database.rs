@@ -12,7 +12,7 @@ use fleet_core::history::{ActivatedEvent, Cursor};
 use fleet_core::ids::{BootId, GatewayId, Lineage};
 use fleet_core::liveness::{Liveness, liveness};
 use fleet_core::rollout::{RolloutState, RolloutStrategy};
-use fleet_core::stable::{Assignment, Placement, place};
+use fleet_core::stable::{Assignment, Placement, Seen, ahead, contradicted, place};
 use fleet_core::standing::Held;
 use fleet_core::time::Timestamp;
 use fleet_core::version::{DesiredVersion, Generation, Revision};
@@ -51,6 +51,8 @@ pub(crate) struct GatewayRow {
     attached: bool,
     last_seen: Option<Timestamp>,
     pub(crate) observed: Option<Held>,
+    /// Above all that it was told here: this database was restored.
+    seen: Option<Generation>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -198,9 +200,10 @@ impl Database {
             }
             disk = Disk::Lost;
         }
-        let last_seen = self.gateways.get(&gateway).and_then(|row| row.last_seen);
-        self.gateways.insert(gateway, GatewayRow { last_seen, ..GatewayRow::default() });
-        self.place(gateway, disk, now);
+        let (last_seen, seen) =
+            self.gateways.get(&gateway).map_or((None, None), |row| (row.last_seen, row.seen));
+        self.gateways.insert(gateway, GatewayRow { last_seen, seen, ..GatewayRow::default() });
+        self.place(gateway, disk, &Seen::default(), now);
         self.history.push(Fact::Other);
         true
     }
@@ -211,13 +214,14 @@ impl Database {
         gateway: GatewayId,
         boot: BootId,
         counter: u64,
+        seen: &Seen,
         now: Timestamp,
     ) -> Option<Attached> {
         let row = self.gateways.get(&gateway)?;
         if row.boot == Some(boot) && row.counter > counter {
             return None;
         }
-        self.place(gateway, Disk::Kept, now);
+        self.place(gateway, Disk::Kept, seen, now);
         let desired = self.desired.get(&gateway).map(|row| row.version);
         let told = desired.and_then(|version| self.activations.get_mut(&(gateway, version.generation)));
         let refusal = told.and_then(|told| {
@@ -234,7 +238,8 @@ impl Database {
         });
         let row = self.gateways.get_mut(&gateway)?;
         let observed = row.observed;
-        *row = GatewayRow { boot: Some(boot), counter, attached: true, last_seen: Some(now), observed };
+        let (boot, last_seen) = (Some(boot), Some(now));
+        *row = GatewayRow { boot, counter, attached: true, last_seen, observed, seen: row.seen };
         Some(Attached { desired, refusal, observed })
     }
 
@@ -250,7 +255,13 @@ impl Database {
         self.activations.get(&(gateway, row.version.generation))
     }
 
-    fn place(&mut self, gateway: GatewayId, disk: Disk, now: Timestamp) {
+    /// `seen`: what the gateway says it has seen of this lineage.
+    fn place(&mut self, gateway: GatewayId, disk: Disk, seen: &Seen, now: Timestamp) {
+        let told = self.desired.get(&gateway).map(|row| row.version);
+        let row = self.gateways.get_mut(&gateway).unwrap();
+        let ahead = ahead(told.map(|told| told.generation).max(row.seen), seen.highest)
+            .or_else(|| contradicted(told, &seen.known));
+        row.seen = row.seen.max(ahead);
         let stable = self.stable.map(|stable| stable.revision);
         let assignment = self.desired.get(&gateway).map(|row| Assignment {
             revision: row.version.revision,
@@ -261,11 +272,12 @@ impl Database {
             Disk::Kept => assignment,
             Disk::Lost => assignment.and_then(|told| told.on_another_disk(stable)),
         };
-        match place(assignment, stable) {
-            Placement::Assign(revision) => {
-                self.assign(gateway, revision, None, Direction::Placement, now);
-            }
-            Placement::Keep | Placement::Wait => {}
+        let revision = match place(assignment, stable) {
+            Placement::Assign(revision) => Some(revision),
+            Placement::Keep | Placement::Wait => told.filter(|_| ahead.is_some()).map(|told| told.revision),
+        };
+        if let Some(revision) = revision {
+            self.assign(gateway, revision, None, Direction::Placement, now);
         }
     }
 
@@ -279,6 +291,7 @@ impl Database {
         now: Timestamp,
     ) -> Generation {
         let held = self.desired.get(&gateway).map(|row| row.version.generation);
+        let held = held.max(self.gateways[&gateway].seen);
         let generation = held.map_or(Generation::FIRST, Generation::next);
         self.assign_as(gateway, generation, revision, rollout, direction, now);
         generation

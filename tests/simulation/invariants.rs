@@ -25,10 +25,14 @@ pub(crate) struct Violation {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Every assignment that was ever committed, in whatever database.
-    assigned: BTreeMap<(Lineage, GatewayId, Generation), ConfigDigest>,
-    newest: BTreeMap<(Lineage, GatewayId), Generation>,
-    /// The highest generation that ran from each disk.
-    ran: BTreeMap<(usize, u64, Lineage), Generation>,
+    assigned: BTreeSet<(Lineage, GatewayId, Generation, ConfigDigest)>,
+    /// The same of the database of now, since it was restored last.
+    told: BTreeMap<(GatewayId, Generation), ConfigDigest>,
+    newest: BTreeMap<GatewayId, Generation>,
+    restores: u64,
+    /// What ran last from each disk. Whoever followed another lineage in between begins anew in the one before: an agent
+    /// remembers one.
+    ran: BTreeMap<(usize, u64), (Lineage, Generation)>,
     served: BTreeSet<(usize, u64)>,
     offered: BTreeSet<(SessionId, Generation)>,
     offered_twice: Option<Generation>,
@@ -70,30 +74,38 @@ impl Seen {
     /// On the rows, on the disks and in the processes; and what is observed is durable.
     fn generations_grow(&mut self, world: &World) -> Result<(), String> {
         let lineage = world.database.lineage;
+        // What a restored database does not know it has told may be told otherwise to whoever has not seen it.
+        if self.restores != world.restores {
+            self.restores = world.restores;
+            self.told.clear();
+            self.newest.clear();
+        }
         for (gateway, row) in &world.database.desired {
             let DesiredVersion { generation, digest, .. } = row.version;
-            let newest = self.newest.entry((lineage, *gateway)).or_insert(generation);
+            let newest = self.newest.entry(*gateway).or_insert(generation);
             if *newest > generation {
                 return Err(format!("desired fell from generation {newest} to {generation}"));
             }
             *newest = generation;
-            let first = self.assigned.entry((lineage, *gateway, generation)).or_insert(digest);
+            let first = self.told.entry((*gateway, generation)).or_insert(digest);
             if *first != digest {
                 return Err(format!("generation {generation} was assigned twice, with other bytes"));
             }
+            self.assigned.insert((lineage, *gateway, generation, digest));
         }
         for agent in &world.agents {
             let gateway = gateway_id(agent.index);
             let name = format!("g{}", agent.index + 1);
             if let Some((lineage, held)) = agent.runs() {
                 let Held { generation, digest } = held;
-                let key = (agent.index, agent.disk_number, lineage);
-                let ran = self.ran.entry(key).or_insert(generation);
-                if *ran > generation {
+                let ran = self.ran.insert((agent.index, agent.disk_number), (lineage, generation));
+                if let Some((of, ran)) = ran
+                    && of == lineage
+                    && ran > generation
+                {
                     return Err(format!("{name} ran generation {ran} and runs {generation} now"));
                 }
-                *ran = generation;
-                if self.assigned.get(&(lineage, gateway, generation)) != Some(&digest) {
+                if !self.assigned.contains(&(lineage, gateway, generation, digest)) {
                     return Err(format!("{name} runs generation {generation}, which nobody assigned"));
                 }
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleet_core::ids::{BootId, Lineage, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, Offer};
+use fleet_core::stable::Seen;
 use fleet_core::standing::Held;
 use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
@@ -28,6 +29,8 @@ pub(crate) struct Hello {
     pub(crate) boot: BootId,
     pub(crate) counter: u64,
     pub(crate) lineage: Option<Lineage>,
+    /// Of that lineage.
+    pub(crate) seen: Seen,
     pub(crate) running: Option<Running>,
     pub(crate) staged: Vec<ConfigDigest>,
     pub(crate) unconfirmed: Option<Report>,

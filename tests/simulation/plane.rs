@@ -8,6 +8,7 @@ use fleet_core::delivery::{Delivery, Opening};
 use fleet_core::ids::{BootId, GatewayId, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, Intent, Offer};
 use fleet_core::rollout::{Decision, step};
+use fleet_core::stable::Seen;
 use fleet_core::time::Timestamp;
 use fleet_core::version::DesiredVersion;
 use uuid::Uuid;
@@ -191,8 +192,14 @@ impl Plane {
         effects: &mut Effects,
     ) {
         let now = around.now;
-        let attached =
-            if self.away { None } else { around.database.attach(gateway, hello.boot, hello.counter, now) };
+        let ours = hello.lineage == Some(around.database.lineage);
+        let seen =
+            if ours && around.bug != Some(Bug::ForgetsWhatWasSeen) { hello.seen } else { Seen::default() };
+        let attached = if self.away {
+            None
+        } else {
+            around.database.attach(gateway, hello.boot, hello.counter, &seen, now)
+        };
         let Some(attached) = attached else {
             effects.close.push(stream);
             return;

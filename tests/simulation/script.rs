@@ -70,6 +70,7 @@ fn command(world: &mut World, words: &[&str]) -> Result<(), Violation> {
         ["push", name, "needs-secret"] => Event::Push(pack(name, Vec::new(), true)),
         ["roll-out", revision] => Event::RollOut(Revision(revision.parse().unwrap())),
         ["backup"] => Event::Backup,
+        ["restore", number, "anew"] => Event::RestoreAnew(number.parse::<usize>().unwrap() - 1),
         ["restore", number] => Event::Restore(number.parse::<usize>().unwrap() - 1),
         ["pass", seconds] => Event::Pass(Duration::from_secs(seconds.trim_end_matches('s').parse().unwrap())),
         ["start", "plane", name] => Event::At(plane(name), At::Start),

@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) packs: Packs,
     pub(crate) backups: Vec<Database>,
+    /// How often one of them became the database.
+    pub(crate) restores: u64,
     pub(crate) bug: Option<Bug>,
     pub(crate) events: u64,
     pub(crate) log: Vec<String>,
@@ -43,8 +45,10 @@ pub(crate) enum Event {
     /// A rollout of a revision that is stored already.
     RollOut(Revision),
     Backup,
-    /// The oldest backup but this many becomes the database, in a new lineage.
+    /// The oldest backup but this many becomes the database, with the lineage that it has.
     Restore(usize),
+    /// As before, in a new lineage: what an operator does who wants to begin anew.
+    RestoreAnew(usize),
     Pass(Duration),
     Of(usize, AgentEvent),
     At(usize, PlaneEvent),
@@ -104,6 +108,7 @@ impl World {
             network: Network::default(),
             packs: Packs::new(),
             backups: Vec::new(),
+            restores: 0,
             bug,
             events: 0,
             log: Vec::new(),
@@ -129,7 +134,8 @@ impl World {
                 self.say("backup".to_owned());
                 self.backups.push(self.database.clone());
             }
-            Event::Restore(which) => self.restore(which),
+            Event::Restore(which) => self.restore(which, false),
+            Event::RestoreAnew(which) => self.restore(which, true),
             Event::Pass(time) => self.now = self.now.plus(time),
             Event::Of(agent, event) => self.of_agent(agent, event),
             Event::At(plane, event) => self.at_plane(plane, event),
@@ -155,17 +161,16 @@ impl World {
     }
 
     /// Stops both control planes, for they would write what is not so any more.
-    fn restore(&mut self, which: usize) {
+    fn restore(&mut self, which: usize, anew: bool) {
         let Some(backup) = self.backups.get(which) else { return };
         let mut restored = backup.clone();
-        self.next_id += 1;
-        restored.lineage = if self.bug == Some(Bug::RestoresTheLineage) {
-            restored.lineage
-        } else {
-            Lineage(Uuid::from_u128(self.next_id))
-        };
+        if anew {
+            self.next_id += 1;
+            restored.lineage = Lineage(Uuid::from_u128(self.next_id));
+        }
         self.database = restored;
-        self.say(format!("restored backup {}", which + 1));
+        self.restores += 1;
+        self.say(format!("restored backup {}{}", which + 1, if anew { " in a new lineage" } else { "" }));
         for plane in 0..self.planes.len() {
             let was_up = self.planes[plane].is_up;
             self.stop_plane(plane);

@@ -19,6 +19,7 @@ use fleet_core::history::{Cursor, EventKind};
 use fleet_core::ids::{BootId, GatewayId, RolloutId};
 use fleet_core::offer::{Acknowledgement, NackReason, Stage};
 use fleet_core::rollout::RolloutStrategy;
+use fleet_core::stable::Seen;
 use fleet_core::version::{DesiredVersion, Generation};
 use service_kit::clock::Clock;
 use tests::postgres::{TestDatabase, database};
@@ -143,7 +144,7 @@ impl World {
             labels: Labels::default(),
             agent_version: "0.1.0".to_owned(),
             pinned: false,
-            seen,
+            seen: Seen { highest: seen, ..Seen::default() },
         };
         attach_gateway(&self.context, agent.id, facts).await
     }

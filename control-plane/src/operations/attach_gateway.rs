@@ -4,8 +4,9 @@ use fleet_core::delivery::StoredRefusal;
 use fleet_core::gateway::{GatewayPath, Labels};
 use fleet_core::history::EventKind;
 use fleet_core::ids::{BootId, GatewayId};
+use fleet_core::stable::Seen;
 use fleet_core::standing::Held;
-use fleet_core::version::{DesiredVersion, Generation};
+use fleet_core::version::DesiredVersion;
 
 use super::error::Conflict;
 use super::place_gateway::{Disk, place_gateway};
@@ -22,8 +23,8 @@ pub struct AttachFacts {
     pub labels: Labels,
     pub agent_version: String,
     pub pinned: bool,
-    /// The highest generation of this database's lineage that the agent has seen.
-    pub seen: Option<Generation>,
+    /// Of this database's lineage.
+    pub seen: Seen,
 }
 
 /// What the stream starts with.
@@ -52,7 +53,7 @@ pub async fn attach_gateway(
     let (outcome, assigned) = context
         .store
         .in_tx("attach_gateway", async |mut tx| {
-            let Some(placed) = place_gateway(&mut tx, gateway, Disk::Kept, facts.seen).await? else {
+            let Some(placed) = place_gateway(&mut tx, gateway, Disk::Kept, &facts.seen).await? else {
                 let (name, known) = (gateway.to_string(), Vec::new());
                 return Err(OperationError::NotFound { what: "gateway", name, known });
             };

@@ -4,6 +4,7 @@ use fleet_core::gateway::{GatewayPath, Labels};
 use fleet_core::history::EventKind;
 use fleet_core::ids::GatewayId;
 use fleet_core::liveness::Liveness;
+use fleet_core::stable::Seen;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -99,7 +100,8 @@ async fn save(
         }
     };
     agent_replace(conn, id, token).await?;
-    let placed = place_gateway(conn, id, if taken_over { Disk::Lost } else { Disk::Kept }, None).await?;
+    let disk = if taken_over { Disk::Lost } else { Disk::Kept };
+    let placed = place_gateway(conn, id, disk, &Seen::default()).await?;
     activation_tell(conn, &placed.map(|placed| placed.superseded).unwrap_or_default()).await?;
     let event = NewEvent {
         gateway: Some((id, path)),

@@ -2,7 +2,7 @@
 
 use fleet_core::activation::ActivationState;
 use fleet_core::ids::GatewayId;
-use fleet_core::stable::{self, Assignment, Placement, place};
+use fleet_core::stable::{self, Assignment, Placement, Seen, place};
 use fleet_core::version::{Generation, Revision};
 use policy_config::schema::PackName;
 use sqlx::PgConnection;
@@ -40,13 +40,13 @@ impl Placed {
     }
 }
 
-/// Places one gateway; `None`: there is none of this id. `seen`: the highest generation of this lineage that it says
-/// it has seen.
+/// Places one gateway; `None`: there is none of this id. `seen`: what it says it has seen of this
+/// lineage.
 pub(crate) async fn place_gateway(
     conn: &mut PgConnection,
     id: GatewayId,
     disk: Disk,
-    seen: Option<Generation>,
+    seen: &Seen,
 ) -> Result<Option<Placed>, StoreError> {
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
     if ahead(&gateway, seen).is_none() && decide(&gateway, disk, gateway.binding.as_ref()).is_none() {
@@ -57,8 +57,8 @@ pub(crate) async fn place_gateway(
     let Some(gateway) = gateway_load(conn, id).await? else { return Ok(None) };
     let ahead = ahead(&gateway, seen);
     if let Some(seen) = ahead {
-        tracing::warn!(gateway = %gateway.path, %seen, "a gateway has seen a later generation than this database \
-            ever assigned it: the database was restored; what it should run is assigned to it anew");
+        tracing::warn!(gateway = %gateway.path, %seen, "a gateway has seen a generation that this database \
+            never assigned it: the database was restored; what it should run is assigned to it anew");
         gateway_see(conn, id, seen).await?;
     }
     let assigned = match decide(&gateway, disk, binding.as_ref()) {
@@ -76,10 +76,11 @@ pub(crate) async fn place_gateway(
     Ok(gateway.map(|gateway| Placed { gateway, assigned: true, superseded }))
 }
 
-/// What the gateway has seen, where that is above all it was told here.
-fn ahead(gateway: &PlacedGateway, seen: Option<Generation>) -> Option<Generation> {
-    let told = gateway.assignment.as_ref().map(|told| told.desired.generation);
-    stable::ahead(told.max(gateway.seen), seen)
+/// What the gateway has seen, where that is not what it was told here.
+fn ahead(gateway: &PlacedGateway, seen: &Seen) -> Option<Generation> {
+    let told = gateway.assignment.as_ref().map(|told| told.desired);
+    let highest = told.map(|told| told.generation).max(gateway.seen);
+    stable::ahead(highest, seen.highest).or_else(|| stable::contradicted(told, &seen.known))
 }
 
 fn decide<'a>(

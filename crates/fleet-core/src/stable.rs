@@ -2,8 +2,8 @@
 
 use crate::activation::ActivationState;
 use crate::rollout::RolloutState;
-use crate::standing::LONGEST_JUMP;
-use crate::version::{Generation, Revision};
+use crate::standing::{Held, LONGEST_JUMP};
+use crate::version::{DesiredVersion, Generation, Revision};
 
 /// What a gateway was last told to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,14 @@ pub struct Assignment {
     pub rollout: Option<RolloutState>,
     /// What became of it on this gateway.
     pub state: ActivationState,
+}
+
+/// What a gateway says it has seen of a lineage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub highest: Option<Generation>,
+    /// What it runs, and what it refused last.
+    pub known: Vec<Held>,
 }
 
 /// What to do about the desired version of a gateway that enrols or attaches.
@@ -52,6 +60,16 @@ pub fn ahead(told: Option<Generation>, seen: Option<Generation>) -> Option<Gener
     seen.filter(|seen| seen.0 > told && seen.0 - told <= LONGEST_JUMP)
 }
 
+/// A gateway that knows the generation it was told last by other bytes: the restored database counted to it again while
+/// the gateway was away. It would never take those bytes under that generation, so the next must be above it.
+pub fn contradicted(told: Option<DesiredVersion>, known: &[Held]) -> Option<Generation> {
+    let told = told?;
+    known
+        .iter()
+        .any(|held| held.generation == told.generation && held.digest != told.digest)
+        .then_some(told.generation)
+}
+
 /// `assignment` is what it was told last; `stable` is the fleet's stable revision.
 pub fn place(assignment: Option<Assignment>, stable: Option<Revision>) -> Placement {
     match (assignment, stable) {
@@ -78,6 +96,8 @@ pub fn place(assignment: Option<Assignment>, stable: Option<Revision>) -> Placem
 
 #[cfg(test)]
 mod tests {
+    use policy_config::ConfigDigest;
+
     use super::*;
 
     const STABLE: Option<Revision> = Some(Revision(3));
@@ -113,6 +133,18 @@ mod tests {
         for (told, seen, expected) in cases {
             assert_eq!(ahead(told, seen), expected, "{told:?} {seen:?}");
         }
+    }
+
+    #[test]
+    fn a_generation_known_by_other_bytes_is_told_from_what_was_told() {
+        let [ours, other] = ["ours", "other"].map(|bytes| ConfigDigest::of(bytes.as_bytes()));
+        let told = DesiredVersion { revision: Revision(3), generation: Generation(2), digest: ours };
+        let held = |generation, digest| Held { generation: Generation(generation), digest };
+        assert_eq!(contradicted(Some(told), &[held(1, ours), held(2, other)]), Some(Generation(2)));
+        for known in [vec![], vec![held(2, ours)], vec![held(1, other), held(3, other)]] {
+            assert_eq!(contradicted(Some(told), &known), None, "{known:?}");
+        }
+        assert_eq!(contradicted(None, &[held(2, other)]), None);
     }
 
     #[test]

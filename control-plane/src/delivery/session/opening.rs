@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fleet_core::delivery::{Delivery, Opening, StoredRefusal};
+use fleet_core::stable::Seen;
 use proto::convert::hello::HelloMessage;
 use proto::convert::scalars::wire_duration;
 use proto::v1;
@@ -150,13 +151,20 @@ fn last_refused(hub: &Hub, hello: &HelloMessage) -> Option<StoredRefusal> {
 }
 
 fn facts(hub: &Hub, hello: &HelloMessage) -> AttachFacts {
+    let seen = if hello.lineage == Some(lineage(hub)) {
+        let runs = hello.active.as_ref().map(|running| running.held);
+        let refused = hello.last_refused.as_ref().map(|(held, _)| *held);
+        Seen { highest: hello.highest, known: runs.into_iter().chain(refused).collect() }
+    } else {
+        Seen::default()
+    };
     AttachFacts {
         boot: hello.boot,
         session_counter: hello.session_counter,
         labels: hello.labels.clone(),
         agent_version: hello.agent_version.clone(),
         pinned: hello.pinned,
-        seen: hello.highest.filter(|_| hello.lineage == Some(lineage(hub))),
+        seen,
     }
 }
 
