@@ -209,7 +209,10 @@ impl Probe {
     /// [`StoreError::Unavailable`].
     pub(crate) async fn answers(&mut self) -> Result<Answers, StoreError> {
         let deadline = Instant::now() + LIMIT;
-        let Some(mut held) = self.held.take() else { return self.answers_anew(deadline).await };
+        let Some(mut held) = self.held.take() else {
+            self.answers_anew(deadline).await?;
+            return Ok(Answers::AsBefore);
+        };
         let asked = async move { ping(&mut held).await.map(|()| held) };
         tokio::pin!(asked);
         match timeout(PATIENCE, &mut asked).await {
@@ -218,7 +221,10 @@ impl Probe {
                 return Ok(Answers::AsBefore);
             }
             // It was told that the connection is over, and so was everybody else.
-            Ok(Err(_)) => return self.answers_anew(deadline).await,
+            Ok(Err(_)) => {
+                self.answers_anew(deadline).await?;
+                return Ok(Answers::AsBefore);
+            }
             Err(_) => {}
         }
         let anew = self.answers_anew(deadline).await;
@@ -228,11 +234,11 @@ impl Probe {
                 self.held = Some(held);
                 Ok(Answers::AsBefore)
             }
-            Ok(Err(_)) | Err(_) => anew.map(|_| Answers::OnNewConnections),
+            Ok(Err(_)) | Err(_) => anew.map(|()| Answers::OnNewConnections),
         }
     }
 
-    async fn answers_anew(&mut self, deadline: Instant) -> Result<Answers, StoreError> {
+    async fn answers_anew(&mut self, deadline: Instant) -> Result<(), StoreError> {
         let fresh = async {
             let mut fresh = self.connect.connect().await?;
             ping(&mut fresh).await?;
@@ -241,7 +247,7 @@ impl Probe {
         let fresh = timeout_at(deadline, fresh).await;
         let silent = || StoreError::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
         self.held = Some(fresh.unwrap_or_else(|_| Err(silent()))?);
-        Ok(Answers::AsBefore)
+        Ok(())
     }
 }
 
