@@ -19,7 +19,7 @@ use super::settling::{Agent, Settling};
 use super::{Session, UNCONFIRMED, hung_up_or, lineage};
 use crate::api::call_error::CallError;
 use crate::api::limits::MESSAGES;
-use crate::operations::{AttachFacts, AttachOutcome, OperationError};
+use crate::operations::{self, AttachFacts, AttachOutcome, OperationError};
 use crate::store::StoreError;
 use service_kit::bucket::Bucket;
 
@@ -114,28 +114,34 @@ pub(super) async fn open(
 }
 
 /// `None`: the database is away, and the stream lives from memory until it is back.
-async fn attach(
-    hub: &Hub,
-    agent: &Agent,
-    hello: &HelloMessage,
-) -> Result<Option<AttachOutcome>, OperationError> {
+async fn attach(hub: &Hub, agent: &Agent, hello: &HelloMessage) -> Result<Option<AttachOutcome>, End> {
     let store = &hub.context.store;
     let attached = tokio::select! {
         biased;
-        attached = hub.attaching.attach(&hub.context, agent.gateway, facts(hub, hello)) => attached,
+        attached = attach_in_turn(hub, agent, hello) => attached,
         _ = store.until_away_after_doubt() => Err(StoreError::away().into()),
     };
     match attached {
+        Ok(outcome) => Ok(Some(outcome)),
         Err(error @ OperationError::Store(StoreError::Unavailable(_))) => match store.look_now().await {
             Some(away) => {
                 tracing::info!(gateway = %agent.path, since = %away.since,
                     "the database is away; the stream is served from memory");
                 Ok(None)
             }
-            None => Err(error),
+            None => Err(error.into()),
         },
-        attached => attached.map(Some),
+        Err(error) => Err(error.into()),
     }
+}
+
+async fn attach_in_turn(
+    hub: &Hub,
+    agent: &Agent,
+    hello: &HelloMessage,
+) -> Result<AttachOutcome, OperationError> {
+    let _turn = hub.attaching.turn(&hub.context.store).await?;
+    operations::attach_gateway(&hub.context, agent.gateway, facts(hub, hello)).await
 }
 
 /// A refusal that only the agent remembers, or that the database cannot be asked for.

@@ -14,17 +14,16 @@ use super::super::Hub;
 use super::super::outbound::End;
 use super::UNCONFIRMED;
 use crate::api::call_error::CallError;
-use crate::api::status;
-use crate::operations::{AttachFacts, AttachOutcome, OperationError};
+use crate::api::{Proof, status};
+use crate::operations::{self, AttachFacts, AttachOutcome, OperationError};
 use crate::store::StoreError;
-use crate::store::tokens::TokenHash;
 
 /// Whose stream it is, and what proved it.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
     pub(crate) gateway: GatewayId,
     pub(crate) path: GatewayPath,
-    pub(crate) token: TokenHash,
+    pub(crate) proof: Proof,
 }
 
 /// A change in what the database knows.
@@ -150,14 +149,17 @@ async fn try_to_settle(
     agent: &Agent,
     facts: Option<AttachFacts>,
 ) -> Result<Option<Change>, OperationError> {
-    let holder = hub.attaching.find(&hub.context.store, agent.token).await?;
-    if holder.is_none_or(|(gateway, _)| gateway != agent.gateway) {
+    if !is_holder(hub, agent).await? {
         return Ok(None);
     }
-    Ok(Some(match facts {
-        None => Change::Known,
-        Some(facts) => {
-            Change::Attached(Box::new(hub.attaching.attach(&hub.context, agent.gateway, facts).await?))
-        }
-    }))
+    let Some(facts) = facts else { return Ok(Some(Change::Known)) };
+    let _turn = hub.attaching.turn(&hub.context.store).await?;
+    let outcome = operations::attach_gateway(&hub.context, agent.gateway, facts).await?;
+    Ok(Some(Change::Attached(Box::new(outcome))))
+}
+
+/// Whether the database says that this agent's credential is its gateway's.
+async fn is_holder(hub: &Hub, agent: &Agent) -> Result<bool, StoreError> {
+    let holder = hub.agents.look_up(agent.proof.token).await?;
+    Ok(holder.is_some_and(|(gateway, _)| gateway == agent.gateway))
 }
