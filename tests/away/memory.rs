@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proto::v1;
 use proto::v1::from_agent;
+use proto::v1::to_agent::Message;
 use tests::cut_link::CutLink;
 use tests::eventually::eventually;
 use tests::operator::{Bearer, pack};
@@ -179,6 +180,37 @@ async fn a_credential_that_was_replaced_is_refused_once_the_database_answers() {
         if gateway.liveness() == v1::Liveness::Online { Ok(()) } else { Err(gateway) }
     })
     .await;
+    plane.end().await;
+    other.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_let_in_from_memory_proves_itself_before_it_displaces_anybody() {
+    let (plane, link, former) = fleet_of_one().await;
+    let other = Plane::start_on(Arc::clone(&plane.database), &plane.database.url, |_| {}).await;
+    drop(Agent::attach(&plane, &former, hello()).await);
+    eventually("its stream is known to have ended", PATIENCE, async || {
+        let gateway = plane.gateway("prod", "edge-1").await;
+        if gateway.liveness() == v1::Liveness::Online { Err(gateway) } else { Ok(()) }
+    })
+    .await;
+    let newer = other.enroll("prod", "edge-1").await;
+    let mut heir = Agent::attach(&other, &newer, hello()).await;
+    // Nobody told this replica. The old host calls while nobody can be asked, and keeps its Hello back.
+    go(&plane, &link).await;
+    let mut old_host = Agent::open(&plane, &former, None).await;
+    come_back(&plane, &link).await;
+    let late = v1::Hello { labels: [("host".to_owned(), "old".to_owned())].into(), ..hello() };
+    old_host.say(from_agent::Message::Hello(late)).await;
+    match old_host.hear().await {
+        Err(status) => assert_eq!(status.code(), Code::Unauthenticated),
+        Ok(heard) => panic!("expected the end, heard {heard:?}"),
+    }
+    let gateway = other.gateway("prod", "edge-1").await;
+    assert!(gateway.labels.is_empty() && gateway.liveness() == v1::Liveness::Online, "{gateway:?}");
+    plane.push("prod", &pack("0.1.0")).await;
+    let offer = heir.offered().await.offer;
+    heir.ack(&offer).await;
     plane.end().await;
     other.end().await;
 }

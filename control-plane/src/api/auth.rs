@@ -32,6 +32,8 @@ pub(crate) struct Authenticator {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Proof {
     pub(crate) token: TokenHash,
+    /// The database was away: all that is known is that the credential was good before.
+    pub(crate) recalled: bool,
 }
 
 // === impl Authenticator ===
@@ -92,10 +94,10 @@ impl Authenticator {
         token: TokenHash,
     ) -> Result<(Option<(GatewayId, GatewayPath)>, Proof), tonic::Status> {
         match self.agents.look_up(token).await {
-            Ok(agent) => Ok((agent, Proof { token })),
+            Ok(agent) => Ok((agent, Proof { token, recalled: false })),
             Err(error @ StoreError::Unavailable(_)) => match self.store.look_now().await {
                 Some(away) => match self.agents.recall(token) {
-                    Some(agent) => Ok((Some(agent), Proof { token })),
+                    Some(agent) => Ok((Some(agent), Proof { token, recalled: true })),
                     None => Err(outage::refuse_stranger(away)),
                 },
                 None => Err(status::refuse(error)),

@@ -15,7 +15,7 @@ use tonic::Streaming;
 use super::super::Hub;
 use super::super::outbound::{End, Outbound};
 use super::super::presence::Fence;
-use super::settling::{Agent, Settling};
+use super::settling::{Agent, Settling, is_holder};
 use super::{Session, UNCONFIRMED, hung_up_or, lineage};
 use crate::api::call_error::CallError;
 use crate::api::limits::MESSAGES;
@@ -122,7 +122,7 @@ async fn attach(hub: &Hub, agent: &Agent, hello: &HelloMessage) -> Result<Option
         _ = store.until_away_after_doubt() => Err(StoreError::away().into()),
     };
     match attached {
-        Ok(outcome) => Ok(Some(outcome)),
+        Ok(outcome) => outcome.map(Some),
         Err(error @ OperationError::Store(StoreError::Unavailable(_))) => match store.look_now().await {
             Some(away) => {
                 tracing::info!(gateway = %agent.path, since = %away.since,
@@ -135,13 +135,19 @@ async fn attach(hub: &Hub, agent: &Agent, hello: &HelloMessage) -> Result<Option
     }
 }
 
+/// Fails with the database; the inner error is the stream's.
 async fn attach_in_turn(
     hub: &Hub,
     agent: &Agent,
     hello: &HelloMessage,
-) -> Result<AttachOutcome, OperationError> {
+) -> Result<Result<AttachOutcome, End>, OperationError> {
+    // It may have kept its Hello back until the database returned: whoever was let in from memory displaces nobody
+    // before the database has said whose the credential is.
+    if agent.proof.recalled && !is_holder(hub, agent).await? {
+        return Ok(Err(CallError::WrongCredential.into()));
+    }
     let _turn = hub.attaching.turn(&hub.context.store).await?;
-    operations::attach_gateway(&hub.context, agent.gateway, facts(hub, hello)).await
+    operations::attach_gateway(&hub.context, agent.gateway, facts(hub, hello)).await.map(Ok)
 }
 
 /// A refusal that only the agent remembers, or that the database cannot be asked for.

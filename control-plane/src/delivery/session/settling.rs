@@ -159,7 +159,7 @@ async fn try_to_settle(
 }
 
 /// Whether the database says that this agent's credential is its gateway's.
-async fn is_holder(hub: &Hub, agent: &Agent) -> Result<bool, StoreError> {
+pub(super) async fn is_holder(hub: &Hub, agent: &Agent) -> Result<bool, StoreError> {
     let holder = hub.agents.look_up(agent.proof.token).await?;
     Ok(holder.is_some_and(|(gateway, _)| gateway == agent.gateway))
 }
