@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy_config::ConfigDigest;
 use proto::v1;
 use proto::v1::from_agent;
 use proto::v1::to_agent::Message;
@@ -213,4 +214,32 @@ async fn an_agent_let_in_from_memory_proves_itself_before_it_displaces_anybody()
     heir.ack(&offer).await;
     plane.end().await;
     other.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_from_another_database_is_not_recorded_as_ours() {
+    let (plane, link, credential) = fleet_of_one().await;
+    drop(Agent::attach(&plane, &credential, hello()).await);
+    go(&plane, &link).await;
+    let foreign = v1::Held {
+        generation: 7,
+        digest: ConfigDigest::of(b"another database's").to_string(),
+        version: "7.0.0".into(),
+        age: Some(prost_types::Duration::default()),
+    };
+    let stranger = v1::Hello {
+        lineage: uuid::Uuid::new_v4().to_string(),
+        active: Some(foreign),
+        highest_generation: 7,
+        ..hello()
+    };
+    let mut agent = Agent::attach(&plane, &credential, stranger).await;
+    come_back(&plane, &link).await;
+    plane.push("prod", &pack("0.1.0")).await;
+    let offer = agent.offered().await.offer;
+    // Reports are written in turn: this one is the last.
+    agent.report(agent.nacked(&offer, v1::Stage::Secrets, None)).await;
+    let gateway = plane.gateway("prod", "edge-1").await;
+    assert_eq!(gateway.observed, None, "{gateway:?}");
+    plane.end().await;
 }

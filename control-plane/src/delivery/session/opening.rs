@@ -101,7 +101,9 @@ pub(super) async fn open(
         hub.presence.seen(gateway, fence);
     } else {
         session.settling.waiting.presumed = refusal.map(|refusal| refusal.generation);
-        session.settling.waiting.running = hello.active.clone();
+        // What it runs of another lineage is nothing here, whatever its number.
+        session.settling.waiting.running =
+            hello.active.clone().filter(|_| hello.lineage == Some(lineage(hub)));
     }
     if let Some(report) = hello.unconfirmed {
         session.record(report);
