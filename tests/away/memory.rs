@@ -243,3 +243,60 @@ async fn what_runs_from_another_database_is_not_recorded_as_ours() {
     assert_eq!(gateway.observed, None, "{gateway:?}");
     plane.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_with_a_full_disk_refuses_no_agent() {
+    let plane = Plane::start().await;
+    plane.create_fleet("prod").await;
+    let credential = plane.enroll("prod", "edge-1").await;
+    let mut agent = Agent::attach(&plane, &credential, hello()).await;
+    plane.push("prod", &pack("0.1.0")).await;
+    let offer = agent.offered().await.offer;
+    agent.ack(&offer).await;
+    drop(agent);
+    // It answers, and every write fails as on a full disk.
+    let full = "create function full_disk() returns trigger language plpgsql as
+            $$ begin raise exception 'could not extend file' using errcode = 'disk_full'; end $$;
+        create trigger full_disk before update on gateways for each row execute function full_disk()";
+    sqlx::raw_sql(full).execute(&plane.database.pool).await.unwrap();
+    let wiped = v1::Hello { labels: [("disk".to_owned(), "new".to_owned())].into(), ..hello() };
+    let mut agent = Agent::attach(&plane, &credential, wiped).await;
+    let offered = agent.offered().await;
+    assert_eq!(offered.source.as_deref(), Some(pack("0.1.0").as_str()));
+    sqlx::raw_sql("drop trigger full_disk on gateways").execute(&plane.database.pool).await.unwrap();
+    agent.ack(&offered.offer).await;
+    let gateway = plane.gateway("prod", "edge-1").await;
+    assert!(gateway.labels.contains_key("disk") && gateway.in_sync, "{gateway:?}");
+    plane.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_became_read_only_is_away() {
+    let plane = Plane::start().await;
+    plane.create_fleet("prod").await;
+    let credential = plane.enroll("prod", "edge-1").await;
+    drop(Agent::attach(&plane, &credential, hello()).await);
+    let mut admin = plane.database.pool.acquire().await.unwrap();
+    let name = plane.database.options.get_database().unwrap().to_owned();
+    // As when a primary becomes a standby: its connections end, and the new ones take no writes.
+    let read_only = format!("alter database \"{name}\" set default_transaction_read_only = on");
+    let ended = "select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()"
+        .to_owned();
+    for statement in [read_only, ended] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *admin).await.unwrap();
+    }
+    until_away(&plane, true).await;
+    let labelled = v1::Hello { labels: [("disk".to_owned(), "new".to_owned())].into(), ..hello() };
+    let mut agent = Agent::attach(&plane, &credential, labelled).await;
+    agent.hears_nothing().await;
+    let back = format!("alter database \"{name}\" reset default_transaction_read_only");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(back)).execute(&mut *admin).await.unwrap();
+    until_away(&plane, false).await;
+    eventually("the late attach is recorded", PATIENCE, async || {
+        let gateway = plane.gateway("prod", "edge-1").await;
+        if gateway.labels.contains_key("disk") { Ok(()) } else { Err(gateway) }
+    })
+    .await;
+    plane.end().await;
+}

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Store, StoreError, pool_of};
 
-/// The database cannot be reached, or does not answer.
+/// The database cannot be reached, does not answer, or takes no writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Away {
     /// By the clock of this program.
@@ -203,7 +203,7 @@ impl Store {
 // === impl Probe ===
 
 impl Probe {
-    /// Whether the database answers, and soon.
+    /// Whether the database answers, and soon, and is one to write to.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -213,7 +213,7 @@ impl Probe {
             self.answers_anew(deadline).await?;
             return Ok(Answers::AsBefore);
         };
-        let asked = async move { ping(&mut held).await.map(|()| held) };
+        let asked = async move { takes_writes(&mut held).await.map(|()| held) };
         tokio::pin!(asked);
         match timeout(PATIENCE, &mut asked).await {
             Ok(Ok(held)) => {
@@ -241,7 +241,7 @@ impl Probe {
     async fn answers_anew(&mut self, deadline: Instant) -> Result<(), StoreError> {
         let fresh = async {
             let mut fresh = self.connect.connect().await?;
-            ping(&mut fresh).await?;
+            takes_writes(&mut fresh).await?;
             Ok::<_, StoreError>(fresh)
         };
         let fresh = timeout_at(deadline, fresh).await;
@@ -249,6 +249,18 @@ impl Probe {
         self.held = Some(fresh.unwrap_or_else(|_| Err(silent()))?);
         Ok(())
     }
+}
+
+/// A standby answers as well, and so does a primary that an administrator made read-only.
+async fn takes_writes(connection: impl sqlx::PgExecutor<'_>) -> Result<(), StoreError> {
+    let asked = sqlx::query_scalar!(
+        r#"select (pg_is_in_recovery() or current_setting('transaction_read_only')::bool) as "read_only!""#
+    );
+    if asked.fetch_one(connection).await? {
+        let error = io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "the database is read-only");
+        return Err(StoreError::Unavailable(sqlx::Error::Io(error)));
+    }
+    Ok(())
 }
 
 pub(super) async fn ping(connection: impl sqlx::PgExecutor<'_>) -> Result<(), StoreError> {

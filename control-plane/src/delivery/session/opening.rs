@@ -115,7 +115,7 @@ pub(super) async fn open(
     Ok(session)
 }
 
-/// `None`: the database is away, and the stream lives from memory until it is back.
+/// `None`: the database does not take the stream now, away or not, and it lives from memory until it is taken.
 async fn attach(hub: &Hub, agent: &Agent, hello: &HelloMessage) -> Result<Option<AttachOutcome>, End> {
     let store = &hub.context.store;
     let attached = tokio::select! {
@@ -125,14 +125,11 @@ async fn attach(hub: &Hub, agent: &Agent, hello: &HelloMessage) -> Result<Option
     };
     match attached {
         Ok(outcome) => outcome.map(Some),
-        Err(error @ OperationError::Store(StoreError::Unavailable(_))) => match store.look_now().await {
-            Some(away) => {
-                tracing::info!(gateway = %agent.path, since = %away.since,
-                    "the database is away; the stream is served from memory");
-                Ok(None)
-            }
-            None => Err(error.into()),
-        },
+        Err(OperationError::Store(StoreError::Unavailable(error))) => {
+            tracing::info!(gateway = %agent.path, %error,
+                "the database does not take the stream now; it is served from memory");
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
 }

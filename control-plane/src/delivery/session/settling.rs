@@ -8,6 +8,7 @@ use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::GatewayId;
 use fleet_core::version::Generation;
 use proto::convert::reports::{ReportMessage, Running};
+use service_kit::backoff::Backoff;
 use tokio::time::{Duration, sleep};
 
 use super::super::Hub;
@@ -57,8 +58,9 @@ pub(super) struct Waiting {
     pub(super) presumed: Option<Generation>,
 }
 
-/// After a statement failed although the database is there.
-const PAUSE: Duration = Duration::from_millis(200);
+/// After a statement failed although the database is there: of a disk that is full, every stream will ask again.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 // === impl Settling ===
 
@@ -129,12 +131,13 @@ impl Waiting {
 
 /// Tries until the database has said what it thinks of the stream.
 async fn settle(hub: Arc<Hub>, agent: Agent, facts: Option<AttachFacts>) -> Result<Change, End> {
+    let mut pauses = Backoff::full_jitter(FIRST_PAUSE, LONGEST_PAUSE, fastrand::u64(..));
     loop {
         hub.context.store.until_there().await;
         match try_to_settle(&hub, &agent, facts.clone()).await {
             Err(OperationError::Store(StoreError::Unavailable(error))) => {
                 tracing::debug!(gateway = %agent.path, %error, "the stream is not settled yet");
-                sleep(PAUSE).await;
+                sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
             Ok(Some(change)) => return Ok(change),
             Ok(None) => return Err(CallError::WrongCredential.into()),
