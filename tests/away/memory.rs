@@ -300,3 +300,45 @@ async fn a_database_that_became_read_only_is_away() {
     .await;
     plane.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_does_not_read_is_settled_all_the_same() {
+    let (plane, link, credential) = fleet_of_one().await;
+    let large = pack("0.1.0") + &"# a remark that makes it larger than what may be under way\n".repeat(3_000);
+    let mut agent = Agent::attach(&plane, &credential, hello()).await;
+    plane.push("prod", &large).await;
+    let offer = agent.offered().await.offer;
+    let mut repeated = agent.nacked(&offer, v1::Stage::Secrets, None);
+    drop(agent);
+    go(&plane, &link).await;
+
+    // Beyond 64 KiB the server waits for the agent, which has much to say and hears nothing.
+    let endpoint = tonic::transport::Endpoint::from_shared(plane.url.clone()).unwrap();
+    let channel = endpoint.initial_stream_window_size(65_535).connect_lazy();
+    let mut client =
+        v1::delivery_service_client::DeliveryServiceClient::with_interceptor(channel, credential);
+    let (say, said) = tokio::sync::mpsc::channel(1);
+    let labelled = v1::Hello { labels: [("reads".to_owned(), "nothing".to_owned())].into(), ..hello() };
+    say.send(v1::FromAgent { message: Some(from_agent::Message::Hello(labelled)) }).await.unwrap();
+    let unread = client.attach(tokio_stream::wrappers::ReceiverStream::new(said)).await.unwrap();
+    // Of another lineage: confirmed at once.
+    repeated.lineage = uuid::Uuid::new_v4().to_string();
+    let Some(v1::report::Outcome::Nack(refusal)) = &mut repeated.outcome else { panic!("{repeated:?}") };
+    refusal.findings[0].message = "m".repeat(900);
+    let mut heard = 0;
+    let unheard = Duration::from_millis(400);
+    let report = v1::FromAgent { message: Some(from_agent::Message::Report(repeated)) };
+    while tokio::time::timeout(unheard, say.send(report.clone())).await.is_ok_and(|said| said.is_ok()) {
+        heard += 1;
+        assert!(heard < 190, "it is heard although it does not read");
+    }
+    assert!(!say.is_closed(), "the stream is open");
+    link.pass();
+    eventually("the late attach is recorded", PATIENCE, async || {
+        let gateway = plane.find_gateway("prod", "edge-1").await.map_err(|status| status.to_string())?;
+        if gateway.labels.contains_key("reads") { Ok(()) } else { Err(format!("{gateway:?}")) }
+    })
+    .await;
+    drop(unread);
+    plane.end().await;
+}

@@ -9,6 +9,7 @@ use fleet_core::ids::GatewayId;
 use fleet_core::version::Generation;
 use proto::convert::reports::{ReportMessage, Running};
 use service_kit::backoff::Backoff;
+use tokio::task::JoinHandle;
 use tokio::time::{Duration, sleep};
 
 use super::super::Hub;
@@ -57,6 +58,9 @@ pub(super) struct Waiting {
     /// Not offered because the agent said that it refused it; whether that still stands is the database's to say.
     pub(super) presumed: Option<Generation>,
 }
+
+/// A task that ends with whoever waits for it.
+struct Aborted<T>(JoinHandle<T>);
 
 /// After a statement failed although the database is there: of a disk that is full, every stream will ask again.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -112,7 +116,9 @@ impl Settling {
                 Ok(Change::Away)
             })
         } else {
-            Box::pin(settle(hub, agent, facts))
+            // A task: a session that waits for its peer to read keeps neither a turn nor a transaction open.
+            let mut task = Aborted(self.hub.drain.spawn("settling", settle(hub, agent, facts)));
+            Box::pin(async move { (&mut task.0).await.unwrap_or(Err(End::Quiet)) })
         };
     }
 }
@@ -126,6 +132,14 @@ impl Waiting {
         if self.reports.len() < UNCONFIRMED && !self.reports.iter().any(known) {
             self.reports.push(report);
         }
+    }
+}
+
+// === impl Aborted ===
+
+impl<T> Drop for Aborted<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
