@@ -342,3 +342,47 @@ async fn an_agent_that_does_not_read_is_settled_all_the_same() {
     drop(unread);
     plane.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_hung_up_while_it_waited_its_turn_does_not_attach() {
+    let plane = Plane::start().await;
+    plane.create_fleet("prod").await;
+    let waiting = plane.enroll("prod", "waiting").await;
+    let last = plane.enroll("prod", "last").await;
+    let mut credentials = Vec::new();
+    for number in 1..=8 {
+        credentials.push(plane.enroll("prod", &format!("edge-{number}")).await);
+    }
+    // Whoever attaches at a time is kept waiting for its row.
+    let mut lock = plane.database.pool.begin().await.unwrap();
+    sqlx::query("select id from gateways where name like 'edge-%' for update")
+        .fetch_all(&mut *lock)
+        .await
+        .unwrap();
+    let mut agents = Vec::new();
+    for credential in &credentials {
+        agents.push(Agent::open(&plane, credential, Some(from_agent::Message::Hello(hello()))).await);
+    }
+    eventually("eight attach", PATIENCE, async || {
+        let blocked = "select count(*) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'";
+        let blocked: i64 = sqlx::query_scalar(blocked).fetch_one(&plane.database.pool).await.unwrap();
+        if blocked == 8 { Ok(()) } else { Err(blocked) }
+    })
+    .await;
+    let labelled = v1::Hello { labels: [("late".to_owned(), "yes".to_owned())].into(), ..hello() };
+    let mut ninth = Agent::open(&plane, &waiting, Some(from_agent::Message::Hello(labelled))).await;
+    ninth.hears_nothing().await;
+    drop(ninth);
+    agents[0].hears_nothing().await;
+    lock.rollback().await.unwrap();
+    // Turns are in the order of coming.
+    drop(Agent::attach(&plane, &last, hello()).await);
+    for agent in &mut agents {
+        let heard = agent.hear().await;
+        assert!(matches!(heard, Ok(Some(Message::Welcome(_)))), "{heard:?}");
+    }
+    let gateway = plane.gateway("prod", "waiting").await;
+    assert!(gateway.labels.is_empty(), "{gateway:?}");
+    plane.end().await;
+}

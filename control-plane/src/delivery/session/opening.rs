@@ -38,7 +38,7 @@ pub(super) async fn open(
     // Watched before the store is read, so that no change falls between.
     let cell = hub.board.watch(gateway);
     let fence = Fence { boot: hello.boot, counter: hello.session_counter };
-    let outcome = attach(hub, agent, &hello).await?;
+    let outcome = attach(hub, agent, &hello, outbound).await?;
     let settling = Settling::new(hub, agent, outcome.is_none().then(|| facts(hub, &hello)));
     let attached = outcome.is_some();
     let (desired, observed, refusal) = match outcome {
@@ -116,11 +116,16 @@ pub(super) async fn open(
 }
 
 /// `None`: the database does not take the stream now, away or not, and it lives from memory until it is taken.
-async fn attach(hub: &Hub, agent: &Agent, hello: &HelloMessage) -> Result<Option<AttachOutcome>, End> {
+async fn attach(
+    hub: &Hub,
+    agent: &Agent,
+    hello: &HelloMessage,
+    outbound: &Outbound,
+) -> Result<Option<AttachOutcome>, End> {
     let store = &hub.context.store;
     let attached = tokio::select! {
         biased;
-        attached = attach_in_turn(hub, agent, hello) => attached,
+        attached = attach_in_turn(hub, agent, hello, outbound) => attached,
         _ = store.until_away_after_doubt() => Err(StoreError::away().into()),
     };
     match attached {
@@ -139,13 +144,18 @@ async fn attach_in_turn(
     hub: &Hub,
     agent: &Agent,
     hello: &HelloMessage,
+    outbound: &Outbound,
 ) -> Result<Result<AttachOutcome, End>, OperationError> {
     // It may have kept its Hello back until the database returned: whoever was let in from memory displaces nobody
     // before the database has said whose the credential is.
     if agent.proof.recalled && !is_holder(hub, agent).await? {
         return Ok(Err(CallError::WrongCredential.into()));
     }
-    let _turn = hub.attaching.turn(&hub.context.store).await?;
+    let _turn = tokio::select! {
+        biased;
+        () = outbound.closed() => return Ok(Err(End::Quiet)),
+        turn = hub.attaching.turn(&hub.context.store) => turn?,
+    };
     operations::attach_gateway(&hub.context, agent.gateway, facts(hub, hello)).await.map(Ok)
 }
 
