@@ -102,17 +102,21 @@ impl Store {
         self.reach.state.borrow().away
     }
 
-    /// Waits until the database is away; at once when it is. It may be back already: what was asked of it meanwhile
-    /// is not answered any more.
-    pub async fn until_away(&self) -> Away {
-        let mut state = self.reach.state.subscribe();
+    /// Waits until the database is away; at once when it is, or was since this call, however late it is polled. It may
+    /// be back already: what was asked of it meanwhile is not answered any more.
+    pub fn until_away(&self) -> impl Future<Output = Away> + Send + use<> {
+        let reach = self.reach.clone();
+        let mut state = reach.state.subscribe();
         let times = state.borrow().times;
-        let gone = |state: &State| state.away.is_some() || state.times != times;
-        let away = state.wait_for(gone).await.ok().and_then(|state| state.newest);
-        match away {
-            Some(away) => away,
+        async move {
+            let gone = |state: &State| state.away.is_some() || state.times != times;
+            let away = state.wait_for(gone).await.ok().and_then(|state| state.newest);
             // The sender lives as long as we do.
-            None => std::future::pending().await,
+            drop(reach);
+            match away {
+                Some(away) => away,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -265,4 +269,32 @@ async fn takes_writes(connection: impl sqlx::PgExecutor<'_>) -> Result<(), Store
 
 pub(super) async fn ping(connection: impl sqlx::PgExecutor<'_>) -> Result<(), StoreError> {
     Ok(sqlx::query!("select true as alive").fetch_one(connection).await.map(drop)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_core::ids::Lineage;
+    use uuid::Uuid;
+
+    use super::super::StoreOptions;
+    use super::super::migrate::UnsafeServer;
+    use super::*;
+
+    #[tokio::test]
+    async fn an_outage_that_is_over_is_noticed_by_whoever_looks_late() {
+        let connect = PgConnectOptions::new_without_pgpass();
+        let options = StoreOptions { connect, max_connections: 1, unsafe_server: UnsafeServer::Refuse };
+        let pool = pool_of(&options).connect_lazy_with(options.connect.clone());
+        let store = Store {
+            reach: Reach::new(pool),
+            options: Arc::new(options),
+            lineage: Lineage(Uuid::from_u128(1)),
+        };
+        let (noticed, since) = (store.until_away(), OffsetDateTime::UNIX_EPOCH);
+        store.lost(since);
+        store.found();
+        assert_eq!(timeout(PATIENCE, noticed).await.ok(), Some(Away { since }));
+        assert_eq!(store.away(), None);
+        assert!(timeout(Duration::from_millis(1), store.until_away()).await.is_err(), "that was before");
+    }
 }

@@ -110,9 +110,10 @@ impl Settling {
     fn expect(&mut self) {
         let (hub, agent, facts) = (self.hub.clone(), self.agent.clone(), self.facts.clone());
         self.next = if self.settled {
-            let store = hub.context.store.clone();
+            // From now on, also while the session waits for its peer to read.
+            let away = hub.context.store.until_away();
             Box::pin(async move {
-                store.until_away().await;
+                away.await;
                 Ok(Change::Away)
             })
         } else {
