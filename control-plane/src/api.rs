@@ -34,9 +34,10 @@ use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::delivery::Hub;
-pub(crate) use auth::Authenticator;
+pub(crate) use auth::{Authenticator, Proof};
 use connections::{Connections, Patience};
 use guard::GuardLayer;
+pub(crate) use known_agents::KnownAgents;
 use outage::OutageLayer;
 
 /// A pack is at most 256 KiB; the lint says so more kindly than the transport, so there is some room above.

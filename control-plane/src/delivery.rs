@@ -6,7 +6,6 @@
 //! `presence`, which write for all sessions at once. What is offered and what an answer means is decided by
 //! `fleet_core::delivery`; when a gateway gets what is decided by the reconciler.
 
-pub(crate) mod attaching;
 pub(crate) mod board;
 pub(crate) mod outbound;
 pub(crate) mod parcels;
@@ -19,8 +18,14 @@ use std::sync::Arc;
 
 use service_kit::drain::DrainWatcher;
 
+use crate::api::KnownAgents;
 use crate::operations::Context;
 use crate::settings::Timings;
+use crate::store::lane::Lane;
+
+/// Streams that attach at a time: they come in herds. With the lane of those who are looked up, still below the
+/// connections of the pool.
+pub(crate) const ATTACH_AT_A_TIME: usize = 8;
 
 /// What all sessions of this replica share.
 #[derive(Debug)]
@@ -29,7 +34,9 @@ pub(crate) struct Hub {
     pub(crate) timings: Timings,
     pub(crate) board: Arc<board::Board>,
     pub(crate) parcels: Arc<parcels::Parcels>,
-    pub(crate) attaching: attaching::Attaching,
+    pub(crate) agents: Arc<KnownAgents>,
+    /// The way of streams to the database, when they open and when it is back.
+    pub(crate) attaching: Lane,
     pub(crate) presence: Arc<presence::Presence>,
     pub(crate) reports: reports::Reports,
     pub(crate) sessions: Arc<sessions::Sessions>,

@@ -16,5 +16,8 @@ pub mod v1 {
     tonic::include_proto!("kt.fleet.v1");
 }
 
+/// Metadata of an answer that the control plane had in memory, its database being away: when it was read, in RFC 3339.
+pub const STALE_SINCE: &str = "x-kt-stale-since";
+
 /// All messages and services, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));

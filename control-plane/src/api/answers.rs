@@ -66,7 +66,8 @@ impl Answers {
         Self { kept: Mutex::default(), room }
     }
 
-    /// Keeps an answer, unless one that was read later is kept already.
+    /// Keeps an answer, unless one that was read later is kept already. What is kept is copied: the bytes of a message
+    /// may be a slice of a much larger buffer of the transport, which would stay with it.
     pub(super) fn keep(&self, question: Question, answer: Answer) {
         let size = size(&question, &answer);
         let mut kept = self.lock();
@@ -82,6 +83,8 @@ impl Answers {
             kept.remove(&oldest);
         }
         kept.uses += 1;
+        let question = Question { request: Bytes::copy_from_slice(&question.request), ..question };
+        let answer = Answer { body: Bytes::copy_from_slice(&answer.body), ..answer };
         let (used, question) = (kept.uses, Arc::new(question));
         kept.bytes += size;
         kept.by_use.insert(used, question.clone());
@@ -160,6 +163,16 @@ mod tests {
         assert_eq!(seconds(&answers, "b"), None);
         let other = Question { method: "ListFleets", ..question("a") };
         assert!(answers.find(&other).is_none());
+    }
+
+    #[test]
+    fn the_buffer_that_a_message_came_in_is_let_go() {
+        let buffer = Bytes::from(vec![b'a'; 64 * 1024]);
+        let answers = Answers::new();
+        let asked = Question { request: buffer.slice(..1), ..question("") };
+        answers.keep(asked, Answer { body: buffer.slice(..10), ..answer(1, 0) });
+        assert_eq!(answers.find(&question("a")).map(|answer| answer.body.len()), Some(10));
+        assert!(buffer.is_unique());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::GatewayId;
+use http::request::Parts;
 use http::{HeaderMap, Uri, header};
 
 use super::call_error::CallError;
@@ -16,47 +17,59 @@ use super::rules::{Access, Rule};
 use super::{outage, status};
 use crate::credential::{Credential, CredentialHash};
 use crate::operations::Principal;
-use crate::store::lane::Lane;
-use crate::store::tokens::{TokenHash, agent_find};
+use crate::store::tokens::TokenHash;
 use crate::store::{Store, StoreError};
-
-/// Agents that are looked up at a time; with those that attach, still below the connections of the pool.
-const AT_A_TIME: usize = 4;
 
 /// Knows the operator's credential and asks the store for the agents'.
 #[derive(Debug, Clone)]
 pub(crate) struct Authenticator {
     operator: CredentialHash,
     store: Store,
-    known: Arc<KnownAgents>,
-    lane: Arc<Lane>,
+    agents: Arc<KnownAgents>,
+}
+
+/// What an agent proved itself with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    pub(crate) token: TokenHash,
+    /// The database was away: all that is known is that the credential was good before.
+    pub(crate) recalled: bool,
 }
 
 // === impl Authenticator ===
 
 impl Authenticator {
     pub(crate) fn new(operator: CredentialHash, store: Store) -> Self {
-        Self { operator, store, known: Arc::new(KnownAgents::new()), lane: Arc::new(Lane::new(AT_A_TIME)) }
+        let agents = Arc::new(KnownAgents::new(store.clone()));
+        Self { operator, store, agents }
     }
 
-    /// The caller, if it may call `rule`; `None` when nobody needs to be known.
+    /// The agents that are known here.
+    pub(crate) fn agents(&self) -> Arc<KnownAgents> {
+        self.agents.clone()
+    }
+
+    /// The caller, if it may call `rule`; `None` when nobody needs to be known. The [`Proof`] of an agent goes with
+    /// the call.
     pub(crate) async fn admit(
         &self,
         rule: Rule,
-        headers: &HeaderMap,
+        head: &mut Parts,
     ) -> Result<Option<Principal>, tonic::Status> {
         if rule.access == Access::Anyone {
             return Ok(None);
         }
-        let principal = self.identify_any(headers).await?;
+        let (principal, proof) = self.identify(&head.headers).await?;
         allow(rule, &principal).map_err(status::refuse)?;
+        if let Some(proof) = proof {
+            head.extensions.insert(proof);
+        }
         Ok(Some(principal))
     }
 
     /// The caller, whatever it may call.
     pub(crate) async fn identify_any(&self, headers: &HeaderMap) -> Result<Principal, tonic::Status> {
-        let credential = bearer(headers).map_err(status::refuse)?;
-        self.identify(&credential).await
+        self.identify(headers).await.map(|(principal, _)| principal)
     }
 
     /// The credential of a call that has to be looked up; none when it is the operator's, or no credential at all.
@@ -65,31 +78,26 @@ impl Authenticator {
         (!hash.matches(&self.operator)).then_some(hash)
     }
 
-    async fn identify(&self, credential: &Credential) -> Result<Principal, tonic::Status> {
-        let hash = credential.hash();
+    async fn identify(&self, headers: &HeaderMap) -> Result<(Principal, Option<Proof>), tonic::Status> {
+        let hash = bearer(headers).map_err(status::refuse)?.hash();
         if hash.matches(&self.operator) {
-            return Ok(Principal::Operator);
+            return Ok((Principal::Operator, None));
         }
-        let agent = self.agent(TokenHash(*hash.as_bytes())).await?;
+        let (agent, proof) = self.agent(TokenHash(*hash.as_bytes())).await?;
         let (gateway, path) = agent.ok_or_else(|| status::refuse(CallError::WrongCredential))?;
-        Ok(Principal::Agent { gateway, path })
+        Ok((Principal::Agent { gateway, path }, Some(proof)))
     }
 
     /// From the database; from memory while that is away. Nobody is called unknown who was not looked up.
-    async fn agent(&self, token: TokenHash) -> Result<Option<(GatewayId, GatewayPath)>, tonic::Status> {
-        let store = &self.store;
-        let found = async {
-            let _turn = self.lane.turn(store).await?;
-            agent_find(store, token).await
-        };
-        match store.while_there(found).await {
-            Ok(agent) => {
-                self.known.learn(token, agent.as_ref());
-                Ok(agent)
-            }
-            Err(error @ StoreError::Unavailable(_)) => match store.look_now().await {
-                Some(away) => match self.known.recall(token) {
-                    Some(agent) => Ok(Some(agent)),
+    async fn agent(
+        &self,
+        token: TokenHash,
+    ) -> Result<(Option<(GatewayId, GatewayPath)>, Proof), tonic::Status> {
+        match self.agents.look_up(token).await {
+            Ok(agent) => Ok((agent, Proof { token, recalled: false })),
+            Err(error @ StoreError::Unavailable(_)) => match self.store.look_now().await {
+                Some(away) => match self.agents.recall(token) {
+                    Some(agent) => Ok((Some(agent), Proof { token, recalled: true })),
                     None => Err(outage::refuse_stranger(away)),
                 },
                 None => Err(status::refuse(error)),
@@ -107,10 +115,9 @@ pub(crate) fn agent<T>(request: &tonic::Request<T>) -> Result<(GatewayId, Gatewa
     }
 }
 
-/// The hash of what an agent proved itself with; the guard has found it good.
-pub(crate) fn presented<T>(request: &tonic::Request<T>) -> Result<TokenHash, tonic::Status> {
-    let credential = bearer(request.metadata().as_ref()).map_err(status::refuse)?;
-    Ok(TokenHash(*credential.hash().as_bytes()))
+/// What that agent proved itself with; the guard has found it good.
+pub(crate) fn proof<T>(request: &tonic::Request<T>) -> Result<Proof, tonic::Status> {
+    request.extensions().get::<Proof>().copied().ok_or_else(|| status::refuse(CallError::NoCredential))
 }
 
 /// Who calls a method for operators.

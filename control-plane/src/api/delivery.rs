@@ -25,7 +25,7 @@ impl DeliveryService for Delivery {
         request: Request<Streaming<v1::FromAgent>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         let (gateway, path) = auth::agent(&request)?;
-        let agent = session::Agent { gateway, path, token: auth::presented(&request)? };
+        let agent = session::Agent { gateway, path, proof: auth::proof(&request)? };
         let (sender, receiver) = mpsc::channel(outbound::CAPACITY);
         let session = session::run(self.hub.clone(), agent, request.into_inner(), sender);
         self.hub.drain.spawn("session", session);

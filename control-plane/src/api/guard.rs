@@ -106,7 +106,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
     let (mut head, body) = request.into_parts();
-    let (principal, call) = match enter(authenticator, limits, rule, &head).await {
+    let (principal, call) = match enter(authenticator, limits, rule, &mut head).await {
         Ok(entered) => entered,
         Err(status) => {
             hear_out(body).await;
@@ -139,7 +139,7 @@ async fn enter(
     authenticator: &Authenticator,
     limits: &Arc<Limits>,
     rule: Option<Rule>,
-    head: &Parts,
+    head: &mut Parts,
 ) -> Result<(Option<Principal>, Call), Status> {
     let attempt =
         limits.attempt(rule, head, authenticator.to_look_up(&head.headers)).map_err(status::refuse)?;
@@ -154,13 +154,13 @@ async fn enter(
 async fn admit(
     authenticator: &Authenticator,
     rule: Option<Rule>,
-    head: &Parts,
+    head: &mut Parts,
 ) -> Result<Option<Principal>, Status> {
     if !is_loopback_authority(&head.uri, &head.headers) {
         return Err(status::refuse(CallError::ForeignAuthority));
     }
     match rule {
-        Some(rule) => authenticator.admit(rule, &head.headers).await,
+        Some(rule) => authenticator.admit(rule, head).await,
         None => {
             authenticator.identify_any(&head.headers).await?;
             Err(status::refuse(CallError::UnknownMethod))

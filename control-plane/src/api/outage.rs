@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
+use proto::STALE_SINCE;
 use service_kit::clock::Clock;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -23,8 +24,6 @@ use super::status;
 use crate::operations::{self, Principal};
 use crate::store::{Away, Store, StoreError};
 
-/// Metadata of an answer from memory: when it was read, in RFC 3339.
-const STALE_SINCE: &str = "x-kt-stale-since";
 /// The flag and the length in front of a message.
 const FRAME: usize = 5;
 

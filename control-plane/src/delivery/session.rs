@@ -107,7 +107,7 @@ impl Session {
             if self.is_idle() && Instant::now() >= self.ends_at {
                 self.returns = true;
                 // The ages are spread, so the streams need not be.
-                return self.send_away(outbound, Duration::ZERO, &CallError::Aged).await;
+                return send_away(outbound, Duration::ZERO, &CallError::Aged).await;
             }
             let look_again = self.look_again();
             let step = tokio::select! {
@@ -116,7 +116,7 @@ impl Session {
                 () = drain.signaled() => {
                     // Spread, or all would come back at once.
                     let retry_after = Duration::from_millis(fastrand::u64(0..RETURN_WITHIN_MILLIS));
-                    Err(self.send_away(outbound, retry_after, &CallError::Draining).await)
+                    Err(send_away(outbound, retry_after, &CallError::Draining).await)
                 }
                 () = outbound.closed() => Err(End::Quiet),
                 message = inbound.message() => self.hear(message),
@@ -299,14 +299,6 @@ impl Session {
         [unanswered, self.retry_at, aged].into_iter().flatten().fold(silent, Instant::min)
     }
 
-    /// The last word of a stream that is to be opened again.
-    async fn send_away(&mut self, outbound: &Outbound, retry_after: Duration, why: &CallError) -> End {
-        let reconnect =
-            v1::Reconnect { retry_after: Some(wire_duration(retry_after)), reason: why.to_string() };
-        let _ = outbound.send(ToAgent::Reconnect(reconnect)).await;
-        End::Quiet
-    }
-
     /// Tells that the stream ended, unless a newer one has taken over or will in a moment: a rollout that begins
     /// meanwhile is for this gateway too. Should it not come, its silence tells.
     fn leave(&self) {
@@ -330,6 +322,13 @@ impl From<Confirmed> for v1::ReportAck {
             generation: confirmed.generation.0,
         }
     }
+}
+
+/// The last word of a stream that is to be opened again.
+async fn send_away(outbound: &Outbound, retry_after: Duration, why: &CallError) -> End {
+    let reconnect = v1::Reconnect { retry_after: Some(wire_duration(retry_after)), reason: why.to_string() };
+    let _ = outbound.send(ToAgent::Reconnect(reconnect)).await;
+    End::Quiet
 }
 
 /// A stream that breaks off is a hang-up; anything else is told.

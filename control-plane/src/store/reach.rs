@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{Store, StoreError, pool_of};
 
-/// The database cannot be reached, or does not answer.
+/// The database cannot be reached, does not answer, or takes no writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Away {
     /// By the clock of this program.
@@ -102,17 +102,21 @@ impl Store {
         self.reach.state.borrow().away
     }
 
-    /// Waits until the database is away; at once when it is. It may be back already: what was asked of it meanwhile
-    /// is not answered any more.
-    pub async fn until_away(&self) -> Away {
-        let mut state = self.reach.state.subscribe();
+    /// Waits until the database is away; at once when it is, or was since this call, however late it is polled. It may
+    /// be back already: what was asked of it meanwhile is not answered any more.
+    pub fn until_away(&self) -> impl Future<Output = Away> + Send + use<> {
+        let reach = self.reach.clone();
+        let mut state = reach.state.subscribe();
         let times = state.borrow().times;
-        let gone = |state: &State| state.away.is_some() || state.times != times;
-        let away = state.wait_for(gone).await.ok().and_then(|state| state.newest);
-        match away {
-            Some(away) => away,
+        async move {
+            let gone = |state: &State| state.away.is_some() || state.times != times;
+            let away = state.wait_for(gone).await.ok().and_then(|state| state.newest);
             // The sender lives as long as we do.
-            None => std::future::pending().await,
+            drop(reach);
+            match away {
+                Some(away) => away,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -203,14 +207,17 @@ impl Store {
 // === impl Probe ===
 
 impl Probe {
-    /// Whether the database answers, and soon.
+    /// Whether the database answers, and soon, and is one to write to.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub(crate) async fn answers(&mut self) -> Result<Answers, StoreError> {
         let deadline = Instant::now() + LIMIT;
-        let Some(mut held) = self.held.take() else { return self.answers_anew(deadline).await };
-        let asked = async move { ping(&mut held).await.map(|()| held) };
+        let Some(mut held) = self.held.take() else {
+            self.answers_anew(deadline).await?;
+            return Ok(Answers::AsBefore);
+        };
+        let asked = async move { takes_writes(&mut held).await.map(|()| held) };
         tokio::pin!(asked);
         match timeout(PATIENCE, &mut asked).await {
             Ok(Ok(held)) => {
@@ -218,7 +225,10 @@ impl Probe {
                 return Ok(Answers::AsBefore);
             }
             // It was told that the connection is over, and so was everybody else.
-            Ok(Err(_)) => return self.answers_anew(deadline).await,
+            Ok(Err(_)) => {
+                self.answers_anew(deadline).await?;
+                return Ok(Answers::AsBefore);
+            }
             Err(_) => {}
         }
         let anew = self.answers_anew(deadline).await;
@@ -228,23 +238,63 @@ impl Probe {
                 self.held = Some(held);
                 Ok(Answers::AsBefore)
             }
-            Ok(Err(_)) | Err(_) => anew.map(|_| Answers::OnNewConnections),
+            Ok(Err(_)) | Err(_) => anew.map(|()| Answers::OnNewConnections),
         }
     }
 
-    async fn answers_anew(&mut self, deadline: Instant) -> Result<Answers, StoreError> {
+    async fn answers_anew(&mut self, deadline: Instant) -> Result<(), StoreError> {
         let fresh = async {
             let mut fresh = self.connect.connect().await?;
-            ping(&mut fresh).await?;
+            takes_writes(&mut fresh).await?;
             Ok::<_, StoreError>(fresh)
         };
         let fresh = timeout_at(deadline, fresh).await;
         let silent = || StoreError::Unavailable(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
         self.held = Some(fresh.unwrap_or_else(|_| Err(silent()))?);
-        Ok(Answers::AsBefore)
+        Ok(())
     }
+}
+
+/// A standby answers as well, and so does a primary that an administrator made read-only.
+async fn takes_writes(connection: impl sqlx::PgExecutor<'_>) -> Result<(), StoreError> {
+    let asked = sqlx::query_scalar!(
+        r#"select (pg_is_in_recovery() or current_setting('transaction_read_only')::bool) as "read_only!""#
+    );
+    if asked.fetch_one(connection).await? {
+        let error = io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "the database is read-only");
+        return Err(StoreError::Unavailable(sqlx::Error::Io(error)));
+    }
+    Ok(())
 }
 
 pub(super) async fn ping(connection: impl sqlx::PgExecutor<'_>) -> Result<(), StoreError> {
     Ok(sqlx::query!("select true as alive").fetch_one(connection).await.map(drop)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_core::ids::Lineage;
+    use uuid::Uuid;
+
+    use super::super::StoreOptions;
+    use super::super::migrate::UnsafeServer;
+    use super::*;
+
+    #[tokio::test]
+    async fn an_outage_that_is_over_is_noticed_by_whoever_looks_late() {
+        let connect = PgConnectOptions::new_without_pgpass();
+        let options = StoreOptions { connect, max_connections: 1, unsafe_server: UnsafeServer::Refuse };
+        let pool = pool_of(&options).connect_lazy_with(options.connect.clone());
+        let store = Store {
+            reach: Reach::new(pool),
+            options: Arc::new(options),
+            lineage: Lineage(Uuid::from_u128(1)),
+        };
+        let (noticed, since) = (store.until_away(), OffsetDateTime::UNIX_EPOCH);
+        store.lost(since);
+        store.found();
+        assert_eq!(timeout(PATIENCE, noticed).await.ok(), Some(Away { since }));
+        assert_eq!(store.away(), None);
+        assert!(timeout(Duration::from_millis(1), store.until_away()).await.is_err(), "that was before");
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use http::{HeaderMap, Request, Response};
+use proto::STALE_SINCE;
 use service_kit::clock::Clock;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,9 +18,6 @@ use tonic::transport::{Channel, Error};
 
 use crate::printer;
 use crate::words::show_duration;
-
-/// As of when an answer is that the control plane had in memory.
-const STALE_SINCE: &str = "x-kt-stale-since";
 
 /// A channel whose answers are looked at.
 #[derive(Clone)]

@@ -16,11 +16,11 @@ use tonic::Streaming;
 use super::super::Hub;
 use super::super::outbound::{End, Outbound};
 use super::super::presence::Fence;
-use super::settling::{Agent, Settling};
+use super::settling::{Agent, Settling, is_holder};
 use super::{Session, UNCONFIRMED, hung_up_or, lineage};
 use crate::api::call_error::CallError;
 use crate::api::limits::MESSAGES;
-use crate::operations::{AttachFacts, AttachOutcome, OperationError};
+use crate::operations::{self, AttachFacts, AttachOutcome, OperationError};
 use crate::store::StoreError;
 use service_kit::bucket::Bucket;
 
@@ -39,7 +39,7 @@ pub(super) async fn open(
     // Watched before the store is read, so that no change falls between.
     let cell = hub.board.watch(gateway);
     let fence = Fence { boot: hello.boot, counter: hello.session_counter };
-    let outcome = attach(hub, agent, &hello).await?;
+    let outcome = attach(hub, agent, &hello, outbound).await?;
     let settling = Settling::new(hub, agent, outcome.is_none().then(|| facts(hub, &hello)));
     let attached = outcome.is_some();
     let (desired, observed, refusal) = match outcome {
@@ -102,7 +102,9 @@ pub(super) async fn open(
         hub.presence.seen(gateway, fence);
     } else {
         session.settling.waiting.presumed = refusal.map(|refusal| refusal.generation);
-        session.settling.waiting.running = hello.active.clone();
+        // What it runs of another lineage is nothing here, whatever its number.
+        session.settling.waiting.running =
+            hello.active.clone().filter(|_| hello.lineage == Some(lineage(hub)));
     }
     if let Some(report) = hello.unconfirmed {
         session.record(report);
@@ -114,29 +116,48 @@ pub(super) async fn open(
     Ok(session)
 }
 
-/// `None`: the database is away, and the stream lives from memory until it is back.
+/// `None`: the database does not take the stream now, away or not, and it lives from memory until it is taken.
 async fn attach(
     hub: &Hub,
     agent: &Agent,
     hello: &HelloMessage,
-) -> Result<Option<AttachOutcome>, OperationError> {
+    outbound: &Outbound,
+) -> Result<Option<AttachOutcome>, End> {
     let store = &hub.context.store;
     let attached = tokio::select! {
         biased;
-        attached = hub.attaching.attach(&hub.context, agent.gateway, facts(hub, hello)) => attached,
+        attached = attach_in_turn(hub, agent, hello, outbound) => attached,
         _ = store.until_away_after_doubt() => Err(StoreError::away().into()),
     };
     match attached {
-        Err(error @ OperationError::Store(StoreError::Unavailable(_))) => match store.look_now().await {
-            Some(away) => {
-                tracing::info!(gateway = %agent.path, since = %away.since,
-                    "the database is away; the stream is served from memory");
-                Ok(None)
-            }
-            None => Err(error),
-        },
-        attached => attached.map(Some),
+        Ok(outcome) => outcome.map(Some),
+        Err(OperationError::Store(StoreError::Unavailable(error))) => {
+            tracing::info!(gateway = %agent.path, %error,
+                "the database does not take the stream now; it is served from memory");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Fails with the database; the inner error is the stream's.
+async fn attach_in_turn(
+    hub: &Hub,
+    agent: &Agent,
+    hello: &HelloMessage,
+    outbound: &Outbound,
+) -> Result<Result<AttachOutcome, End>, OperationError> {
+    // It may have kept its Hello back until the database returned: whoever was let in from memory displaces nobody
+    // before the database has said whose the credential is.
+    if agent.proof.recalled && !is_holder(hub, agent).await? {
+        return Ok(Err(CallError::WrongCredential.into()));
+    }
+    let _turn = tokio::select! {
+        biased;
+        () = outbound.closed() => return Ok(Err(End::Quiet)),
+        turn = hub.attaching.turn(&hub.context.store) => turn?,
+    };
+    operations::attach_gateway(&hub.context, agent.gateway, facts(hub, hello)).await.map(Ok)
 }
 
 /// A refusal that only the agent remembers, or that the database cannot be asked for.

@@ -8,23 +8,24 @@ use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::GatewayId;
 use fleet_core::version::Generation;
 use proto::convert::reports::{ReportMessage, Running};
+use service_kit::backoff::Backoff;
+use tokio::task::JoinHandle;
 use tokio::time::{Duration, sleep};
 
 use super::super::Hub;
 use super::super::outbound::End;
 use super::UNCONFIRMED;
 use crate::api::call_error::CallError;
-use crate::api::status;
-use crate::operations::{AttachFacts, AttachOutcome, OperationError};
+use crate::api::{Proof, status};
+use crate::operations::{self, AttachFacts, AttachOutcome, OperationError};
 use crate::store::StoreError;
-use crate::store::tokens::TokenHash;
 
 /// Whose stream it is, and what proved it.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
     pub(crate) gateway: GatewayId,
     pub(crate) path: GatewayPath,
-    pub(crate) token: TokenHash,
+    pub(crate) proof: Proof,
 }
 
 /// A change in what the database knows.
@@ -58,8 +59,12 @@ pub(super) struct Waiting {
     pub(super) presumed: Option<Generation>,
 }
 
-/// After a statement failed although the database is there.
-const PAUSE: Duration = Duration::from_millis(200);
+/// A task that ends with whoever waits for it.
+struct Aborted<T>(JoinHandle<T>);
+
+/// After a statement failed although the database is there: of a disk that is full, every stream will ask again.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 // === impl Settling ===
 
@@ -105,13 +110,16 @@ impl Settling {
     fn expect(&mut self) {
         let (hub, agent, facts) = (self.hub.clone(), self.agent.clone(), self.facts.clone());
         self.next = if self.settled {
-            let store = hub.context.store.clone();
+            // From now on, also while the session waits for its peer to read.
+            let away = hub.context.store.until_away();
             Box::pin(async move {
-                store.until_away().await;
+                away.await;
                 Ok(Change::Away)
             })
         } else {
-            Box::pin(settle(hub, agent, facts))
+            // A task: a session that waits for its peer to read keeps neither a turn nor a transaction open.
+            let mut task = Aborted(self.hub.drain.spawn("settling", settle(hub, agent, facts)));
+            Box::pin(async move { (&mut task.0).await.unwrap_or(Err(End::Quiet)) })
         };
     }
 }
@@ -128,14 +136,23 @@ impl Waiting {
     }
 }
 
+// === impl Aborted ===
+
+impl<T> Drop for Aborted<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Tries until the database has said what it thinks of the stream.
 async fn settle(hub: Arc<Hub>, agent: Agent, facts: Option<AttachFacts>) -> Result<Change, End> {
+    let mut pauses = Backoff::full_jitter(FIRST_PAUSE, LONGEST_PAUSE, fastrand::u64(..));
     loop {
         hub.context.store.until_there().await;
         match try_to_settle(&hub, &agent, facts.clone()).await {
             Err(OperationError::Store(StoreError::Unavailable(error))) => {
                 tracing::debug!(gateway = %agent.path, %error, "the stream is not settled yet");
-                sleep(PAUSE).await;
+                sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
             Ok(Some(change)) => return Ok(change),
             Ok(None) => return Err(CallError::WrongCredential.into()),
@@ -150,14 +167,17 @@ async fn try_to_settle(
     agent: &Agent,
     facts: Option<AttachFacts>,
 ) -> Result<Option<Change>, OperationError> {
-    let holder = hub.attaching.find(&hub.context.store, agent.token).await?;
-    if holder.is_none_or(|(gateway, _)| gateway != agent.gateway) {
+    if !is_holder(hub, agent).await? {
         return Ok(None);
     }
-    Ok(Some(match facts {
-        None => Change::Known,
-        Some(facts) => {
-            Change::Attached(Box::new(hub.attaching.attach(&hub.context, agent.gateway, facts).await?))
-        }
-    }))
+    let Some(facts) = facts else { return Ok(Some(Change::Known)) };
+    let _turn = hub.attaching.turn(&hub.context.store).await?;
+    let outcome = operations::attach_gateway(&hub.context, agent.gateway, facts).await?;
+    Ok(Some(Change::Attached(Box::new(outcome))))
+}
+
+/// Whether the database says that this agent's credential is its gateway's.
+pub(super) async fn is_holder(hub: &Hub, agent: &Agent) -> Result<bool, StoreError> {
+    let holder = hub.agents.look_up(agent.proof.token).await?;
+    Ok(holder.is_some_and(|(gateway, _)| gateway == agent.gateway))
 }
