@@ -34,6 +34,7 @@ use tonic::transport::Server;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::delivery::Hub;
+use crate::store::lane::{FOLLOWERS, Lane};
 pub(crate) use auth::{Authenticator, Proof};
 use connections::{Connections, Patience};
 use guard::GuardLayer;
@@ -43,6 +44,8 @@ use outage::OutageLayer;
 /// A pack is at most 256 KiB; the lint says so more kindly than the transport, so there is some room above.
 const MAX_PUSH: usize = 512 * 1024;
 const MAX_MESSAGE: usize = 64 * 1024;
+/// The flag and the length in front of a message.
+const FRAME: usize = 5;
 /// A report carries capped findings, a hello capped digests.
 const MAX_FROM_AGENT: usize = 256 * 1024;
 /// Limits of one connection, against floods of streams, resets and headers.
@@ -71,12 +74,16 @@ pub(crate) async fn serve(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let configs = configs::Configs { context: context.clone() };
-    let rollouts = rollouts::Rollouts { context: context.clone(), drain: hub.drain.clone() };
-    let history = history::History { context: context.clone(), drain: hub.drain.clone() };
-    let drain = hub.drain.clone();
+    let (drain, lane) = (hub.drain.clone(), Arc::new(Lane::new(FOLLOWERS)));
+    let rollouts = rollouts::Rollouts { context: context.clone(), drain: drain.clone(), lane: lane.clone() };
+    let history = history::History { context: context.clone(), drain: drain.clone(), lane };
     let timings = hub.timings;
-    let patience =
-        Patience { handshake: timings.handshake, stranger: timings.stranger, unread: timings.unread };
+    let patience = Patience {
+        handshake: timings.handshake,
+        stranger: timings.stranger,
+        idle: timings.idle,
+        unread: timings.unread,
+    };
     let (taken, incoming) = mpsc::channel(1);
     let accepting = connections::accept(listener, Connections::new(patience), taken, drain.clone());
     drain.spawn("connections", accepting);

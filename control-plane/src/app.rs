@@ -19,12 +19,12 @@ use service_kit::readiness::{Readiness, ReadinessBlocker};
 use tokio::net::TcpListener;
 
 use crate::api::{self, Authenticator};
-use crate::delivery::{ATTACH_AT_A_TIME, Hub, board, parcels, presence, reports, sessions};
+use crate::delivery::{Hub, board, parcels, presence, reports, sessions};
 use crate::metrics;
 use crate::operations::{Context, Wake};
 use crate::reconcile;
 use crate::settings::Settings;
-use crate::store::lane::Lane;
+use crate::store::lane::{ATTACHING, Lane};
 use crate::store::wakeup;
 use database::Database;
 pub use start_error::StartError;
@@ -192,7 +192,7 @@ impl Bound {
             board,
             parcels,
             agents: self.authenticator.agents(),
-            attaching: Lane::new(ATTACH_AT_A_TIME),
+            attaching: Lane::new(ATTACHING),
             presence,
             reports,
             sessions: sessions::Sessions::new(),

@@ -23,10 +23,6 @@ use crate::operations::Context;
 use crate::settings::Timings;
 use crate::store::lane::Lane;
 
-/// Streams that attach at a time: they come in herds. With the lane of those who are looked up, still below the
-/// connections of the pool.
-pub(crate) const ATTACH_AT_A_TIME: usize = 8;
-
 /// What all sessions of this replica share.
 #[derive(Debug)]
 pub(crate) struct Hub {

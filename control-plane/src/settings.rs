@@ -50,6 +50,8 @@ pub struct Timings {
     pub handshake: Duration,
     /// How long a connection may be without a call that carries a valid credential.
     pub stranger: Duration,
+    /// How long a connection of a known caller may be without a call.
+    pub idle: Duration,
     /// How long an answer may be left unread.
     pub unread: Duration,
     /// How long open streams get to end before the servers stop anyway.
@@ -147,6 +149,7 @@ impl Default for Timings {
             stream_age: Duration::from_secs(3_600),
             handshake: Duration::from_secs(5),
             stranger: Duration::from_secs(30),
+            idle: Duration::from_secs(120),
             unread: Duration::from_secs(60),
             drain: Duration::from_secs(5),
         }

@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use proto::v1;
 use tests::eventually::eventually;
-use tests::operator::Operator;
+use tests::operator::{Operator, pack, push_request};
 use tests::plane::{PATIENCE, Plane};
 use tests::programs::{PlaneProgram, passable_dir};
 use tokio::io::AsyncReadExt;
@@ -27,7 +28,7 @@ const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 #[tokio::test]
-async fn floods_are_ended_and_memory_stays() {
+async fn floods_leave_memory_and_others_as_they_were() {
     let database = tests::postgres::database(&control_plane::store::migrate::MIGRATOR).await;
     let dir = passable_dir();
     let mut program = PlaneProgram::new(dir.path(), Some(&database.url));
@@ -164,7 +165,7 @@ async fn rapid_reset(url: &str, token: &str) {
     assert_eq!(raw.until_closed().await, Some(ENHANCE_YOUR_CALM));
 }
 
-/// On a stream that is open and waits for messages.
+/// On a stream that is open and waits for its message.
 async fn empty_data(url: &str, token: &str) {
     let mut raw = Raw::begin(url, &[]).await;
     raw.say(&frame(HEADERS, END_HEADERS, 1, &call(LIST, Some(token), &[]))).await;
@@ -174,9 +175,11 @@ async fn empty_data(url: &str, token: &str) {
             break;
         }
     }
+    assert_eq!(raw.until_closed().await, Some(ENHANCE_YOUR_CALM));
 }
 
-/// A hundred thousand frames, none of whose answers is read.
+/// A hundred thousand frames, none of whose answers is read. HTTP/2 allows them, and nothing ends them: what is held
+/// is that they cost no memory, and nobody else a push.
 async fn flood(url: &str, one: Vec<u8>) {
     let mut raw = Raw::begin(url, &[]).await;
     let many = one.repeat(1_000);
@@ -265,6 +268,29 @@ async fn a_connection_without_a_credential_is_closed_and_one_with_it_stays() {
     known.say(&frame(DATA, END_STREAM, 3, &message(&[]))).await;
     assert!(known.hear_of(DATA, 3).await.is_some(), "a connection that is used is not closed");
     drop(known);
+    plane.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_a_known_caller_leaves_unused_is_closed_and_one_that_follows_stays() {
+    let plane = Plane::start_with(|timings| timings.idle = Duration::from_millis(300)).await;
+    let ask = |path| frame(HEADERS, END_HEADERS, 1, &call(path, Some(&plane.operator.0), &[]));
+    let mut follows = Raw::begin(&plane.url, &[]).await;
+    follows.say(&ask(TAIL)).await;
+    follows.say(&frame(DATA, END_STREAM, 1, &message(&[]))).await;
+    assert!(follows.hear_of(HEADERS, 1).await.is_some());
+    let mut unused = Raw::begin(&plane.url, &[]).await;
+    unused.say(&ask(LIST)).await;
+    unused.say(&frame(DATA, END_STREAM, 1, &message(&[]))).await;
+    assert!(unused.hear_of(DATA, 1).await.is_some());
+    let began = Instant::now();
+    unused.until_closed().await;
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    // Older than the other one, and as quiet.
+    let stored = v1::PushConfigRequest { rollout: None, ..push_request("prod", &pack("0.1.0")) };
+    plane.configs().push_config(stored).await.unwrap();
+    assert!(follows.hear_of(DATA, 1).await.is_some(), "it is told what happens");
+    drop(follows);
     plane.end().await;
 }
 

@@ -231,14 +231,17 @@ async fn an_agent_that_never_reads_holds_up_nobody() {
 
 #[tokio::test]
 async fn an_old_stream_is_asked_to_come_again_between_two_offers() {
-    let plane = Plane::start_with(|timings| timings.stream_age = Duration::from_millis(500)).await;
+    // Long enough for a push on a loaded machine.
+    let age = Duration::from_secs(3);
+    let plane = Plane::start_with(|timings| timings.stream_age = age).await;
     plane.create_fleet("prod").await;
     let credential = plane.enroll("prod", "edge-1").await;
     let mut agent = Agent::attach(&plane, &credential, hello()).await;
     let pushed = plane.push("prod", &pack("0.1.0")).await;
     let offer = agent.offered().await.offer;
-    // Past its age, with an offer open: nothing ends before the answer.
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    // Past its age, which is at most a tenth more, with an offer open: nothing comes before the answer.
+    let heard = tokio::time::timeout(age.mul_f64(1.2), agent.hear()).await;
+    assert!(heard.is_err(), "{heard:?}");
     agent.ack(&offer).await;
     match agent.hear().await {
         Ok(Some(to_agent::Message::Reconnect(reconnect))) => {

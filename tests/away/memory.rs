@@ -354,7 +354,7 @@ async fn an_agent_that_hung_up_while_it_waited_its_turn_does_not_attach() {
     let waiting = plane.enroll("prod", "waiting").await;
     let last = plane.enroll("prod", "last").await;
     let mut credentials = Vec::new();
-    for number in 1..=8 {
+    for number in 1..=3 {
         credentials.push(plane.enroll("prod", &format!("edge-{number}")).await);
     }
     // Whoever attaches at a time is kept waiting for its row.
@@ -367,17 +367,17 @@ async fn an_agent_that_hung_up_while_it_waited_its_turn_does_not_attach() {
     for credential in &credentials {
         agents.push(Agent::open(&plane, credential, Some(from_agent::Message::Hello(hello()))).await);
     }
-    eventually("eight attach", PATIENCE, async || {
+    eventually("three attach", PATIENCE, async || {
         let blocked = "select count(*) from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock'";
         let blocked: i64 = sqlx::query_scalar(blocked).fetch_one(&plane.database.pool).await.unwrap();
-        if blocked == 8 { Ok(()) } else { Err(blocked) }
+        if blocked == 3 { Ok(()) } else { Err(blocked) }
     })
     .await;
     let labelled = v1::Hello { labels: [("late".to_owned(), "yes".to_owned())].into(), ..hello() };
-    let mut ninth = Agent::open(&plane, &waiting, Some(from_agent::Message::Hello(labelled))).await;
-    ninth.hears_nothing().await;
-    drop(ninth);
+    let mut fourth = Agent::open(&plane, &waiting, Some(from_agent::Message::Hello(labelled))).await;
+    fourth.hears_nothing().await;
+    drop(fourth);
     agents[0].hears_nothing().await;
     lock.rollback().await.unwrap();
     // Turns are in the order of coming.

@@ -157,7 +157,8 @@ async fn a_herd_that_attaches_starves_nobody() {
             .fetch_one(&plane.database.pool)
             .await
             .unwrap();
-            if waiting >= 8 { Ok(()) } else { Err(waiting) }
+            // As many as attach at a time.
+            if waiting >= 3 { Ok(()) } else { Err(waiting) }
         })
         .await;
         for _ in 0..5 {

@@ -49,27 +49,13 @@ impl Authenticator {
         self.agents.clone()
     }
 
-    /// The caller, if it may call `rule`; `None` when nobody needs to be known. The [`Proof`] of an agent goes with
-    /// the call.
-    pub(crate) async fn admit(
-        &self,
-        rule: Rule,
-        head: &mut Parts,
-    ) -> Result<Option<Principal>, tonic::Status> {
-        if rule.access == Access::Anyone {
-            return Ok(None);
-        }
+    /// The caller, whatever it may call. The [`Proof`] of an agent goes with the call.
+    pub(crate) async fn identify_any(&self, head: &mut Parts) -> Result<Principal, tonic::Status> {
         let (principal, proof) = self.identify(&head.headers).await?;
-        allow(rule, &principal).map_err(status::refuse)?;
         if let Some(proof) = proof {
             head.extensions.insert(proof);
         }
-        Ok(Some(principal))
-    }
-
-    /// The caller, whatever it may call.
-    pub(crate) async fn identify_any(&self, headers: &HeaderMap) -> Result<Principal, tonic::Status> {
-        self.identify(headers).await.map(|(principal, _)| principal)
+        Ok(principal)
     }
 
     /// The credential of a call that has to be looked up; none when it is the operator's, or no credential at all.
@@ -140,7 +126,8 @@ fn is_loopback_name(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn allow(rule: Rule, principal: &Principal) -> Result<(), CallError> {
+/// Whether a caller who is known may call this.
+pub(super) fn allow(rule: Rule, principal: &Principal) -> Result<(), CallError> {
     match (rule.access, principal) {
         (Access::Anyone, _)
         | (Access::Operator, Principal::Operator)

@@ -66,8 +66,23 @@ struct State {
     opened: Instant,
     heard: AtomicBool,
     admitted: AtomicBool,
+    calls: Mutex<Calls>,
     unread: Mutex<HashMap<u64, Instant>>,
     answers: AtomicU64,
+}
+
+/// Calls of somebody with a valid credential.
+#[derive(Debug)]
+struct Calls {
+    under_way: u32,
+    /// When the last one ended.
+    ended: Instant,
+}
+
+/// A connection is in use by one more call, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    state: Arc<State>,
 }
 
 /// An answer that is not read to its end, until it is dropped.
@@ -132,13 +147,7 @@ impl Connections {
     }
 
     fn open(self: &Arc<Self>, stream: TcpStream, address: IpAddr) -> Connection {
-        let state = Arc::new(State {
-            opened: Instant::now(),
-            heard: AtomicBool::new(false),
-            admitted: AtomicBool::new(false),
-            unread: Mutex::default(),
-            answers: AtomicU64::new(0),
-        });
+        let state = Arc::new(State::new(Instant::now()));
         let (close, closed) = oneshot::channel();
         let number = self.lock().add(Entry { state: state.clone(), _close: close }, self.most);
         Connection::new(stream, Peer { address, state }, closed, number, self.clone())
@@ -204,9 +213,11 @@ impl Peer {
         self.address
     }
 
-    /// Somebody with a valid credential uses the connection.
-    pub(crate) fn admit(&self) {
+    /// Somebody with a valid credential uses the connection, until this is dropped.
+    pub(crate) fn admit(&self) -> InUse {
+        self.state.lock_calls().under_way += 1;
         self.state.admitted.store(true, Ordering::Relaxed);
+        InUse { state: self.state.clone() }
     }
 
     /// An answer is ready; it is unread until this is dropped.
@@ -220,11 +231,23 @@ impl Peer {
 // === impl State ===
 
 impl State {
+    fn new(opened: Instant) -> Self {
+        Self {
+            opened,
+            heard: AtomicBool::new(false),
+            admitted: AtomicBool::new(false),
+            calls: Mutex::new(Calls { under_way: 0, ended: opened }),
+            unread: Mutex::default(),
+            answers: AtomicU64::new(0),
+        }
+    }
+
     fn facts(&self) -> Facts {
         Facts {
             opened: self.opened,
             heard: self.heard.load(Ordering::Relaxed),
             admitted: self.admitted.load(Ordering::Relaxed),
+            quiet: self.lock_calls().quiet(),
             unread: self.lock_unread().values().min().copied(),
         }
     }
@@ -233,8 +256,28 @@ impl State {
         !self.admitted.load(Ordering::Relaxed)
     }
 
+    fn lock_calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_unread(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Calls ===
+
+impl Calls {
+    fn quiet(&self) -> Option<Instant> {
+        (self.under_way == 0).then_some(self.ended)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut calls = self.state.lock_calls();
+        calls.under_way = calls.under_way.saturating_sub(1);
+        calls.ended = Instant::now();
     }
 }
 
@@ -269,13 +312,8 @@ mod tests {
 
     fn entry(admitted: bool) -> (Entry, oneshot::Receiver<()>) {
         let (close, closed) = oneshot::channel();
-        let state = Arc::new(State {
-            opened: Instant::now(),
-            heard: AtomicBool::new(true),
-            admitted: AtomicBool::new(admitted),
-            unread: Mutex::default(),
-            answers: AtomicU64::new(0),
-        });
+        let state = Arc::new(State::new(Instant::now()));
+        state.admitted.store(admitted, Ordering::Relaxed);
         (Entry { state, _close: close }, closed)
     }
 

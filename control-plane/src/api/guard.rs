@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::auth::{Authenticator, is_loopback_authority};
+use super::auth::{Authenticator, allow, is_loopback_authority};
 use super::call_error::CallError;
 use super::limits::{Call, Limits};
-use super::rules::{self, Rule};
+use super::rules::{self, Access, Rule};
 use super::status;
 use crate::operations::Principal;
 
@@ -105,18 +106,48 @@ async fn answer<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
-    let (mut head, body) = request.into_parts();
-    let (principal, call) = match enter(authenticator, limits, rule, &mut head).await {
+    let (mut head, mut body) = request.into_parts();
+    let entered = async {
+        let (principal, mut call) = enter(authenticator, limits, rule, &mut head).await?;
+        let heard = if call.takes_turn() {
+            let heard = hear(&mut body, &mut call).await.map_err(status::refuse)?;
+            call.turn().await.map_err(status::refuse)?;
+            Some(heard)
+        } else {
+            None
+        };
+        Ok((principal, call, heard))
+    };
+    let (principal, call, heard) = match entered.await {
         Ok(entered) => entered,
         Err(status) => {
             hear_out(body).await;
             return Ok(status::respond(status));
         }
     };
+    let body = heard.map_or(body, |heard| Body::new(Full::new(heard)));
     if let Some(principal) = principal {
         head.extensions.insert(principal);
     }
     inner.call(Request::from_parts(head, body)).await.map(|response| call.answered(response))
+}
+
+/// A message whole.
+async fn hear(body: &mut Body, call: &mut Call) -> Result<Bytes, CallError> {
+    let mut heard = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|status| CallError::Unreadable(status.message().to_owned()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let length = heard.len() + data.len();
+        if length > super::MAX_PUSH + super::FRAME {
+            return Err(CallError::TooLarge);
+        }
+        if length > super::MAX_MESSAGE + super::FRAME {
+            call.large_place().await?;
+        }
+        heard.extend_from_slice(&data);
+    }
+    Ok(heard.freeze())
 }
 
 /// Takes what a refused caller is sending already: its stream would be reset under it, and a client whose sending
@@ -125,7 +156,7 @@ async fn hear_out(mut body: Body) {
     let heard = async {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, bytes::Bytes::len);
+            bytes += frame.data_ref().map_or(0, Bytes::len);
             if bytes > HEARD_OUT {
                 return;
             }
@@ -141,31 +172,33 @@ async fn enter(
     rule: Option<Rule>,
     head: &mut Parts,
 ) -> Result<(Option<Principal>, Call), Status> {
-    let attempt =
-        limits.attempt(rule, head, authenticator.to_look_up(&head.headers)).map_err(status::refuse)?;
-    let admitted = admit(authenticator, rule, head).await;
-    limits.judged(attempt, &admitted);
-    let principal = admitted?;
-    let call = limits.begin(principal.as_ref(), rule, head).await.map_err(status::refuse)?;
-    Ok((principal, call))
-}
-
-/// An unknown method needs a credential as well: a stranger does not learn what there is.
-async fn admit(
-    authenticator: &Authenticator,
-    rule: Option<Rule>,
-    head: &mut Parts,
-) -> Result<Option<Principal>, Status> {
+    // Before the credential: nothing is learnt of one that is not looked at.
     if !is_loopback_authority(&head.uri, &head.headers) {
         return Err(status::refuse(CallError::ForeignAuthority));
     }
-    match rule {
-        Some(rule) => authenticator.admit(rule, head).await,
-        None => {
-            authenticator.identify_any(&head.headers).await?;
-            Err(status::refuse(CallError::UnknownMethod))
-        }
+    let principal = match rule {
+        Some(rule) if rule.access == Access::Anyone => None,
+        _ => Some(identify(authenticator, limits, head).await?),
+    };
+    // An unknown method needs a credential as well: a stranger does not learn what there is.
+    let rule = rule.ok_or_else(|| status::refuse(CallError::UnknownMethod))?;
+    if let Some(principal) = &principal {
+        allow(rule, principal).map_err(status::refuse)?;
     }
+    let call = limits.begin(principal.as_ref(), rule, head).map_err(status::refuse)?;
+    Ok((principal, call))
+}
+
+async fn identify(
+    authenticator: &Authenticator,
+    limits: &Limits,
+    head: &mut Parts,
+) -> Result<Principal, Status> {
+    let credential = authenticator.to_look_up(&head.headers);
+    let attempt = limits.attempt(head, credential).await.map_err(status::refuse)?;
+    let identified = authenticator.identify_any(head).await;
+    limits.judged(attempt, identified.as_ref());
+    identified
 }
 
 fn note(rule: Option<Rule>, response: &Response<Body>, took: Duration) {

@@ -1,5 +1,6 @@
 //! HistoryService: pages, the tail, and what was in force.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::gateway::{FleetName, GatewayName, GatewayPath};
@@ -19,6 +20,7 @@ use super::call_error::CallError;
 use super::{status, wire};
 use crate::operations::{Context, OperationError, WakeListener};
 use crate::store::history::{EventFilter, event_head, event_in_force_at, event_list, event_newest};
+use crate::store::lane::Lane;
 use crate::store::{fleets, gateways};
 
 const DEFAULT_PAGE: u32 = 100;
@@ -36,11 +38,14 @@ const KNOWN: u32 = 20;
 pub(crate) struct History {
     pub(crate) context: Context,
     pub(crate) drain: DrainWatcher,
+    /// Of all who follow something.
+    pub(crate) lane: Arc<Lane>,
 }
 
 /// One reader that follows.
 struct Tail {
     context: Context,
+    lane: Arc<Lane>,
     filter: EventFilter,
     cursor: Cursor,
     out: mpsc::Sender<Result<v1::TailEventsResponse, Status>>,
@@ -87,10 +92,17 @@ impl HistoryService for History {
         let wake = self.context.wake.listen();
         let cursor = match request.cursor {
             Some(number) => cursor("cursor", number).map_err(status::refuse)?,
-            None => event_head(&self.context.store).await.map_err(status::refuse)?,
+            None => {
+                let store = &self.context.store;
+                let head = async {
+                    let _turn = self.lane.turn(store).await?;
+                    event_head(store).await
+                };
+                store.while_there(head).await.map_err(status::refuse)?
+            }
         };
         let (out, stream) = mpsc::channel(64);
-        let tail = Tail { context: self.context.clone(), filter, cursor, out };
+        let tail = Tail { context: self.context.clone(), lane: self.lane.clone(), filter, cursor, out };
         let drain = self.drain.clone();
         self.drain.spawn("tail of the history", tail.run(wake, drain));
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -137,7 +149,11 @@ impl Tail {
         let mut told = Instant::now();
         loop {
             let store = &self.context.store;
-            let page = match store.while_there(event_list(store, &self.filter, cursor, MAX_PAGE)).await {
+            let read = async {
+                let _turn = self.lane.turn(store).await?;
+                event_list(store, &self.filter, cursor, MAX_PAGE).await
+            };
+            let page = match store.while_there(read).await {
                 Ok(page) => page,
                 Err(error) => return status::refuse(error),
             };

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::GatewayId;
 
-use crate::store::lane::Lane;
+use crate::store::lane::{LOOK_UPS, Lane};
 use crate::store::tokens::{TokenHash, agent_find};
 use crate::store::{Store, StoreError};
 
@@ -38,8 +38,6 @@ struct Known {
     learned: u64,
 }
 
-/// Agents that are looked up at a time; with those that attach, still below the connections of the pool.
-const AT_A_TIME: usize = 4;
 /// More than a replica has streams.
 const LIMIT: usize = 32_768;
 
@@ -47,7 +45,7 @@ const LIMIT: usize = 32_768;
 
 impl KnownAgents {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, lane: Lane::new(AT_A_TIME), memory: Mutex::new(Memory::with_limit(LIMIT)) }
+        Self { store, lane: Lane::new(LOOK_UPS), memory: Mutex::new(Memory::with_limit(LIMIT)) }
     }
 
     /// Who holds this credential now, as the database says.

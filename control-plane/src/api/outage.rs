@@ -24,9 +24,6 @@ use super::status;
 use crate::operations::{self, Principal};
 use crate::store::{Away, Store, StoreError};
 
-/// The flag and the length in front of a message.
-const FRAME: usize = 5;
-
 #[derive(Debug, Clone)]
 pub(crate) struct OutageLayer {
     shared: Arc<Shared>,
@@ -194,7 +191,7 @@ impl Answer {
 async fn question(rule: Rule, request: Request<Body>) -> Result<(Question, Request<Body>), CallError> {
     let (head, body) = request.into_parts();
     let principal = principal(&head)?;
-    let body = Limited::new(body, super::MAX_MESSAGE + FRAME).collect().await;
+    let body = Limited::new(body, super::MAX_MESSAGE + super::FRAME).collect().await;
     let body: Bytes = body.map_err(|_| CallError::TooLarge)?.to_bytes();
     let question = Question { method: rule.name, principal, request: body.clone() };
     Ok((question, Request::from_parts(head, Body::new(Full::new(body)))))

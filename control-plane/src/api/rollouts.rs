@@ -1,5 +1,6 @@
 //! RolloutService: start, read, and watch until the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::gateway::FleetName;
@@ -22,6 +23,7 @@ use super::paging::{Listing, page_size};
 use super::{auth, status, wire};
 use crate::operations::{self, Context, OperationError, RolloutOrder, StartRollout, WakeListener};
 use crate::store::fleets::fleet_get;
+use crate::store::lane::Lane;
 use crate::store::rollout_reads::{RolloutKey, RolloutView, rollout_get, rollout_list};
 
 /// A lost wake-up, and what other replicas did, cost a watcher this much.
@@ -34,11 +36,14 @@ const MAX_KEY: usize = 128;
 pub(crate) struct Rollouts {
     pub(crate) context: Context,
     pub(crate) drain: DrainWatcher,
+    /// Of all who follow something.
+    pub(crate) lane: Arc<Lane>,
 }
 
 /// One reader that watches one rollout.
 struct Watch {
     context: Context,
+    lane: Arc<Lane>,
     id: RolloutId,
     out: mpsc::Sender<Result<v1::Rollout, Status>>,
 }
@@ -96,10 +101,10 @@ impl RolloutService for Rollouts {
     ) -> Result<Response<Self::WatchRolloutStream>, Status> {
         let id: RolloutId = parse("id", &request.get_ref().id).map_err(status::refuse)?;
         let wake = self.context.wake.listen();
-        let first = load(&self.context, id).await.map_err(status::refuse)?;
         // One message: a slow watcher finds only the newest state.
         let (out, stream) = mpsc::channel(1);
-        let watch = Watch { context: self.context.clone(), id, out };
+        let watch = Watch { context: self.context.clone(), lane: self.lane.clone(), id, out };
+        let first = watch.load().await.map_err(status::refuse)?;
         let drain = self.drain.clone();
         self.drain.spawn("watch of a rollout", watch.run(first, wake, drain));
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -120,6 +125,11 @@ impl Watch {
         }
     }
 
+    async fn load(&self) -> Result<RolloutView, OperationError> {
+        let _turn = self.lane.turn(&self.context.store).await?;
+        load(&self.context, self.id).await
+    }
+
     /// Ends when the end was sent.
     async fn follow(&self, first: RolloutView, wake: &mut WakeListener) -> Result<(), OperationError> {
         let mut newest = first;
@@ -129,7 +139,7 @@ impl Watch {
                 // Waits for the reader, then tells what is newest by then.
                 let Ok(place) = self.out.reserve().await else { return Ok(()) };
                 if sent.is_some() {
-                    newest = load(&self.context, self.id).await?;
+                    newest = self.load().await?;
                 }
                 place.send(Ok(wire_rollout(newest.clone())));
                 if is_over(&newest) {
@@ -142,7 +152,7 @@ impl Watch {
                 () = wake.woken() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
-            newest = load(&self.context, self.id).await?;
+            newest = self.load().await?;
         }
     }
 }

@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::start_error::StartError;
 use crate::settings::{Database as Choice, DatabaseUrl, Settings};
+use crate::store::lane::POOL;
 use crate::store::migrate::UnsafeServer;
 use crate::store::{Store, StoreOptions};
 
@@ -23,8 +24,6 @@ const CLUSTER_DIR: &str = "postgres";
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Every cluster has it from the start.
 const DATABASE: &str = "postgres";
-/// Each costs the server some megabytes; sessions share them.
-const POOL: u32 = 16;
 /// The pool, the one before it while that closes, the listener, the watch, and room for an administrator.
 const PRIVATE_CONNECTIONS: u16 = 48;
 

@@ -3,6 +3,7 @@
 //!
 //! It holds nothing that must survive it: what is unconfirmed is in the Activator's record.
 
+mod ended;
 mod opening;
 
 use std::time::Duration;
@@ -12,7 +13,6 @@ use fleet_core::offer::Acknowledgement;
 use policy_config::ConfigDigest;
 use proto::convert::findings::{wire_findings, wire_refusal};
 use proto::convert::offers::OfferMessage;
-use proto::convert::scalars;
 use proto::v1;
 use service_kit::bucket::{Bucket, Rate};
 use service_kit::clock::Clock;
@@ -20,29 +20,13 @@ use service_kit::failpoint;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 use tonic::transport::Channel;
-use tonic::{Code, Status};
 
+pub(super) use ended::Ended;
+use ended::{ended_by, lost, refused, sent_away};
 pub(super) use opening::Opening;
 use opening::{hello, open};
 
 use crate::activation::handle::{ActivatorHandle, Event, Offered, Validated};
-
-/// How a stream ended.
-#[derive(Debug)]
-pub(super) enum Ended {
-    Draining,
-    SentAway {
-        retry_after: Duration,
-        reason: String,
-    },
-    Unauthenticated(String),
-    /// `refused`: the control plane is there, and said no.
-    Lost {
-        problem: String,
-        refused: bool,
-        welcomed_at: Option<Instant>,
-    },
-}
 
 /// A welcomed stream.
 struct Exchange<'a> {
@@ -113,7 +97,8 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
             message = inbound.message() => match message {
                 Ok(Some(message)) => {
                     if messages.take_many(weight(&message), MESSAGES, Instant::now()).is_err() {
-                        return lost("the control plane says more than a gateway listens to", Some(welcomed_at));
+                        let problem = "the control plane says more than a gateway listens to";
+                        return refused(problem, Some(welcomed_at));
                     }
                     if let Some(ended) = exchange.receive(message).await {
                         return ended;
@@ -279,37 +264,6 @@ fn weight(message: &v1::ToAgent) -> f64 {
         Some(v1::to_agent::Message::Reconnect(_)) | None => 0,
     };
     1.0 + f64::from(u32::try_from(bytes / WEIGHT).unwrap_or(u32::MAX))
-}
-
-fn ended_by(status: &Status, welcomed_at: Option<Instant>) -> Ended {
-    match status.code() {
-        Code::Unauthenticated => Ended::Unauthenticated(status.message().to_owned()),
-        code => {
-            let refused = matches!(
-                code,
-                Code::ResourceExhausted
-                    | Code::Aborted
-                    | Code::PermissionDenied
-                    | Code::InvalidArgument
-                    | Code::NotFound
-                    | Code::FailedPrecondition
-                    | Code::Unimplemented
-            );
-            Ended::Lost { problem: format!("{code:?}: {}", status.message()), refused, welcomed_at }
-        }
-    }
-}
-
-fn sent_away(reconnect: v1::Reconnect) -> Ended {
-    let retry_after = reconnect
-        .retry_after
-        .and_then(|after| scalars::duration("reconnect.retry_after", after).ok())
-        .unwrap_or_default();
-    Ended::SentAway { retry_after, reason: reconnect.reason }
-}
-
-fn lost(problem: &str, welcomed_at: Option<Instant>) -> Ended {
-    Ended::Lost { problem: problem.to_owned(), refused: false, welcomed_at }
 }
 
 fn from_agent(message: v1::from_agent::Message) -> v1::FromAgent {

@@ -12,6 +12,8 @@ pub(super) struct Facts {
     pub(super) heard: bool,
     /// A call with a valid credential has come.
     pub(super) admitted: bool,
+    /// Since when no call is under way; `None`: one is.
+    pub(super) quiet: Option<Instant>,
     /// Since when the oldest answer waits to be read.
     pub(super) unread: Option<Instant>,
 }
@@ -21,6 +23,7 @@ pub(super) struct Facts {
 pub(crate) struct Patience {
     pub(crate) handshake: Duration,
     pub(crate) stranger: Duration,
+    pub(crate) idle: Duration,
     pub(crate) unread: Duration,
 }
 
@@ -28,6 +31,7 @@ pub(crate) struct Patience {
 pub(super) enum Overdue {
     Handshake,
     Stranger,
+    Idle,
     Unread,
 }
 
@@ -39,6 +43,7 @@ impl Overdue {
         match self {
             Self::Handshake => "handshake",
             Self::Stranger => "stranger",
+            Self::Idle => "idle",
             Self::Unread => "unread",
         }
     }
@@ -51,6 +56,8 @@ pub(super) fn overdue(facts: Facts, patience: Patience, now: Instant) -> Option<
         Some(Overdue::Handshake)
     } else if !facts.admitted && since(facts.opened) >= patience.stranger {
         Some(Overdue::Stranger)
+    } else if facts.admitted && facts.quiet.is_some_and(|at| since(at) >= patience.idle) {
+        Some(Overdue::Idle)
     } else if facts.unread.is_some_and(|at| since(at) >= patience.unread) {
         Some(Overdue::Unread)
     } else {
@@ -68,23 +75,32 @@ mod tests {
         let patience = Patience {
             handshake: Duration::from_secs(5),
             stranger: Duration::from_secs(30),
+            idle: Duration::from_secs(300),
             unread: Duration::from_secs(60),
         };
         let unread = Some(opened + Duration::from_secs(100));
-        // (heard, admitted, unread, seconds, expected)
+        let at_first = Some(opened);
+        let later = Some(opened + Duration::from_secs(1_000));
+        // (heard, admitted, quiet, unread, seconds, expected)
         let table = [
-            (false, false, None, 4, None),
-            (false, false, None, 5, Some(Overdue::Handshake)),
-            (true, false, None, 5, None),
-            (true, false, None, 30, Some(Overdue::Stranger)),
-            (true, true, None, 1_000_000, None),
-            (true, true, unread, 159, None),
-            (true, true, unread, 160, Some(Overdue::Unread)),
+            (false, false, at_first, None, 4, None),
+            (false, false, at_first, None, 5, Some(Overdue::Handshake)),
+            (true, false, at_first, None, 5, None),
+            (true, false, at_first, None, 30, Some(Overdue::Stranger)),
+            (true, true, None, None, 1_000_000, None),
+            (true, true, later, None, 1_299, None),
+            (true, true, later, None, 1_300, Some(Overdue::Idle)),
+            (true, true, None, unread, 159, None),
+            (true, true, None, unread, 160, Some(Overdue::Unread)),
         ];
-        for (heard, admitted, unread, seconds, expected) in table {
-            let facts = Facts { opened, heard, admitted, unread };
+        for (heard, admitted, quiet, unread, seconds, expected) in table {
+            let facts = Facts { opened, heard, admitted, quiet, unread };
             let now = opened + Duration::from_secs(seconds);
-            assert_eq!(overdue(facts, patience, now), expected, "{heard} {admitted} {unread:?} {seconds}");
+            assert_eq!(
+                overdue(facts, patience, now),
+                expected,
+                "{heard} {admitted} {quiet:?} {unread:?} {seconds}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 //! and what was just found bad is refused from memory. Pure: the time is passed in.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,8 +27,10 @@ pub(super) type Sha256 = [u8; 32];
 /// What to do with a credential before it is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// It was good here, or its address may fail once more.
-    Up,
+    /// It was good here.
+    Good,
+    /// Nobody knows it yet, and its address may fail once more.
+    Unknown,
     /// It was bad a moment ago.
     KnownBad,
     /// Its address failed too often; again after this.
@@ -50,15 +52,15 @@ impl Failures {
     }
 
     /// Asked before the look-up, which costs the address nothing unless it fails: a whole host of gateways may come
-    /// at once to a replica that knows none of them yet.
+    /// at once to a replica that knows none of them yet. What was unknown is asked about again when its turn comes.
     pub(super) fn look(&self, from: IpAddr, credential: Sha256, now: Instant) -> Look {
         if self.good.contains_key(&credential) {
-            return Look::Up;
+            return Look::Good;
         }
         if self.bad.get(&credential).is_some_and(|at| now.saturating_duration_since(*at) < BAD_FOR) {
             return Look::KnownBad;
         }
-        self.addresses.wait(from, now).map_or(Look::Up, Look::TooOften)
+        self.addresses.wait(one_host(from), now).map_or(Look::Unknown, Look::TooOften)
     }
 
     /// It is somebody's.
@@ -72,13 +74,19 @@ impl Failures {
     /// It is nobody's.
     pub(super) fn failed(&mut self, from: IpAddr, credential: Sha256, now: Instant) {
         self.good.remove(&credential);
-        self.addresses.owe(from, now);
+        self.addresses.owe(one_host(from), now);
         if self.bad.len() >= BAD {
             self.bad.retain(|_, at| now.saturating_duration_since(*at) < BAD_FOR);
         }
         bounded(&mut self.bad, BAD);
         self.bad.insert(credential, now);
     }
+}
+
+/// Whoever may use one loopback address may use millions of them.
+fn one_host(from: IpAddr) -> IpAddr {
+    let from = from.to_canonical();
+    if from.is_loopback() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { from }
 }
 
 /// Room for one more; any one of them has to go.
@@ -92,7 +100,7 @@ fn bounded<V>(map: &mut HashMap<Sha256, V>, most: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::Ipv6Addr;
 
     use super::*;
 
@@ -110,12 +118,12 @@ mod tests {
         let now = Instant::now();
         let mut failures = Failures::new();
         let good = hash(0);
-        assert_eq!(failures.look(HERE, good, now), Look::Up);
+        assert_eq!(failures.look(HERE, good, now), Look::Unknown);
         failures.succeeded(good);
         let looked_up = (1..10_000)
             .filter(|number| {
                 let guess = hash(*number);
-                let up = failures.look(HERE, guess, now) == Look::Up;
+                let up = failures.look(HERE, guess, now) == Look::Unknown;
                 if up {
                     failures.failed(HERE, guess, now);
                 }
@@ -124,10 +132,17 @@ mod tests {
             .count();
         assert_eq!(looked_up, 200);
         assert!(matches!(failures.look(HERE, hash(20_000), now), Look::TooOften(_)));
-        assert_eq!(failures.look(HERE, good, now), Look::Up);
-        assert_eq!(failures.look(THERE, hash(20_000), now), Look::Up);
+        assert_eq!(failures.look(HERE, good, now), Look::Good);
+        for same in [
+            Ipv4Addr::new(127, 1, 2, 3).into(),
+            Ipv6Addr::LOCALHOST.into(),
+            Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(),
+        ] {
+            assert!(matches!(failures.look(same, hash(20_000), now), Look::TooOften(_)), "{same}");
+        }
+        assert_eq!(failures.look(THERE, hash(20_000), now), Look::Unknown);
         let later = now + Duration::from_secs(1);
-        assert_eq!(failures.look(HERE, hash(20_000), later), Look::Up);
+        assert_eq!(failures.look(HERE, hash(20_000), later), Look::Unknown);
     }
 
     #[tokio::test(start_paused = true)]
@@ -135,13 +150,17 @@ mod tests {
         let now = Instant::now();
         let mut failures = Failures::new();
         let bad = hash(7);
-        assert_eq!(failures.look(HERE, bad, now), Look::Up);
+        assert_eq!(failures.look(HERE, bad, now), Look::Unknown);
         failures.failed(HERE, bad, now);
         for _ in 0..10_000 {
             assert_eq!(failures.look(HERE, bad, now), Look::KnownBad);
         }
-        assert_eq!(failures.look(HERE, hash(8), now), Look::Up, "others of the address are not locked out");
-        assert_eq!(failures.look(HERE, bad, now + BAD_FOR), Look::Up);
+        assert_eq!(
+            failures.look(HERE, hash(8), now),
+            Look::Unknown,
+            "others of the address are not locked out"
+        );
+        assert_eq!(failures.look(HERE, bad, now + BAD_FOR), Look::Unknown);
     }
 
     #[tokio::test(start_paused = true)]
@@ -158,7 +177,7 @@ mod tests {
         let now = Instant::now();
         let mut failures = Failures::new();
         for number in 0..10_000 {
-            assert_eq!(failures.look(HERE, hash(number), now), Look::Up);
+            assert_eq!(failures.look(HERE, hash(number), now), Look::Unknown);
         }
         // As many failures at once are paid for: not for ever, but for longer than one.
         for number in 0..10_000 {

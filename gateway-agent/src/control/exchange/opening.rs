@@ -16,7 +16,7 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::super::identity::Identity;
-use super::{Ended, ended_by, lost, sent_away};
+use super::{Ended, ended_by, lost, refused, sent_away};
 use crate::activation::handle::ActivatorHandle;
 
 /// What a stream is opened with.
@@ -79,7 +79,7 @@ pub(super) async fn open(
         match message {
             Some(v1::to_agent::Message::Welcome(welcome)) => {
                 let welcomed = Welcomed::read(&welcome)
-                    .map_err(|error| lost(&format!("the welcome is not valid: {error}"), None))?;
+                    .map_err(|error| refused(&format!("the welcome is not valid: {error}"), None))?;
                 return Ok((inbound, welcomed));
             }
             Some(v1::to_agent::Message::Reconnect(reconnect)) => return Err(sent_away(reconnect)),
@@ -91,7 +91,7 @@ pub(super) async fn open(
             | None => tracing::debug!("a message before the welcome is ignored"),
         }
     }
-    Err(lost("the control plane speaks but does not welcome", None))
+    Err(refused("the control plane speaks but does not welcome", None))
 }
 
 /// What this gateway runs and keeps.
