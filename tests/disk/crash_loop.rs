@@ -85,19 +85,7 @@ async fn push_with_a_long_bake(plane: &Plane, version: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn told_to_stop_while_it_starts_a_gateway_has_not_crashed() {
-    let dir = passable_dir();
-    let plane = Plane::start().await;
-    plane.create_fleet("prod").await;
-    let mut program = GatewayProgram::at(dir.path(), "edge-1", &plane.url, &plane.token_file());
-    fs::copy(plane.token_file(), program.home.join("operator.token")).expect("the token");
-    let mut settings = settings(&program.home, "edge-1", "prod", &plane.url);
-    settings.proving_time = Duration::from_millis(1);
-    let gateway = Gateway::start(settings, Clock::system()).await.expect("it starts");
-    push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
-    let mut records = gateway.watch();
-    let proven = records.wait_for(|record| record.active_pack().is_some_and(|pack| pack.good));
-    tokio::time::timeout(PATIENCE, proven).await.expect("in time").expect("it runs");
-    gateway.stop().await.expect("it ends in order");
+    let (_dir, plane, mut program) = on_a_good_pack().await;
     program.launch();
     push_until(&plane, "prod", "0.2.0", RolloutState::Succeeded).await;
     program.until_serves("0.2.0", PATIENCE).await;

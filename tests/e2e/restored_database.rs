@@ -5,19 +5,13 @@ use proto::v1;
 use tests::eventually::eventually;
 use tests::fleet::{CHAIN, FLEET, Fleet};
 use tests::plane::PATIENCE;
+use tests::postgres::TestDatabase;
 
 const GATEWAYS: [&str; 2] = ["edge-1", "edge-2"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fleet_follows_a_database_that_was_restored() {
-    let mut fleet = Fleet::start(&GATEWAYS).await;
-    push(&fleet, "0.1.0").await;
-    fleet.plane.stop().await;
-    let backup = fleet.plane.backup().await;
-    fleet.plane.start_again().await;
-    for name in GATEWAYS {
-        fleet.until_online(name).await;
-    }
+    let (mut fleet, backup) = backed_up().await;
     for version in ["0.2.0", "0.3.0", "0.4.0"] {
         push(&fleet, version).await;
     }
@@ -63,14 +57,7 @@ async fn a_control_plane_that_runs_meanwhile_follows_it_too() {
 /// While it was away, the restored database counted to the very generation that it had seen of the one before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_knows_its_generation_by_other_bytes_gets_another() {
-    let mut fleet = Fleet::start(&GATEWAYS).await;
-    push(&fleet, "0.1.0").await;
-    fleet.plane.stop().await;
-    let backup = fleet.plane.backup().await;
-    fleet.plane.start_again().await;
-    for name in GATEWAYS {
-        fleet.until_online(name).await;
-    }
+    let (mut fleet, backup) = backed_up().await;
     push(&fleet, "0.2.0").await;
     let seen = fleet.plane.gateway(FLEET, "edge-2").await.observed.unwrap().generation();
 
@@ -85,6 +72,19 @@ async fn a_gateway_that_knows_its_generation_by_other_bytes_gets_another() {
     assert_eq!((told.generation(), told.version.as_str()), (seen, "0.3.0"));
     fleet.start_gateway("edge-2").await;
     fleet.until_serves("edge-2", "0.3.0").await;
+}
+
+/// A fleet that runs 0.1.0, and its database as it is then.
+async fn backed_up() -> (Fleet, TestDatabase) {
+    let mut fleet = Fleet::start(&GATEWAYS).await;
+    push(&fleet, "0.1.0").await;
+    fleet.plane.stop().await;
+    let backup = fleet.plane.backup().await;
+    fleet.plane.start_again().await;
+    for name in GATEWAYS {
+        fleet.until_online(name).await;
+    }
+    (fleet, backup)
 }
 
 /// An order is taken again.
