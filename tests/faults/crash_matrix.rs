@@ -48,6 +48,8 @@ const STEPS: &[(Program, &str)] = &[
     (Program::Gateway, "confirm.before_keep"),
 ];
 const ACTIONS: [&str; 3] = ["abort", "delay:700", "error"];
+/// What is kept is swapped in, and what was sent was sent: these steps can end a program or hold it up, never fail.
+const CANNOT_FAIL: [&str; 3] = ["swap.before", "swap.after", "report.after_send"];
 const STRIKES_WITHIN: Duration = Duration::from_secs(15);
 /// As many stages as the cases are dealt to; they mostly wait.
 const STAGES: usize = 3;
@@ -61,10 +63,11 @@ struct Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_step_may_die_dawdle_or_fail() {
-    let cases: Vec<_> =
+    let mut cases: Vec<_> =
         STEPS.iter().flat_map(|(program, step)| ACTIONS.map(|action| (*program, *step, action))).collect();
+    cases.retain(|(_, step, action)| *action != "error" || !CANNOT_FAIL.contains(step));
     let stages = (0..STAGES).map(|stage| {
-        let mine = cases.chunks(STEPS.len()).nth(stage).unwrap_or_default();
+        let mine = cases.chunks(cases.len().div_ceil(STAGES)).nth(stage).unwrap_or_default();
         play(mine.to_vec())
     });
     let tallies = futures_util::future::join_all(stages).await;

@@ -4,8 +4,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Store, StoreError};
 
-/// Connections of the pool; each costs the server some megabytes. Whoever calls shares them: each kind of caller has so many at a time and no more, so that
-/// none waits for another kind; two at least are left to those who write for all (board, reports, presence, rollouts).
+/// Connections of the pool; each costs the server some megabytes. Whoever calls shares them: each kind of caller has so
+/// many at a time and no more, so that none waits for another kind; two at least are left to those who write for all
+/// (board, reports, presence, rollouts).
 pub(crate) const POOL: u32 = 16;
 /// For operators' calls that are answered once.
 pub(crate) const OPERATORS: usize = 6;
