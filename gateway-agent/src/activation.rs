@@ -10,6 +10,7 @@ pub mod handle;
 pub mod ledger;
 pub mod live;
 pub mod local_source;
+mod orders;
 pub mod record;
 pub mod secrets;
 mod stages;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::ids::{BootId, Lineage, OfferId};
-use fleet_core::offer::{Acknowledgement, Intent, NackReason, Offer, Stage};
+use fleet_core::offer::{Acknowledgement, Intent, NackReason, Stage};
 use fleet_core::standing::{Judgement, RefusedAttempt};
 use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
@@ -30,9 +31,8 @@ use service_kit::failpoint;
 use service_kit::readiness::{Readiness, ReadinessBlocker};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use handle::{Event, LocalOutcome, Offered, Validated};
+use handle::{Event, Offered, Validated};
 use ledger::{Ledger, LedgerError};
 use live::{ActivePolicy, LivePolicy};
 use record::{KeptPack, Moment, PendingReport, Record};
@@ -94,11 +94,7 @@ impl Activator {
     async fn handle(&mut self, event: Event) {
         match event {
             Event::Offered(offered) => self.take_offer(offered).await,
-            Event::LocalFile { source, answer } => {
-                let outcome = self.take_file(source).await;
-                // Who asked may have gone; the outcome is logged all the same.
-                let _ = answer.send(outcome);
-            }
+            Event::Ordered(order) => self.take_order(order).await,
             Event::Confirmed { offer } => self.confirm(offer).await,
         }
         self.tell();
@@ -176,48 +172,6 @@ impl Activator {
             timings,
         });
         self.keep_or_warn().await;
-    }
-
-    /// A file of this host, as the offer that it is: the next generation of the local lineage.
-    async fn take_file(&mut self, source: Vec<u8>) -> Result<LocalOutcome, NackReason> {
-        let digest = ConfigDigest::of(&source);
-        if let Some(live) = self.parts.live.snapshot()
-            && live.digest == digest
-            && !self.target_down
-        {
-            tracing::info!(version = %live.version, %digest, "no change: the file is the pack that runs");
-            return Ok(LocalOutcome::NoChange);
-        }
-        let highest = self.record.highest.filter(|_| self.record.lineage == Some(Lineage::LOCAL));
-        let generation = highest.map_or(Generation::FIRST, Generation::next);
-        let offer = Offer {
-            id: OfferId(Uuid::new_v4()),
-            digest,
-            intent: Intent::Activate { lineage: Lineage::LOCAL, generation },
-        };
-        let outcome = match self.record.standing().judge(&offer, self.boot) {
-            Judgement::Refuse(reason) => Err(reason),
-            Judgement::Validate
-            | Judgement::Activate { .. }
-            | Judgement::Adopt { .. }
-            | Judgement::AckAgain => match self.prepare(digest, Some(source)).await {
-                Ok(candidate) => {
-                    let version = candidate.version.clone();
-                    let activated = self.activate(candidate, Lineage::LOCAL, generation, None).await;
-                    activated.map(|()| LocalOutcome::Activated(version))
-                }
-                Err(reason) => Err(reason),
-            },
-        };
-        match outcome {
-            Ok(outcome) => Ok(outcome),
-            Err(reason) => {
-                let reason = self.remember_refusal(digest, Lineage::LOCAL, generation, reason);
-                self.keep_or_warn().await;
-                log_refusal(digest, None, &reason);
-                Err(reason)
-            }
-        }
     }
 
     /// Every stage before the keep, off the threads that serve.

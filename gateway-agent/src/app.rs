@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::offer::{NackReason, Stage};
+use instance::{Action, HistoryRecord};
 use policy_config::ConfigDigest;
 use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainTrigger, DrainWatcher, Hangups};
 use service_kit::readiness::Readiness;
 use tokio::task::JoinHandle;
 
-use crate::activation::handle::{ActivatorHandle, LocalOutcome};
+use crate::activation::handle::{ActivatorHandle, Asked, LocalChange, OrderError};
 use crate::activation::ledger::{Ledger, Owner};
 use crate::activation::live::LivePolicy;
 use crate::activation::local_source::{self, LocalSourceError};
@@ -28,7 +29,7 @@ use crate::activation::{Activator, Parts};
 use crate::control::identity::{IdentityError, IdentityStore};
 use crate::control::link::{Link, NotTakenIn};
 use crate::decisions::DecisionLog;
-use crate::instance::{Instance, InstanceError};
+use crate::holding::{self, Holding, HoldingError};
 use crate::proxy::{BoundProxy, Proxy, ProxyError, ProxySettings};
 use crate::settings::{Settings, Source};
 use metrics_port::MetricsPort;
@@ -44,7 +45,7 @@ pub struct Addresses {
 pub struct Bound {
     addresses: Addresses,
     /// Held to the end: another gateway may not take the directory before this one is gone.
-    instance: Instance,
+    instance: Holding,
     listener: BoundProxy,
     proxy: Arc<Proxy>,
     metrics_port: Option<MetricsPort>,
@@ -64,7 +65,7 @@ pub struct Bound {
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error(transparent)]
-    Instance(#[from] InstanceError),
+    Holding(#[from] HoldingError),
     #[error(transparent)]
     PolicyFile(#[from] LocalSourceError),
     #[error("{}", located(path, reason))]
@@ -100,7 +101,7 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
             None
         }
     };
-    let instance = Instance::take(settings.name.as_str(), dir)?;
+    let instance = Holding::take(settings.place())?;
     let hangups = drain::hangups();
     let (trigger, drain) = drain::channel();
     let readiness = Readiness::new();
@@ -141,7 +142,7 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
             env_file: settings.env_file.clone(),
             environment: settings.environment.clone(),
             globs: settings.secret_globs.clone(),
-            dir: instance.dir().join("secrets"),
+            dir: instance.place().secrets(),
         },
         readiness: readiness.clone(),
         clock: clock.clone(),
@@ -242,8 +243,8 @@ impl AppError {
     /// Of the one table of exit codes.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Instance(InstanceError::InUse { .. }) => 6,
-            Self::Instance(InstanceError::Unusable { .. }) => 1,
+            Self::Holding(HoldingError::InUse { .. }) => 6,
+            Self::Holding(HoldingError::Unusable { .. }) => 1,
             Self::PolicyFile(LocalSourceError::Missing(_)) => 3,
             Self::PolicyFile(LocalSourceError::Forbidden(_)) => 4,
             Self::PolicyFile(LocalSourceError::Unreadable { .. }) => 2,
@@ -279,9 +280,10 @@ async fn apply_first(
             "the policy file is withdrawn: it ended the gateway twice; change it, or send SIGHUP to try it again");
         return Ok(());
     }
-    let outcome = handle.apply_file(source).await.map_err(|_| AppError::Defect("activator"))?;
-    let Err(reason) = outcome else { return Ok(()) };
-    let refused = AppError::Refused { path: path.to_owned(), reason };
+    let asked = Asked::by(holding::user(), Action::Start);
+    let outcome = handle.order(asked, LocalChange::Load(source)).await;
+    let Err(error) = outcome else { return Ok(()) };
+    let refused = not_loaded(path, error);
     match live.snapshot() {
         None => Err(refused),
         Some(policy) => {
@@ -325,10 +327,19 @@ async fn reload_on_hangup(
 }
 
 /// Reads the policy file again and applies it through the same stages as ever.
-async fn reload(path: &Path, handle: &ActivatorHandle) -> Result<LocalOutcome, AppError> {
+async fn reload(path: &Path, handle: &ActivatorHandle) -> Result<HistoryRecord, AppError> {
     let source = local_source::read(path)?;
-    let outcome = handle.apply_file(source).await.map_err(|_| AppError::Defect("activator"))?;
-    outcome.map_err(|reason| AppError::Refused { path: path.to_owned(), reason })
+    let asked = Asked::by("SIGHUP", Action::Reload);
+    handle.order(asked, LocalChange::Load(source)).await.map_err(|error| not_loaded(path, error))
+}
+
+fn not_loaded(path: &Path, error: OrderError) -> AppError {
+    match error {
+        OrderError::Refused(reason) => AppError::Refused { path: path.to_owned(), reason },
+        OrderError::NothingToRevert | OrderError::Managed | OrderError::Stopping => {
+            AppError::Defect("activator")
+        }
+    }
 }
 
 fn owner(settings: &Settings) -> Owner {
@@ -337,7 +348,7 @@ fn owner(settings: &Settings) -> Owner {
 
 fn link(
     settings: &Settings,
-    instance: &Instance,
+    instance: &Holding,
     handle: &ActivatorHandle,
     clock: &Clock,
     drain: &DrainWatcher,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleet_core::gateway::{FleetName, GatewayName, Labels};
+use instance::Place;
 use url::Url;
 
 pub use environment::Environment;
@@ -116,7 +117,11 @@ impl Settings {
     }
 
     pub fn instance_dir(&self) -> PathBuf {
-        self.home.join("gateways").join(self.name.as_str())
+        self.place().dir().to_owned()
+    }
+
+    pub fn place(&self) -> Place {
+        Place::new(&self.home, self.name.as_str())
     }
 
     pub fn fleet(&self) -> Option<&FleetName> {

@@ -173,14 +173,10 @@ fn data_dir() -> PathBuf {
     data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("kt/control-plane")
 }
 
-/// `$KT_HOME`, else the user's state directory, else `/var/lib/kt`.
+/// Where state lives; see [`instance::place::state_home`].
 pub(crate) fn state_dir() -> PathBuf {
-    if let Some(home) = variable("KT_HOME") {
-        return PathBuf::from(home);
-    }
-    let state = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = state.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    state.map_or_else(|| PathBuf::from("/var/lib/kt"), |state| state.join("kt"))
+    let found = instance::place::state_home(|name| std::env::var_os(name), nix::unistd::geteuid().is_root());
+    found.unwrap_or_else(|| PathBuf::from("/var/lib/kt"))
 }
 
 /// A variable that is set to something.

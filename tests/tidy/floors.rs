@@ -4,10 +4,11 @@
 /// architecture and is reviewed as one.
 struct Floor(&'static str, &'static [&'static str], &'static [&'static str]);
 
-const FLOORS: [Floor; 12] = [
+const FLOORS: [Floor; 13] = [
     Floor("policy-config", &[], &[]),
     Floor("service-kit", &[], &[]),
     Floor("pg-private", &[], &[]),
+    Floor("instance", &["policy-config", "service-kit"], &[]),
     Floor("fake-provider", &["service-kit"], &[]),
     Floor("policy-engine", &["policy-config"], &[]),
     Floor("fleet-core", &["policy-config"], &[]),
@@ -19,12 +20,20 @@ const FLOORS: [Floor; 12] = [
     ),
     Floor(
         "gateway-agent",
-        &["policy-config", "policy-engine", "fleet-core", "proto", "service-kit"],
+        &["policy-config", "policy-engine", "fleet-core", "proto", "service-kit", "instance"],
         &["fake-provider"],
     ),
     Floor(
         "kt",
-        &["policy-config", "policy-engine", "fleet-core", "proto", "service-kit", "fake-provider"],
+        &[
+            "policy-config",
+            "policy-engine",
+            "fleet-core",
+            "proto",
+            "service-kit",
+            "instance",
+            "fake-provider",
+        ],
         &[],
     ),
     Floor(
@@ -35,6 +44,7 @@ const FLOORS: [Floor; 12] = [
             "fleet-core",
             "proto",
             "service-kit",
+            "instance",
             "pg-private",
             "fake-provider",
             "control-plane",

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::durable;
+use instance::durable;
 
 /// What the file says. Its values are secrets: they are never printed.
 #[derive(Default)]

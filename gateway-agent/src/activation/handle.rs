@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use fleet_core::ids::{BootId, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, NackReason, Offer};
+use instance::{Action, HistoryRecord};
 use policy_config::ConfigDigest;
-use policy_config::schema::PackVersion;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -15,11 +15,8 @@ use super::record::Record;
 #[derive(Debug)]
 pub enum Event {
     Offered(Offered),
-    /// A policy file of this host was read.
-    LocalFile {
-        source: Vec<u8>,
-        answer: oneshot::Sender<Result<LocalOutcome, NackReason>>,
-    },
+    /// Somebody on this host wants another pack.
+    Ordered(Order),
     /// The control plane has recorded the answer to this offer.
     Confirmed {
         offer: OfferId,
@@ -46,11 +43,43 @@ pub struct Validated {
     pub acknowledgement: Acknowledgement,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LocalOutcome {
-    Activated(PackVersion),
-    /// The file is what runs.
-    NoChange,
+/// An order of this host. It is carried out to its end, whether or not whoever gave it still waits.
+#[derive(Debug)]
+pub struct Order {
+    pub asked: Asked,
+    pub change: LocalChange,
+    pub answer: oneshot::Sender<Result<HistoryRecord, OrderError>>,
+}
+
+/// Who wants it, and why; for the history.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub action: Action,
+    pub actor: String,
+    pub reason: Option<String>,
+    /// Also where packs come from a control plane; the gateway is then pinned.
+    pub break_glass: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum LocalChange {
+    /// These bytes, read on this host.
+    Load(Vec<u8>),
+    /// Back to the newest good pack below; after a failed load, to what runs.
+    Revert,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    #[error("refused at stage {}: {}", .0.stage, .0.reason)]
+    Refused(NackReason),
+    #[error("there is no good pack to go back to")]
+    NothingToRevert,
+    #[error("the packs of this gateway come from a control plane")]
+    Managed,
+    #[error("the gateway is stopping")]
+    Stopping,
 }
 
 /// The door to the Activator; clones share it.
@@ -90,13 +119,23 @@ impl ActivatorHandle {
         self.events.send(event).await.map_err(|_| Stopping)
     }
 
-    /// Applies a policy file of this host and waits for the outcome.
+    /// Gives an order and waits for the outcome.
     ///
     /// # Errors
-    /// The outer one: the gateway is stopping. The inner one: the stage that refused.
-    pub async fn apply_file(&self, source: Vec<u8>) -> Result<Result<LocalOutcome, NackReason>, Stopping> {
+    /// Why it was not carried out.
+    pub async fn order(&self, asked: Asked, change: LocalChange) -> Result<HistoryRecord, OrderError> {
         let (answer, outcome) = oneshot::channel();
-        self.send(Event::LocalFile { source, answer }).await?;
-        outcome.await.map_err(|_| Stopping)
+        let order = Event::Ordered(Order { asked, change, answer });
+        self.send(order).await.map_err(|_| OrderError::Stopping)?;
+        outcome.await.unwrap_or(Err(OrderError::Stopping))
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Nothing is said but who and what.
+    pub fn by(actor: impl Into<String>, action: Action) -> Self {
+        Self { action, actor: actor.into(), reason: None, break_glass: false }
     }
 }

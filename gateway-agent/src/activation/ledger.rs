@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use policy_config::ConfigDigest;
 
 use super::record::Record;
-use crate::durable;
+use instance::{Place, durable};
 
 pub use format::Owner;
 use format::Stored;
@@ -22,7 +22,7 @@ use format::Stored;
 /// The one writer of a gateway's standing and packs.
 #[derive(Debug)]
 pub struct Ledger {
-    dir: PathBuf,
+    place: Place,
     owner: Owner,
     /// The number of the last write of the standing. It only grows, so that an older copy can be told.
     writes: AtomicU64,
@@ -54,12 +54,12 @@ const LARGEST_STANDING: u64 = 4 * 1024 * 1024;
 
 impl Ledger {
     pub fn new(dir: &Path, owner: Owner) -> Self {
-        Self { dir: dir.to_owned(), owner, writes: AtomicU64::new(0) }
+        Self { place: Place::at(&owner.instance, dir.to_owned()), owner, writes: AtomicU64::new(0) }
     }
 
     /// Reads what an earlier process left; whatever it is, there is an answer.
     pub fn load(&self) -> Found {
-        durable::remove_unfinished(&self.dir);
+        durable::remove_unfinished(self.place.dir());
         durable::remove_unfinished(&self.packs());
         let mut remarks = Vec::new();
         let (mut record, foreign) = self.load_record(&mut remarks);
@@ -226,19 +226,19 @@ impl Ledger {
     }
 
     fn packs(&self) -> PathBuf {
-        self.dir.join("packs")
+        self.place.packs()
     }
 
     fn pack_path(&self, digest: ConfigDigest) -> PathBuf {
-        self.packs().join(format!("{}.yaml", digest.hex()))
+        self.place.pack(digest)
     }
 
     fn standing(&self) -> PathBuf {
-        self.dir.join("standing.json")
+        self.place.dir().join("standing.json")
     }
 
     fn previous(&self) -> PathBuf {
-        self.dir.join("standing.previous.json")
+        self.place.dir().join("standing.previous.json")
     }
 }
 

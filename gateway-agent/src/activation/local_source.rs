@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::durable;
+use instance::durable;
 
 /// Larger than lint accepts, so that lint can say that it is too large.
 const LARGEST: u64 = 1024 * 1024;

@@ -15,8 +15,8 @@ use policy_config::{Finding, PolicyConfig, Severity};
 use policy_engine::{Secret, Secrets};
 
 use super::env_file::EnvFile;
-use crate::durable;
 use crate::settings::{Environment, SecretGlob};
+use instance::durable;
 
 /// Where keys may come from.
 #[derive(Debug, Clone)]

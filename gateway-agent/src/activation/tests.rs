@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use instance::{Action, HistoryRecord, Outcome};
 use service_kit::drain::{self, DrainTrigger};
 
-use super::handle::ActivatorHandle;
+use super::handle::{ActivatorHandle, Asked, LocalChange, OrderError};
 use super::ledger::Owner;
 use super::*;
 use crate::settings::Environment;
@@ -59,8 +60,13 @@ async fn start_proving(dir: &Path, proving_time: Duration) -> Running {
 }
 
 async fn apply(running: &Running, version: &str) {
-    let outcome = running.handle.apply_file(pack(version)).await.unwrap();
-    assert_eq!(outcome, Ok(LocalOutcome::Activated(version.parse().unwrap())));
+    let told = load(running, version).await.unwrap();
+    assert_eq!(told.outcome, Outcome::Succeeded);
+    assert_eq!(told.observed.unwrap().version.as_deref(), Some(version));
+}
+
+async fn load(running: &Running, version: &str) -> Result<HistoryRecord, OrderError> {
+    running.handle.order(Asked::by("root", Action::Reload), LocalChange::Load(pack(version))).await
 }
 
 fn good(running: &Running) -> Vec<(String, bool)> {
@@ -96,8 +102,7 @@ async fn identical_bytes_are_no_activation() {
     let running = start(dir.path()).await;
     apply(&running, "0.1.0").await;
     let before = (running.live.snapshot().unwrap(), running.handle.record());
-    let outcome = running.handle.apply_file(pack("0.1.0")).await.unwrap();
-    assert_eq!(outcome, Ok(LocalOutcome::NoChange));
+    assert_eq!(load(&running, "0.1.0").await.unwrap().outcome, Outcome::NoChange);
     assert!(Arc::ptr_eq(&before.0, &running.live.snapshot().unwrap()));
     assert_eq!(before.1, running.handle.record());
 }
@@ -108,8 +113,8 @@ async fn what_cannot_be_kept_is_not_served() {
     let running = start(dir.path()).await;
     apply(&running, "0.1.0").await;
     fs::remove_dir_all(dir.path().join("packs")).unwrap();
-    let reason = running.handle.apply_file(pack("0.2.0")).await.unwrap().unwrap_err();
-    assert_eq!(reason.stage, Stage::Storage);
+    let error = load(&running, "0.2.0").await.unwrap_err();
+    assert!(matches!(&error, OrderError::Refused(reason) if reason.stage == Stage::Storage), "{error:?}");
     assert_eq!(running.live.snapshot().unwrap().version.to_string(), "0.1.0");
     fs::create_dir(dir.path().join("packs")).unwrap();
     apply(&running, "0.3.0").await;

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use instance::HistoryRecord;
 use service_kit::clock::Clock;
 use service_kit::drain;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::{Addresses, AppError, bind, reload};
-use crate::activation::handle::{ActivatorHandle, LocalOutcome};
+use crate::activation::handle::ActivatorHandle;
 use crate::activation::live::{ActivePolicy, LivePolicy};
 use crate::activation::record::Record;
 use crate::settings::Settings;
@@ -73,7 +74,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The file cannot be read, or a stage refused it.
-    pub async fn reload(&self) -> Option<Result<LocalOutcome, AppError>> {
+    pub async fn reload(&self) -> Option<Result<HistoryRecord, AppError>> {
         match &self.policy_file {
             Some(path) => Some(reload(path, &self.handle).await),
             None => None,

@@ -19,7 +19,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::durable;
+use instance::durable;
 
 /// Where the operator's token lies.
 #[derive(Debug, Clone)]

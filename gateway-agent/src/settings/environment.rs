@@ -50,20 +50,9 @@ impl Environment {
 
     /// `$KT_HOME`, else `$XDG_STATE_HOME/kt`, else `~/.local/state/kt`; as root without HOME `/var/lib/kt`.
     pub(super) fn state_home(&self) -> Result<PathBuf, SettingsError> {
-        if let Some(home) = self.directory("KT_HOME") {
-            return std::path::absolute(home).map_err(|error| invalid("KT_HOME", error));
-        }
-        if let Some(state) = self.directory("XDG_STATE_HOME") {
-            return Ok(state.join("kt"));
-        }
-        match self.directory("HOME") {
-            Some(home) => Ok(home.join(".local/state/kt")),
-            None if Uid::effective().is_root() => Ok(PathBuf::from("/var/lib/kt")),
-            None => Err(invalid(
-                "KT_HOME",
-                "neither KT_HOME nor HOME is set; set KT_HOME to a directory of your own",
-            )),
-        }
+        instance::place::state_home(|name| self.get(name), Uid::effective().is_root()).ok_or_else(|| {
+            invalid("KT_HOME", "neither KT_HOME nor HOME is set; set KT_HOME to a directory of your own")
+        })
     }
 
     /// `$KT_TOKEN_FILE`, else `operator.token` in the control plane's default data directory.

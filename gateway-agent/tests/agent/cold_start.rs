@@ -185,7 +185,7 @@ async fn one_directory_one_gateway() {
     let (source, _) = file_source(&home, &pack("0.1.0"));
     let first = start(settings(home.path(), source.clone())).await;
     let error = Gateway::start(settings(home.path(), source.clone()), Clock::system()).await.err().unwrap();
-    assert!(matches!(error, AppError::Instance(_)), "{error}");
+    assert!(matches!(error, AppError::Holding(_)), "{error}");
     assert_eq!(error.exit_code(), 6);
     let mut same_port = settings(home.path(), source.clone());
     same_port.name = "edge-2".parse().unwrap();

@@ -1,8 +1,9 @@
 //! A pack that ends the gateway twice before it proved itself is withdrawn, and only such a pack.
 
 use fleet_core::ids::SessionId;
-use fleet_core::offer::Acknowledgement;
+use fleet_core::offer::{Acknowledgement, Offer};
 use fleet_core::standing::Held;
+use uuid::Uuid;
 
 use super::super::handle::Offered;
 use super::*;

@@ -11,10 +11,10 @@ use nix::libc::O_NOFOLLOW;
 use service_kit::failpoint::pass_blocking;
 
 /// Ends the name of a file that is being written; what is left of it after a crash is removed.
-pub(crate) const UNFINISHED: &str = ".tmp";
+pub const UNFINISHED: &str = ".tmp";
 
 /// Makes the directory and its missing parents, durably, and takes everybody else's rights to it away.
-pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
+pub fn private_dir(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         // Made by an earlier start, which may have ended before the sync. A disk that refuses it now will refuse the
         // next write too, and that one is told; what is there can be served.
@@ -33,7 +33,7 @@ pub(crate) fn private_dir(path: &Path) -> io::Result<()> {
 
 /// Replaces `path`, 0600. After `Ok` it survives a crash of the machine; after an error it holds the old bytes or
 /// the new ones, and which of them a crash leaves is not known.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let place = Place::of(path)?;
     let unfinished = stage(path, bytes)?;
     pass_blocking("file.staged")?;
@@ -45,23 +45,23 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// As [`write()`], and what was there is kept as `previous`; at every moment one of the two is whole.
 ///
 /// An error means that `path` holds what it held before, for whoever reads it after this process.
-pub(crate) fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<()> {
     write_keeping_in(&Place::of(path)?, path, previous, bytes)
 }
 
 /// Reads a regular file of at most `limit` bytes, following no link.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)?;
     read_open(&file, limit)
 }
 
 /// Opens for reading; a FIFO without a writer does not hold us up. Links are followed.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
 }
 
 /// Reads an open file, unless it is not a regular one or holds more than `limit` bytes.
-pub(crate) fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
@@ -74,7 +74,7 @@ pub(crate) fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Moves a spoiled file to the first free `<name>.bad-<n>` beside it, for somebody to look at.
-pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     for number in 1..1000 {
         let aside = with_suffix(path, &format!(".bad-{number}"));
         if fs::symlink_metadata(&aside).is_err() {
@@ -88,7 +88,7 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Removes what crashes left half written. Never follows a link, never fails: it is only untidiness.
-pub(crate) fn remove_unfinished(dir: &Path) {
+pub fn remove_unfinished(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().ends_with(UNFINISHED) {

@@ -1,0 +1,71 @@
+//! Who holds a directory: a lock on a file that the kernel lets go of when its holder ends, however it ends. A process
+//! number in a file is never believed.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+
+/// Held for as long as it lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+// === impl Lock ===
+
+impl Lock {
+    /// `None`: another process holds it.
+    ///
+    /// # Errors
+    /// The file cannot be made or locked.
+    pub fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = open(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600), path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Waits for its turn; for what is held for moments only.
+    ///
+    /// # Errors
+    /// The file cannot be made or locked.
+    pub fn wait(path: &Path) -> io::Result<Self> {
+        let file = open(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600), path)?;
+        file.lock()?;
+        Ok(Self { _file: file })
+    }
+
+    /// Whether somebody holds it now. Makes nothing.
+    pub fn is_held(path: &Path) -> bool {
+        let Ok(file) = open(OpenOptions::new().write(true), path) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+/// A FIFO or a link in its place must neither hold us up nor lead us away.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_it_and_its_end_lets_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert!(!Lock::is_held(&path));
+        let held = Lock::take(&path).unwrap().expect("nobody holds it");
+        assert!(Lock::is_held(&path));
+        assert!(Lock::take(&path).unwrap().is_none());
+        drop(held);
+        assert!(!Lock::is_held(&path), "the file alone is no holder");
+        assert!(Lock::take(&path).unwrap().is_some());
+    }
+}
