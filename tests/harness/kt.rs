@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
@@ -18,6 +19,8 @@ pub struct Kt {
     home: TempDir,
     program: PathBuf,
     variables: Vec<(String, String)>,
+    /// User and group of another user than the one who runs the tests.
+    user: Option<(u32, u32)>,
 }
 
 /// What one command said. `Display` is what snapshots hold: exit code, stdout, stderr, filtered.
@@ -38,14 +41,49 @@ impl Kt {
     #[expect(clippy::new_without_default, reason = "it makes a directory and may refuse")]
     pub fn new() -> Self {
         let home = tempfile::Builder::new().prefix("kt-home-").tempdir().expect("a temporary directory");
-        Self { home, program: fresh_binary("kt"), variables: Vec::new() }
+        Self { home, program: fresh_binary("kt"), variables: Vec::new(), user: None }
+    }
+
+    /// As [`Self::new`], typed by `nobody`, who owns the home. For root alone.
+    ///
+    /// # Panics
+    /// As [`Self::new`], or there is no such user.
+    pub fn as_nobody() -> Self {
+        let nobody = nix::unistd::User::from_name("nobody").ok().flatten().expect("a user `nobody`");
+        let mut kt = Self::new();
+        std::os::unix::fs::chown(kt.home(), Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()))
+            .expect("root gives a directory away");
+        kt.user = Some((nobody.uid.as_raw(), nobody.gid.as_raw()));
+        kt.program = kt.within_reach();
+        kt
+    }
+
+    /// The programs where every user may run them: the build's own directory may be a private one.
+    fn within_reach(&self) -> PathBuf {
+        let reached = self.command(&self.program).arg("--version").output();
+        if reached.is_ok_and(|output| output.status.success()) {
+            return self.program.clone();
+        }
+        let programs = self.home().join("programs");
+        std::fs::create_dir(&programs).expect("a directory in the home");
+        for name in ["kt", "kt-gateway"] {
+            std::fs::copy(fresh_binary(name), programs.join(name)).expect("a copy of a program");
+        }
+        std::fs::set_permissions(&programs, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("a mode");
+        programs.join("kt")
     }
 
     /// Sets a variable for every command from here on.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.variables.push((name.to_owned(), value.as_ref().to_string_lossy().into_owned()));
+        self.set(name, value);
         self
+    }
+
+    /// As [`Kt::with`].
+    pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.variables.push((name.to_owned(), value.as_ref().to_string_lossy().into_owned()));
     }
 
     /// What [`Kt::with`] set last.
@@ -61,6 +99,9 @@ impl Kt {
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.home().join(name);
         std::fs::write(&path, content).expect("a file in the home");
+        if let Some((uid, gid)) = self.user {
+            std::os::unix::fs::chown(&path, Some(uid), Some(gid)).expect("root gives a file away");
+        }
         path.to_string_lossy().into_owned()
     }
 
@@ -86,12 +127,26 @@ impl Kt {
 
     /// Starts `kt` with piped stdout and stderr, for commands that stay.
     pub fn spawn<W: AsRef<OsStr>>(&self, words: &[W], stdin: Stdio) -> Child {
-        let mut command = Command::new(&self.program);
-        command.args(words).env_clear().current_dir(self.home());
+        let mut command = self.command(&self.program);
+        command.args(words).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("kt starts")
+    }
+
+    /// A program in this home, as this user, with nothing of the caller's environment but PATH.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(self.home());
         command.env("HOME", self.home()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("kt starts")
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// The program that is run.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 }
 
@@ -111,7 +166,6 @@ impl Said {
     }
 
     /// Fails with everything that was said unless the command exited with 0.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self}");
         self

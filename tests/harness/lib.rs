@@ -6,6 +6,7 @@
 pub mod cut_link;
 pub mod eventually;
 pub mod fleet;
+pub mod host;
 pub mod http;
 pub mod kt;
 pub mod operator;

@@ -4,7 +4,7 @@
 /// architecture and is reviewed as one.
 struct Floor(&'static str, &'static [&'static str], &'static [&'static str]);
 
-const FLOORS: [Floor; 13] = [
+const FLOORS: [Floor; 14] = [
     Floor("policy-config", &[], &[]),
     Floor("service-kit", &[], &[]),
     Floor("pg-private", &[], &[]),
@@ -53,6 +53,7 @@ const FLOORS: [Floor; 13] = [
         ],
         &[],
     ),
+    Floor("bench", &["service-kit", "instance", "fake-provider"], &[]),
     Floor("xtask", &[], &[]),
 ];
 

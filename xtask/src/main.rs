@@ -1,4 +1,4 @@
-//! Names for the commands of this repository: `cargo xtask demo [--once]`, `test`, `sqlx [--check]`.
+//! Names for the commands of this repository: `cargo xtask demo [--once]`, `test`, `bench NAME`, `sqlx [--check]`.
 //!
 //! It uses the standard library only, so that it builds in a second on a fresh machine, and each command sets
 //! up what it needs. A set-up step that must not be taken unasked is printed instead.
@@ -18,6 +18,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   demo [--once]    build, then push packs to a live fleet; stays up, or with --once checks its claims and ends
   test             build, then run every suite there is
+  bench NAME       build the release programs, then measure: growth, reload, start
   sqlx [--check]   refresh `.sqlx/` from the migrations and the queries, or fail when it is out of date";
 
 /// One sentence for the terminal; whatever failed has said the rest itself.
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["demo", arguments @ ..] => run::demo(arguments),
         ["test"] => run::test(),
+        ["bench", arguments @ ..] => run::bench(arguments),
         ["sqlx"] => refresh::with_database(false),
         ["sqlx", "--check"] => refresh::with_database(true),
         [refresh::INSIDE, mode] => refresh::inside(*mode == refresh::CHECK),

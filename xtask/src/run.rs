@@ -1,9 +1,9 @@
-//! `demo` and `test`: set up, build in the one shape, run.
+//! `demo`, `test` and `bench`: set up, build in the one shape, run.
 
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use crate::cargo::{build_all, cargo, command, programs, show, succeed};
+use crate::cargo::{build_all, cargo, command, programs, show, succeed, target};
 use crate::{Outcome, packages, postgres};
 
 /// The demo takes this process's place, so ^C is its alone.
@@ -28,6 +28,13 @@ pub(crate) fn test() -> Outcome {
     } else {
         succeed(&mut cargo(&["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"]))
     }
+}
+
+/// The release profile is built for this alone, so nothing is gained by building all of it.
+pub(crate) fn bench(arguments: &[&str]) -> Outcome {
+    let programs = ["-p", "bench", "-p", "kt", "-p", "gateway-agent"];
+    succeed(cargo(&["build", "--release", "--locked"]).args(programs))?;
+    succeed(command(target().join("release/kt-bench")).args(arguments))
 }
 
 /// It is used when it is there and never installed: that takes longer than the tests.

@@ -1,0 +1,130 @@
+//! A real gateway of the release profile in a home of its own, and the fake provider behind it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use fake_provider::FakeProvider;
+use instance::documents::{Status, routes};
+use instance::{Description, Place};
+use serde_json::{Value, json};
+use service_kit::drain::{self, DrainTrigger, DrainWatcher};
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+/// A gateway that serves; killed when it is dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    home: TempDir,
+    place: Place,
+    provider: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) tasks: DrainWatcher,
+    _trigger: DrainTrigger,
+}
+
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+// === impl Gateway ===
+
+impl Gateway {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let (trigger, tasks) = drain::channel();
+        let bound = FakeProvider::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let provider = format!("http://{}", bound.addr);
+        tasks.spawn("fake provider", bound.serve(tasks.clone()));
+        let home = tempfile::tempdir()?;
+        let pack = home.path().join("pack.yaml");
+        std::fs::write(&pack, text(&provider, "0.0.1"))?;
+        let log = std::fs::File::create(home.path().join("log"))?;
+        let child = Command::new(program("kt-gateway")?)
+            .args(["--name", "bench", "--listen", "127.0.0.1:0", "--policy-config", "pack.yaml"])
+            .current_dir(home.path())
+            .env("KT_HOME", home.path().join("state"))
+            .env("BENCH_API_KEY", "sk-bench")
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        let place = Place::new(&home.path().join("state"), "bench");
+        let mut gateway = Self {
+            child,
+            home,
+            place,
+            provider,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tasks,
+            _trigger: trigger,
+        };
+        gateway.address = gateway.until_ready().await?;
+        Ok(gateway)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A connection to its door.
+    pub(crate) async fn door(&self) -> anyhow::Result<Client> {
+        Client::to_socket(&self.place.admin_socket(), &self.tasks).await
+    }
+
+    /// Writes the pack of this version, and answers the request that loads it.
+    pub(crate) fn write(&self, version: &str) -> anyhow::Result<Value> {
+        std::fs::write(self.home.path().join("pack.yaml"), text(&self.provider, version))?;
+        Ok(json!({"config_path": "pack.yaml"}))
+    }
+
+    async fn until_ready(&mut self) -> anyhow::Result<SocketAddr> {
+        let began = Instant::now();
+        loop {
+            if let Some(ended) = self.child.try_wait()? {
+                let log = std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default();
+                bail!("the gateway ended at once ({ended}): {log}");
+            }
+            if let Ok(mut door) = self.door().await {
+                let status: Status = serde_json::from_slice(&door.ask(routes::STATUS, None).await?)?;
+                if status.ready {
+                    let told = Description::read(&self.place)?.context("no instance.json")?;
+                    return Ok(told.listen.parse()?);
+                }
+            }
+            if began.elapsed() > START_LIMIT {
+                bail!("the gateway is not ready");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of this build.
+pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let program = here.parent().unwrap_or(Path::new(".")).join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    bail!("`{}` is not built; run `cargo xtask bench`, which builds first", program.display())
+}
+
+/// The example pack with every policy that there is, for this provider.
+fn text(provider: &str, version: &str) -> String {
+    format!(
+        "pack:\n  name: bench\n  version: {version}\n  enabled: true\nproviders:\n  targets:\n    - id: bench\n      \
+         provider: openai\n      model: gpt-5.4-mini-mini\n      base_url: {provider}\n      secret_key_ref: {{env: \
+         BENCH_API_KEY}}\npolicies:\n  chain: [prompt-injection, pii-detector, audit-logger]\npolicy:\n  \
+         prompt-injection:\n    response: {{action: block, message: \"blocked\"}}\n  pii-detector: {{action: \
+         redact}}\n  audit-logger: {{}}\n"
+    )
+}
