@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod guides;
 mod load;
 mod seven;
 mod spoiled;
