@@ -9,6 +9,7 @@ mod config_path;
 mod errors;
 mod guard;
 pub mod handover;
+mod order;
 mod socket;
 mod status;
 mod token;
@@ -18,19 +19,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{Method, StatusCode, Uri};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use instance::documents::{ErrorCode, ReloadRequest, RevertRequest, Source, Status, UnpinRequest, routes};
 use instance::{Action, History, HistoryRecord, Outcome, Place};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::readiness::Readiness;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -40,6 +39,7 @@ use crate::holding;
 use config_path::WorkingDir;
 use errors::Refusal;
 use handover::HandOver;
+use order::Order;
 use token::AdminToken;
 
 pub use socket::BoundDoor;
@@ -62,6 +62,8 @@ pub struct Parts {
 pub struct Admin {
     name: String,
     parts: Parts,
+    /// Of the Activator that decides now.
+    handle: watch::Sender<ActivatorHandle>,
     working_dir: Arc<WorkingDir>,
     history: History,
     /// `None`: it cannot be made, and the data port has no door.
@@ -98,21 +100,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// A valid request to change something.
-#[derive(Debug)]
-enum Order {
-    Reload(ReloadRequest),
-    Revert(RevertRequest),
-    Unpin(UnpinRequest),
-}
-
-const LARGEST_BODY: usize = 64 * 1024;
-/// So much of a refused body is read and thrown away, so that its sender reads the refusal.
-const DISCARD: usize = 64 * 1024 * 1024;
-const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// A disk that takes longer is answered for; the reload has not happened then.
 const FILE_WITHIN: Duration = Duration::from_secs(10);
-const LONGEST_REASON: usize = 1000;
 
 // === impl Admin ===
 
@@ -133,8 +122,18 @@ impl Admin {
             reloading: Semaphore::new(1),
             hand_overs,
             handing_over: Arc::new(Semaphore::new(1)),
+            handle: watch::Sender::new(parts.handle.clone()),
             parts,
         }
+    }
+
+    /// From now on another Activator decides: the one before had ended for a hand-over that came to nothing.
+    pub fn follow(&self, handle: ActivatorHandle) {
+        self.handle.send_replace(handle);
+    }
+
+    fn activator(&self) -> ActivatorHandle {
+        self.handle.borrow().clone()
     }
 
     /// The route that a request at the data port asks for, if whoever sent it may know that it is there.
@@ -170,7 +169,7 @@ impl Admin {
         if route == Route::Status {
             return Ok(Answer::ok(&self.status()));
         }
-        let order = Order::parse(route, &read(body).await?)?;
+        let order = Order::parse(route, &order::read(body).await?)?;
         let admin = Arc::clone(self);
         let carried_out =
             self.parts.drain.spawn("order", async move { admin.carry_out(order, caller).await });
@@ -187,7 +186,7 @@ impl Admin {
             Order::Revert(RevertRequest { break_glass, reason }) => {
                 let asked = Asked { action: Action::Revert, actor, reason, break_glass };
                 self.may_change(&asked).await?;
-                let record = self.parts.handle.order(asked, LocalChange::Revert).await?;
+                let record = self.activator().order(asked, LocalChange::Revert).await?;
                 Ok(Answer::ok(&record))
             }
             Order::Unpin(UnpinRequest { .. }) => Ok(Answer::ok(&self.status())),
@@ -199,7 +198,7 @@ impl Admin {
         let _turn = self.reloading.acquire().await.map_err(|_| Refusal::stopping())?;
         let started = Instant::now();
         match self.read(config_path).await {
-            Ok(source) => Ok(self.parts.handle.order(asked, LocalChange::Load(source)).await?),
+            Ok(source) => Ok(self.activator().order(asked, LocalChange::Load(source)).await?),
             Err(refusal) => {
                 self.tell_failed(&asked, started, &refusal).await;
                 Err(refusal)
@@ -264,7 +263,7 @@ impl Admin {
             listen: self.parts.listen.to_string(),
             ready: readiness.is_ready() && !drain.is_draining() && live.snapshot().is_some(),
         };
-        status::status(serving, &self.parts.handle.record())
+        status::status(serving, &self.activator().record())
     }
 }
 
@@ -319,71 +318,6 @@ impl Answer {
         let body = Bytes::from(serde_json::to_vec(body).unwrap_or_default());
         Self { status: StatusCode::OK, allow: None, body }
     }
-}
-
-// === impl Order ===
-
-impl Order {
-    fn parse(route: Route, body: &[u8]) -> Result<Self, Refusal> {
-        let (order, reason) = match route {
-            Route::Reload => {
-                let request: ReloadRequest = parse(body)?;
-                (Self::Reload(request.clone()), request.reason)
-            }
-            Route::Revert => {
-                let request: RevertRequest = parse_or_default(body)?;
-                (Self::Revert(request.clone()), request.reason)
-            }
-            Route::Unpin => {
-                let request: UnpinRequest = parse_or_default(body)?;
-                (Self::Unpin(request.clone()), request.reason)
-            }
-            Route::Status | Route::HandOver => return Err(Refusal::no_such_path()),
-        };
-        if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
-            return Err(Refusal::invalid(format!("`reason` is longer than {LONGEST_REASON} characters")));
-        }
-        Ok(order)
-    }
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
-        Refusal::invalid(format!("the body is not valid: {}", errors::shown(&error.to_string())))
-    })
-}
-
-/// Nothing is said where nothing has to be.
-fn parse_or_default<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
-    if body.is_empty() { Ok(T::default()) } else { parse(body) }
-}
-
-async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
-    if body.size_hint().lower() > DISCARD as u64 {
-        return Err(Refusal::too_large(LARGEST_BODY));
-    }
-    let (mut gathered, mut seen) = (BytesMut::new(), 0_usize);
-    let reading = async {
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                return Err(Refusal::invalid("the body ended early or is not well-formed"));
-            };
-            let Ok(data) = frame.into_data() else { continue };
-            seen += data.len();
-            match seen {
-                0..=LARGEST_BODY => gathered.extend_from_slice(&data),
-                _ if seen > DISCARD => break,
-                _ => {}
-            }
-        }
-        Ok(())
-    };
-    let read = tokio::time::timeout(BODY_WITHIN, reading).await;
-    if seen > LARGEST_BODY {
-        return Err(Refusal::too_large(LARGEST_BODY));
-    }
-    read.unwrap_or_else(|_| Err(Refusal::too_slow()))?;
-    Ok(gathered.freeze())
 }
 
 #[cfg(test)]

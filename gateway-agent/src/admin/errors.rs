@@ -15,7 +15,7 @@ const ECHO: usize = 200;
 /// A refusal on its way out.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    body: ErrorBody,
+    body: Box<ErrorBody>,
     /// Where it is not the one of the code.
     status: Option<StatusCode>,
     allow: Option<&'static str>,
@@ -26,7 +26,7 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let body = ErrorBody { code, message: message.into(), stage: None, hint: None, findings: Vec::new() };
-        Self { body, status: None, allow: None }
+        Self { body: Box::new(body), status: None, allow: None }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -81,7 +81,7 @@ impl Refusal {
 
     pub(super) fn into_answer(self) -> Answer {
         let status = self.status.or_else(|| StatusCode::from_u16(self.body.code.status()).ok());
-        let document = ErrorDocument { error: self.body };
+        let document = ErrorDocument { error: *self.body };
         Answer {
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             allow: self.allow,

@@ -41,7 +41,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// A head from its first byte to its last, and a connection without one.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// A connection serves no new request after this, and ends after it again: also one whose peer reads nothing.
-const CONNECTION_LIVES: Duration = Duration::from_secs(60);
+pub(super) const CONNECTION_LIVES: Duration = Duration::from_secs(60);
 const LARGEST_HEAD: usize = 16 * 1024;
 /// The cause (no more descriptors) ends when a connection does.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

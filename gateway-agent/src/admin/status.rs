@@ -1,5 +1,6 @@
 //! What `GET /keeptrusts/config` says, of what the Activator remembers.
 
+use fleet_core::ids::Lineage;
 use instance::documents::{KeptVersion, Source, Status, Version};
 
 use crate::activation::record::{KeptPack, Record};
@@ -39,7 +40,10 @@ pub(super) fn status(serving: Serving, record: &Record) -> Status {
 
 fn version(pack: &KeptPack) -> Version {
     Version {
-        generation: pack.assigned.map(|(_, generation)| generation.0),
+        generation: pack
+            .assigned
+            .filter(|(lineage, _)| *lineage != Lineage::LOCAL)
+            .map(|(_, generation)| generation.0),
         version: Some(pack.version.to_string()),
         digest: pack.digest,
         at: pack.since.wall,

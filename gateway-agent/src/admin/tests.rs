@@ -15,7 +15,9 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::handover::HandOver;
-use super::{BoundDoor, Parts};
+use super::socket::CONNECTION_LIVES;
+use super::{Admin, BoundDoor, Parts};
+use crate::activation::handle::ActivatorHandle;
 use crate::activation::ledger::{Ledger, Owner};
 use crate::activation::live::LivePolicy;
 use crate::activation::secrets::SecretRules;
@@ -25,6 +27,7 @@ use crate::settings::Environment;
 /// A door without a proxy, and an Activator behind it.
 struct Doorway {
     place: Place,
+    admin: Arc<Admin>,
     hand_overs: mpsc::Receiver<HandOver>,
     trigger: DrainTrigger,
     _home: TempDir,
@@ -39,22 +42,7 @@ impl Doorway {
         place.make().unwrap();
         let (trigger, drain) = drain::channel();
         let (live, readiness, clock) = (LivePolicy::empty(), Readiness::new(), Clock::system());
-        let owner = Owner { instance: "edge-1".to_owned(), fleet: None };
-        let secrets = SecretRules {
-            env_file: None,
-            environment: Environment::fixed::<&str, &str>([]),
-            globs: Vec::new(),
-            dir: place.secrets(),
-        };
-        let (activator, handle) = Activator::start(crate::activation::Parts {
-            live: live.clone(),
-            ledger: Arc::new(Ledger::new(place.dir(), owner)),
-            secrets,
-            readiness: readiness.clone(),
-            clock: clock.clone(),
-            proving_time: PROVING_TIME,
-        })
-        .await;
+        let (activator, handle) = activator(&place, &live, &readiness).await;
         drain.spawn("activator", activator.run(drain.clone()));
         let (door, hand_overs) = BoundDoor::bind(
             &place,
@@ -69,8 +57,9 @@ impl Doorway {
                 drain: drain.clone(),
             },
         );
+        let admin = door.admin();
         drain.spawn("door", door.open_to(may_order).serve(drain.clone()));
-        Self { place, hand_overs, trigger, _home: home }
+        Self { place, admin, hand_overs, trigger, _home: home }
     }
 
     async fn asks(&self, request: &str) -> UnixStream {
@@ -91,6 +80,25 @@ impl Doorway {
         self.trigger.start();
         self.trigger.drained(PATIENCE).await.unwrap();
     }
+}
+
+async fn activator(place: &Place, live: &LivePolicy, readiness: &Readiness) -> (Activator, ActivatorHandle) {
+    let owner = Owner { instance: "edge-1".to_owned(), fleet: None };
+    let secrets = SecretRules {
+        env_file: None,
+        environment: Environment::fixed::<&str, &str>([]),
+        globs: Vec::new(),
+        dir: place.secrets(),
+    };
+    Activator::start(crate::activation::Parts {
+        live: live.clone(),
+        ledger: Arc::new(Ledger::new(place.dir(), owner)),
+        secrets,
+        readiness: readiness.clone(),
+        clock: Clock::system(),
+        proving_time: PROVING_TIME,
+    })
+    .await
 }
 
 /// Reads until this was said, or to the end.
@@ -174,5 +182,44 @@ async fn a_newcomer_that_leaves_early_or_is_refused_holds_up_nobody() {
     let said =
         reads(&mut doorway.asks("GET /keeptrusts/handover HTTP/1.1\r\nhost: x\r\n\r\n").await, "}}").await;
     assert!(said.starts_with("HTTP/1.1 405 ") && said.contains("allow: POST\r\n"), "{said}");
+    doorway.drains().await;
+}
+
+/// A clock that runs ahead whenever everybody waits: what would take minutes is over at once, in the right order.
+#[tokio::test(start_paused = true)]
+async fn whoever_keeps_the_door_waiting_is_given_up() {
+    let doorway = Doorway::open(instance::door::may_order).await;
+    for slow in ["", "GET /keep", "POST /keeptrusts/config/reload HTTP/1.1\r\nhost: x\r\n"] {
+        let said = reads(&mut doorway.asks(slow).await, END).await;
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 408 "), "{slow:?}: {said}");
+    }
+    let slow = "POST /keeptrusts/config/reload HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\n{";
+    let said = reads(&mut doorway.asks(slow).await, "}}").await;
+    assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("did not arrive in time"), "{said}");
+    doorway.drains().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_reads_no_answer_does_not_keep_its_seat() {
+    let doorway = Doorway::open(instance::door::may_order).await;
+    let mut stream = doorway.asks("").await;
+    let request = STATUS.replace("connection: close\r\n", "");
+    // More than the buffers of both sides hold; then the door is stuck in a write.
+    let filling = async { while stream.write_all(request.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(CONNECTION_LIVES * 3, filling).await.expect("given up");
+    doorway.drains().await;
+}
+
+#[tokio::test]
+async fn orders_go_to_the_activator_that_decides_now() {
+    let doorway = Doorway::open(instance::door::may_order).await;
+    let revert = "POST /keeptrusts/config/revert HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let said = reads(&mut doorway.asks(revert).await, END).await;
+    assert!(said.starts_with("HTTP/1.1 409 "), "{said}");
+    let (activator, handle) = activator(&doorway.place, &LivePolicy::empty(), &Readiness::new()).await;
+    drop(activator);
+    doorway.admin.follow(handle);
+    let said = reads(&mut doorway.asks(revert).await, END).await;
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("stopping"), "{said}");
     doorway.drains().await;
 }

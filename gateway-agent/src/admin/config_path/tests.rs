@@ -25,11 +25,11 @@ fn outcome(dir: &WorkingDir, given: &str) -> Result<Vec<u8>, ErrorCode> {
     found.map_err(|error| error.code)
 }
 
-/// `base/work` with everything a path may meet, and secrets outside of it.
+/// A working directory with everything a path may meet, and secrets outside of it.
 fn world() -> (tempfile::TempDir, PathBuf) {
     use std::fs;
     let base = tempfile::tempdir().unwrap();
-    let work = base.path().join("work");
+    let work = base.path().join("base");
     fs::create_dir_all(work.join("sub/deep")).unwrap();
     fs::create_dir(base.path().join("outside")).unwrap();
     for secret in ["secret", "outside/policy.yaml"] {
@@ -92,7 +92,7 @@ fn both_walks_find_what_is_beneath_and_refuse_the_rest() {
         ("../secret", Err(PathRefused)),
         ("sub/../policy.yaml", Err(PathRefused)),
         ("sub/..", Err(PathRefused)),
-        ("./../work/policy.yaml", Err(PathRefused)),
+        ("./../base/policy.yaml", Err(PathRefused)),
         ("policy.yaml\0", Err(PathRefused)),
         ("\0", Err(PathRefused)),
         (&long_path, Err(PathRefused)),
@@ -142,6 +142,53 @@ fn both_walks_find_what_is_beneath_and_refuse_the_rest() {
             assert_eq!(found, Err(PathRefused), "by kernel: {} {device}", dir.by_kernel);
         }
     }
+}
+
+/// Paths of pieces that mean something: whatever they come to, both walks say the same, and nothing of a secret.
+#[test]
+fn no_path_of_any_pieces_leads_out() {
+    let (_base, work) = world();
+    let [kernel, portable] = walks(&work);
+    let pieces = [
+        "..",
+        ".",
+        "",
+        "sub",
+        "deep",
+        "policy.yaml",
+        "out",
+        "outdir",
+        "indir",
+        "magic",
+        "fifo",
+        "secret",
+        "outside",
+        "gone",
+        "/",
+        "\0",
+        "\u{202e}",
+        "..policy..yaml",
+        "socket",
+        "loop",
+        "work",
+        "etc",
+        "passwd",
+    ];
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut found = 0;
+    for _ in 0..4000 {
+        let length = random.usize(1..6);
+        let path = std::iter::repeat_with(|| pieces[random.usize(..pieces.len())]).take(length);
+        let path = path.collect::<Vec<_>>().join("/");
+        let outcomes = (outcome(&kernel, &path), outcome(&portable, &path));
+        assert_eq!(outcomes.0, outcomes.1, "{path:?} seed {seed}");
+        if let Ok(bytes) = outcomes.0 {
+            assert!([&b"good"[..], b"deep", b"dots"].contains(&&bytes[..]), "{path:?} seed {seed}");
+            found += 1;
+        }
+    }
+    assert!(found > 20, "{found} found, seed {seed}");
 }
 
 #[test]
