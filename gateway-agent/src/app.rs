@@ -3,6 +3,7 @@
 
 pub mod gateway;
 mod metrics_port;
+mod problems;
 pub mod run;
 
 use std::future::Future;
@@ -26,6 +27,7 @@ use crate::activation::live::LivePolicy;
 use crate::activation::local_source::{self, LocalSourceError};
 use crate::activation::secrets::SecretRules;
 use crate::activation::{Activator, Parts};
+use crate::admin::{self, BoundDoor};
 use crate::control::identity::{IdentityError, IdentityStore};
 use crate::control::link::{Link, NotTakenIn};
 use crate::decisions::DecisionLog;
@@ -33,6 +35,7 @@ use crate::holding::{self, Holding, HoldingError};
 use crate::proxy::{BoundProxy, Proxy, ProxyError, ProxySettings};
 use crate::settings::{Settings, Source};
 use metrics_port::MetricsPort;
+use problems::{bind_problem, located};
 
 /// Where the gateway really listens.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +51,7 @@ pub struct Bound {
     instance: Holding,
     listener: BoundProxy,
     proxy: Arc<Proxy>,
+    door: BoundDoor,
     metrics_port: Option<MetricsPort>,
     readiness: Readiness,
     live: LivePolicy,
@@ -132,8 +136,7 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         max_body: settings.max_body,
         ..ProxySettings::default()
     };
-    let proxy =
-        Arc::new(Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?);
+    let proxy = Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?;
     // From here on a pack runs, and an end that nobody asked for counts against it: what may refuse came before.
     let (activator, handle) = Activator::start(Parts {
         live: live.clone(),
@@ -158,6 +161,19 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         }
         (Source::File(_) | Source::ControlPlane(_), _) => None,
     };
+    let (door, _) = BoundDoor::bind(
+        instance.place(),
+        admin::Parts {
+            source: settings.source_word(),
+            listen: addresses.data,
+            working_dir: settings.working_dir.clone(),
+            live: live.clone(),
+            handle: handle.clone(),
+            readiness: readiness.clone(),
+            clock: clock.clone(),
+            drain: drain.clone(),
+        },
+    );
     let link = link(&settings, &instance, &handle, &clock, &drain);
     if let Err(error) = instance.describe(&settings, addresses.data) {
         // Tools of this host will not find it; its clients will, and a full disk is no reason to send them away.
@@ -167,7 +183,8 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         addresses,
         instance,
         listener,
-        proxy,
+        proxy: Arc::new(proxy.with_admin(door.admin())),
+        door,
         metrics_port,
         readiness,
         live,
@@ -197,6 +214,7 @@ impl Bound {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
         let Self { instance, trigger, drain, mut activator, drain_deadline, .. } = self;
         let mut data_plane = drain.spawn("data plane", self.listener.serve(self.proxy, drain.clone()));
+        drain.spawn("admin door", self.door.serve(drain.clone()));
         if let Some(port) = self.metrics_port {
             port.spawn(self.live.clone(), &drain);
         }
@@ -364,36 +382,4 @@ fn link(
         clock.clone(),
         drain.clone(),
     ))
-}
-
-/// Every finding with its place, as compilers write them.
-fn located(path: &Path, reason: &NackReason) -> String {
-    let path = path.display();
-    let mut text = format!("`{path}` is refused at stage {}: {}", reason.stage, reason.reason);
-    for finding in &reason.findings {
-        let place = match finding.location.line {
-            0 => format!("{path}"),
-            line => format!("{path}:{line}:{}", finding.location.column),
-        };
-        text.push_str(&format!("\n{place}: {}[{}]: {}", finding.severity, finding.code, finding.message));
-        if !finding.suggestion.is_empty() {
-            text.push_str(&format!("\n  help: {}", finding.suggestion));
-        }
-    }
-    text
-}
-
-fn bind_problem(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "the address is in use; stop what listens there, or choose another port".to_owned()
-        }
-        io::ErrorKind::PermissionDenied => {
-            "this user may not listen there; choose a port from 1024 up".to_owned()
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "this host does not have that address; write for example 127.0.0.1:41002".to_owned()
-        }
-        _ => error.to_string(),
-    }
 }

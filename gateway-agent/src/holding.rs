@@ -93,7 +93,12 @@ impl Holding {
 
 /// Who runs this process, as the history names actors.
 pub fn user() -> String {
-    let uid = Uid::effective();
+    user_of(Uid::effective().as_raw())
+}
+
+/// The name of a user of this host. Asks the host's directory of users, so it may take a moment.
+pub fn user_of(uid: u32) -> String {
+    let uid = Uid::from_raw(uid);
     match User::from_uid(uid) {
         Ok(Some(user)) => user.name,
         Ok(None) | Err(_) => format!("uid {uid}"),

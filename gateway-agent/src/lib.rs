@@ -3,11 +3,12 @@
 //!
 //! In reading order: [`args`] and [`settings`] say what was asked for, [`app`] binds and wires it,
 //! [`activation`] is the one place where the pack changes, [`control`] brings packs from the control
-//! plane, [`proxy`] serves traffic under whatever pack is live.
+//! plane, [`admin`] takes orders of this host, [`proxy`] serves traffic under whatever pack is live.
 
 #![forbid(unsafe_code)]
 
 pub mod activation;
+pub mod admin;
 pub mod app;
 pub mod args;
 pub mod control;

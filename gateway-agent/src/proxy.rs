@@ -33,6 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::activation::live::LivePolicy;
+use crate::admin::Admin;
 use crate::decisions::DecisionLog;
 use crate::metrics::ProxyMetrics;
 
@@ -87,6 +88,8 @@ pub struct Proxy {
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
     body_budget: body::BodyBudget,
+    /// Answers what traffic does not know, to whoever may know that it is there.
+    admin: Option<Arc<Admin>>,
 }
 
 /// A listener that is bound and does not serve yet.
@@ -162,7 +165,14 @@ impl Proxy {
             upstream,
             in_flight,
             body_budget,
+            admin: None,
         })
+    }
+
+    /// With the guarded routes of this gateway's door.
+    pub fn with_admin(mut self, admin: Arc<Admin>) -> Self {
+        self.admin = Some(admin);
+        self
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fleet_core::gateway::{FleetName, GatewayName, Labels};
 use instance::Place;
+use instance::documents::Source as SourceWord;
 use url::Url;
 
 pub use environment::Environment;
@@ -122,6 +123,14 @@ impl Settings {
 
     pub fn place(&self) -> Place {
         Place::new(&self.home, self.name.as_str())
+    }
+
+    /// As documents name the source.
+    pub fn source_word(&self) -> SourceWord {
+        match &self.source {
+            Source::File(_) => SourceWord::Local,
+            Source::ControlPlane(_) => SourceWord::ControlPlane,
+        }
     }
 
     pub fn fleet(&self) -> Option<&FleetName> {

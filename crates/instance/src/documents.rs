@@ -19,6 +19,9 @@ pub mod routes {
     pub const REVERT: &str = "/keeptrusts/config/revert";
     /// POST [`super::UnpinRequest`]: the [`super::Status`] after it.
     pub const UNPIN: &str = "/keeptrusts/config/unpin";
+    /// POST, on the unix socket alone, by the process that takes over: the line `{"released":true}`, in a body that
+    /// stays open for as long as that process lives.
+    pub const HAND_OVER: &str = "/keeptrusts/handover";
 }
 
 /// Where packs come from.
@@ -175,6 +178,8 @@ pub enum ErrorCode {
     FileNotFound,
     /// It is there and cannot be read.
     FileUnreadable,
+    /// It is there, and the gateway's user may not read it.
+    FileForbidden,
     /// Refused at stage verify or lint.
     InvalidPack,
     /// Refused at a later stage.
@@ -184,6 +189,8 @@ pub enum ErrorCode {
     Managed,
     /// The gateway is ending or handing over; ask again.
     Stopping,
+    /// More are at the door than it serves at once; ask again.
+    Busy,
 }
 
 // === impl ErrorCode ===
@@ -194,9 +201,10 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest | Self::PathRefused | Self::FileUnreadable | Self::InvalidPack => 2,
             Self::FileNotFound => 3,
+            Self::FileForbidden => 4,
             Self::ActivationFailed => 1,
             Self::NothingToRevert | Self::Managed => 6,
-            Self::Stopping => 5,
+            Self::Stopping | Self::Busy => 5,
         }
     }
 
@@ -204,10 +212,11 @@ impl ErrorCode {
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidRequest | Self::PathRefused | Self::FileUnreadable => 400,
+            Self::FileForbidden => 403,
             Self::FileNotFound => 404,
             Self::InvalidPack | Self::ActivationFailed => 422,
             Self::NothingToRevert | Self::Managed => 409,
-            Self::Stopping => 503,
+            Self::Stopping | Self::Busy => 503,
         }
     }
 }

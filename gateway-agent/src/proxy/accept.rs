@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ const HYPER_HEAD_BYTES: usize = 64 * 1024;
 
 /// One client connection, as its requests see it.
 pub(super) struct Connection {
+    /// Who really connected, whatever the requests say.
+    pub(super) peer: IpAddr,
     pub(super) activity: Activity,
     pub(super) decisions: DecisionSink,
     pub(super) drain: DrainWatcher,
@@ -46,9 +49,9 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, drain: DrainWa
             () = drain.signaled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 failing = false;
-                admit(stream, &proxy, &decisions, &seats, &drain);
+                admit(stream, peer, &proxy, &decisions, &seats, &drain);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -63,13 +66,14 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, drain: DrainWa
     // Whoever is already in the backlog was told "connected": closing the listener would reset them.
     // The yield lets the runtime hear of those that arrived with the signal.
     tokio::task::yield_now().await;
-    while let Some(stream) = waiting(&listener).await {
-        admit(stream, &proxy, &decisions, &seats, &drain);
+    while let Some((stream, peer)) = waiting(&listener).await {
+        admit(stream, peer, &proxy, &decisions, &seats, &drain);
     }
 }
 
 fn admit(
     stream: TcpStream,
+    peer: SocketAddr,
     proxy: &Arc<Proxy>,
     decisions: &DecisionSink,
     seats: &Arc<Semaphore>,
@@ -79,8 +83,12 @@ fn admit(
         proxy.metrics.connection_refused();
         return;
     };
-    let connection =
-        Connection { activity: Activity::default(), decisions: decisions.clone(), drain: drain.clone() };
+    let connection = Connection {
+        peer: peer.ip(),
+        activity: Activity::default(),
+        decisions: decisions.clone(),
+        drain: drain.clone(),
+    };
     drain.spawn("client connection", serve(stream, Arc::clone(proxy), connection, seat));
 }
 
@@ -141,11 +149,11 @@ fn protocol() -> Builder<TokioExecutor> {
 }
 
 /// The next connection of the backlog, if there is one now.
-async fn waiting(listener: &TcpListener) -> Option<TcpStream> {
+async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     std::future::poll_fn(|context| {
         let mut accept = pin!(listener.accept());
         std::task::Poll::Ready(match Pin::as_mut(&mut accept).poll(context) {
-            std::task::Poll::Ready(Ok((stream, _))) => Some(stream),
+            std::task::Poll::Ready(Ok(accepted)) => Some(accepted),
             _ => None,
         })
     })

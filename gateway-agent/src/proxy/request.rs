@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
@@ -24,6 +26,7 @@ use super::reply::{Refusal, Reply};
 use super::route::Route;
 use super::{Proxy, body, headers};
 use crate::activation::live::ActivePolicy;
+use crate::admin::{Admin, Answer, Caller, Route as OrderRoute};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-kt-request-id");
 const CONFIG_VERSION: HeaderName = HeaderName::from_static("x-kt-config-version");
@@ -58,6 +61,13 @@ impl Proxy {
             return stamp(whole(reply), &id, version, holds, &connection.drain);
         }
 
+        if let Some((admin, order)) = self.admit_order(route, &head, connection) {
+            let reply = of_door(admin.answer(order, &method, body, Caller::Token).await);
+            let policy = self.live.snapshot();
+            let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
+            return stamp(whole(reply), &id, version, holds, &connection.drain);
+        }
+
         let mut record = Record::begin(self, &connection.decisions, &id, now, route, policy.as_deref());
         let place = Arc::clone(&self.in_flight).try_acquire_owned().ok();
         let served = self.serve(route, head, body, policy.as_ref(), place.as_ref(), &mut record).await;
@@ -68,6 +78,19 @@ impl Proxy {
         }
         let holds = Holds { record: Some(record), policy, _place: place, _counted: counted, _active: active };
         stamp(reply, &id, version, holds, &connection.drain)
+    }
+
+    /// Only what is no route of traffic may be one of the door; what is neither is the same 404 to everybody.
+    fn admit_order(
+        &self,
+        route: Option<Route>,
+        head: &Parts,
+        connection: &Connection,
+    ) -> Option<(&Arc<Admin>, OrderRoute)> {
+        let admin = self.admin.as_ref().filter(|_| route.is_none())?;
+        let order = admin.admit(connection.peer, head)?;
+        let is_sound = !headers::are_too_large(&head.headers) && check_framing(head).is_ok();
+        is_sound.then_some((admin, order))
     }
 
     async fn serve(
@@ -288,6 +311,17 @@ fn models(engine: &Engine) -> Reply {
     let entry = |model: &str| json!({"id": model, "object": "model", "created": 0, "owned_by": "kt-gateway"});
     let data: Vec<_> = engine.models().map(entry).collect();
     Reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
+}
+
+/// An answer of the door, as the data port sends it.
+fn of_door(answer: Answer) -> Reply {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(allow) = answer.allow {
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    Reply { status: answer.status, headers, body: answer.body }
 }
 
 fn whole(reply: Reply) -> Reply<Content> {

@@ -3,6 +3,9 @@
 #![cfg(test)]
 
 mod activation;
+mod admin;
+mod admin_crowd;
+mod admin_guard;
 mod cold_start;
 mod enrolment;
 mod front;

@@ -1,0 +1,86 @@
+//! `POST /keeptrusts/handover`: this process lets go of the gateway's directory for a newcomer that takes over, and
+//! learns whether that one is still there.
+//!
+//! The door only carries the message; what is let go of, and taken back, is the app's.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use instance::documents::ErrorCode;
+use service_kit::drain::DrainWatcher;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::Admin;
+use super::errors::Refusal;
+
+/// A newcomer asks for the directory.
+#[derive(Debug)]
+pub struct HandOver {
+    /// Told once the directory is free. Dropped untold, the newcomer is refused.
+    pub released: oneshot::Sender<()>,
+    /// Resolves, by its sender's drop, when the newcomer's connection has ended.
+    pub gone: oneshot::Receiver<()>,
+}
+
+/// What the newcomer reads when the directory is free.
+const RELEASED: &[u8] = b"{\"released\":true}\n";
+
+/// The one line, and then nothing until this process ends or the newcomer does.
+pub(super) struct OpenBody {
+    line: Option<Bytes>,
+    drained: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+    _gone: oneshot::Sender<()>,
+    /// One hand-over at a time.
+    _turn: OwnedSemaphorePermit,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// Waits until the app has let go, for as long as the newcomer does.
+    pub(super) async fn hand_over(&self) -> Result<OpenBody, Refusal> {
+        let Ok(turn) = Arc::clone(&self.handing_over).try_acquire_owned() else {
+            return Err(Refusal::new(ErrorCode::Stopping, "this gateway is being handed over already"));
+        };
+        let (released, is_released) = oneshot::channel();
+        let (here, gone) = oneshot::channel();
+        let refused = |_| Refusal::new(ErrorCode::Stopping, "this gateway does not hand over now");
+        self.hand_overs.send(HandOver { released, gone }).await.map_err(|_| refused(()))?;
+        is_released.await.map_err(|_| refused(()))?;
+        Ok(OpenBody::new(here, turn, self.parts.drain.clone()))
+    }
+}
+
+// === impl OpenBody ===
+
+impl OpenBody {
+    fn new(gone: oneshot::Sender<()>, turn: OwnedSemaphorePermit, drain: DrainWatcher) -> Self {
+        Self {
+            line: Some(Bytes::from_static(RELEASED)),
+            drained: Box::pin(async move { drain.signaled().await }),
+            _gone: gone,
+            _turn: turn,
+        }
+    }
+}
+
+impl Body for OpenBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(line) = self.line.take() {
+            return Poll::Ready(Some(Ok(Frame::data(line))));
+        }
+        ready!(self.drained.as_mut().poll(context));
+        Poll::Ready(None)
+    }
+}
