@@ -13,7 +13,7 @@ fn case(content: &str, answer: &Value, expected: &Value) -> TestCase {
     let messages = json!([{"role": "user", "content": content}]);
     let text = json!({"name": "a", "input": {"messages": messages}, "upstream_response": answer, "expected": expected});
     let (cases, report) = read_golden(text.to_string().as_bytes());
-    cases.unwrap_or_else(|| panic!("{report:?}")).remove(0)
+    cases.ok_or(report).unwrap().remove(0)
 }
 
 fn whole() -> Engine {

@@ -12,9 +12,9 @@ use super::{Check, Status};
 use crate::input::{OpenError, open_regular};
 
 /// Less room than this is soon too little: packs, history, logs.
-const LITTLE_ROOM: u64 = 100 * 1024 * 1024;
+const LITTLE_ROOM: u128 = 100 * 1024 * 1024;
 /// Less than this, and no pack can be kept.
-const NO_ROOM: u64 = 2 * 1024 * 1024;
+const NO_ROOM: u128 = 2 * 1024 * 1024;
 
 /// `named`: somebody chose it.
 pub(super) fn directory(path: &Path, named: bool) -> Check {
@@ -40,7 +40,7 @@ pub(super) fn directory(path: &Path, named: bool) -> Check {
     }
     let mode = metadata.mode() & 0o7777;
     let room = match statvfs(path) {
-        Ok(disk) => u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size()),
+        Ok(disk) => u128::from(disk.blocks_available()) * u128::from(disk.fragment_size()),
         Err(error) => {
             return tell(Status::Warning, format!("`{shown}`: no word of its disk: {}", error.desc()));
         }

@@ -133,9 +133,8 @@ fn read_messages(field: &Field<'_>, findings: &mut Collector) -> Option<String> 
 fn check_message(field: &Field<'_>, findings: &mut Collector) -> Option<()> {
     let fields = Fields::open(field, findings)?;
     let role = fields.required("role", findings).and_then(|field| field.text(findings));
-    match fields.get("content") {
-        Some(content) => check_content(&content, findings)?,
-        None => {}
+    if let Some(content) = fields.get("content") {
+        check_content(&content, findings)?;
     }
     role.map(drop)
 }
