@@ -64,7 +64,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Exit, Failure> 
             }
         }),
         Command::Dev(args) => dev::run(&args, printer),
-        Command::Doctor(args) => block_on(doctor::run(&args, printer)),
+        Command::Doctor(args) => doctor::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
     }
 }

@@ -137,6 +137,17 @@ fn a_pack_without_tests_is_red_at_test() {
 }
 
 #[test]
+fn the_guide_shows_what_a_diff_says() {
+    let kt = fresh_pack();
+    let pack = kt.home().join("policy-config.yaml");
+    std::fs::copy(&pack, kt.home().join("main.yaml")).expect("a copy");
+    edit(pack.clone(), "version: 0.1.0", "version: 0.1.1");
+    edit(pack, "    action: redact", "    mode: shadow");
+    let said = kt.run(&["policy", "diff", "main.yaml", "policy-config.yaml"]).ok();
+    assert!(GUIDE.contains(&said.stdout), "the guide does not show\n{}", said.stdout);
+}
+
+#[test]
 fn a_reviewer_sees_what_changes_against_main() {
     let kt = fresh_pack();
     let git = |words: &[&str]| {

@@ -1,9 +1,15 @@
 //! `kt policy init`: each template is at once a good pack with passing tests, and nothing is ever overwritten.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
-use tests::kt::Kt;
+use tests::kt::{Kt, fresh_binary};
+
+use crate::gateway_run::{get, listens_on};
 
 fn templates(kt: &Kt) -> Vec<String> {
     let list = kt.run(&["policy", "init", "--list", "--json"]).ok().json();
@@ -78,6 +84,22 @@ fn every_template_lints_and_tests_at_once() {
         assert_eq!(tested["ok"], true, "{name}");
         assert!(tested["results"].as_array().is_some_and(|results| results.len() >= 3), "{name}");
     }
+}
+
+#[test]
+fn a_gateway_serves_what_was_written() {
+    fresh_binary("kt-gateway");
+    let kt = Kt::new();
+    // needs no key
+    let _ = kt.run(&["policy", "init", "--template", "local"]).ok();
+    let words = ["gateway", "run", "--policy-config", "policy-config.yaml", "--listen", "127.0.0.1:0"];
+    let mut child = kt.spawn(&words, Stdio::null());
+    let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let address = log.find_map(|line| listens_on(&line.expect("text"))).expect("it says where it serves");
+    let ready = get(&address, "/readyz");
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), Signal::SIGKILL).expect("it runs");
+    let _ = child.wait();
+    assert!(ready.starts_with("HTTP/1.1 200"), "the pack is active: {ready}");
 }
 
 #[test]

@@ -70,9 +70,15 @@ impl Check {
     }
 }
 
-pub(crate) async fn run(args: &DoctorArgs, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &DoctorArgs, printer: &Printer) -> Result<Exit, Failure> {
     let settings = Settings::resolve(args.control_plane.as_deref());
-    let checks = checks(&settings).await;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unexpected(format!("cannot start: {error}")))?;
+    let checks = runtime.block_on(checks(&settings));
+    // A name server that does not answer would hold up the end of a runtime that waits for its threads.
+    runtime.shutdown_background();
     let problems = checks.iter().filter(|check| check.status == Status::Problem).count();
     if printer.is_json() {
         printer.json(&DoctorView { ok: problems == 0, settings: settings.views(), checks })?;
