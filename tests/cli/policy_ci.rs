@@ -95,6 +95,11 @@ fn the_check_job_needs_nothing_but_kt() {
         "load: show",
     ];
     assert_eq!(names, expected);
+    // No pack, but the one reader of YAML that there is says whether it is YAML.
+    let kt = Kt::new();
+    let said = kt.run(&["policy", "lint", "--file", &kt.file("workflow.yml", WORKFLOW), "--json"]).json();
+    let codes: Vec<_> = said["errors"].as_array().expect("errors").iter().map(|e| &e["code"]).collect();
+    assert!(codes.iter().all(|code| **code == "E002" || **code == "E004"), "{said}");
     for step in steps() {
         let parsed = Command::new("sh").args(["-n", "-c", &step.run]).status().expect("a shell");
         assert!(parsed.success(), "no shell reads {step:?}");

@@ -4,8 +4,9 @@ mod golden;
 
 use std::path::{Path, PathBuf};
 
+use policy_config::Finding;
+use policy_config::lint::rules::BAD_VALUE;
 use policy_config::schema::TestCase;
-use policy_config::{Finding, Severity};
 use policy_engine::{Engine, Secrets};
 
 use super::pack::{self, Pack};
@@ -87,8 +88,8 @@ fn groups(dir: &Path, pack: &Pack, printer: &Printer) -> Result<Vec<Group>, Fail
 fn run_case(engine: &Engine, group: &Group, case: &TestCase, printer: &Printer) -> Result<CaseView, Failure> {
     let outcome = engine.run_case(case).map_err(|error| {
         let finding = Finding {
-            code: "E006".to_owned(),
-            severity: Severity::Error,
+            code: BAD_VALUE.code.to_owned(),
+            severity: BAD_VALUE.severity,
             path: "input.messages".to_owned(),
             location: case.at,
             message: format!("a gateway would refuse this request: {error}"),
