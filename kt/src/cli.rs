@@ -6,7 +6,7 @@ pub(crate) mod local;
 use clap::{Args, Parser, Subcommand};
 
 use central::{ConfigCommand, FleetCommand, HistoryArgs, RolloutCommand};
-use local::{CompletionsArgs, DevArgs, GatewayCommand, PolicyCommand};
+use local::{CompletionsArgs, DevArgs, DoctorArgs, GatewayCommand, PolicyCommand};
 
 /// Change the policy of running AI gateways, and know what runs where.
 #[derive(Debug, Parser)]
@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check policy packs
+    /// Check, test and compare policy packs
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Run gateways, and see what those of a fleet run
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// Start a control plane, a fleet of gateways and a fake provider on this machine
     Dev(DevArgs),
+    /// What is in force, where it comes from, and what is wrong
+    Doctor(DoctorArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
 }

@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod dev;
+mod doctor;
 mod fleet;
 mod gateway;
 mod history;
@@ -20,7 +21,12 @@ use crate::printer::Printer;
 /// Runs what was typed.
 pub(crate) fn run(command: Command, printer: &Printer) -> Result<Exit, Failure> {
     match command {
-        Command::Policy(PolicyCommand::Lint(args)) => policy::lint::run(&args, printer),
+        Command::Policy(command) => match command {
+            PolicyCommand::Lint(args) => policy::lint::run(&args, printer),
+            PolicyCommand::Test(args) => policy::test::run(&args, printer),
+            PolicyCommand::Diff(args) => policy::diff::run(&args, printer),
+            PolicyCommand::Init(args) => policy::init::run(&args, printer),
+        },
         Command::Gateway(command) => match command {
             GatewayCommand::Run(args) => gateway::run::run(&args),
             GatewayCommand::List(args) => block_on(gateway::list::run(&args, printer)),
@@ -58,6 +64,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Exit, Failure> 
             }
         }),
         Command::Dev(args) => dev::run(&args, printer),
+        Command::Doctor(args) => doctor::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
     }
 }

@@ -6,15 +6,11 @@ use std::process::{Command, Stdio};
 use crate::failure::{Exit, Failure};
 
 /// What this build is, and so must be what it runs.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The path of `name`, once its version was found to be that of `kt`.
 pub(crate) fn find(name: &str) -> Result<PathBuf, Failure> {
-    let beside = std::env::current_exe().ok().and_then(|kt| kt.parent().map(Path::to_path_buf));
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let places = beside.into_iter().chain(std::env::split_paths(&on_path));
-    let found = places.map(|place| place.join(name)).find(|program| is_executable(program));
-    let program = found.ok_or_else(|| {
+    let program = locate(name).ok_or_else(|| {
         Failure::new(Exit::NotFound, "program_missing", format!("`{name}` is neither beside kt nor on PATH"))
             .with_hint("the three programs belong together: install them from one archive")
     })?;
@@ -22,7 +18,15 @@ pub(crate) fn find(name: &str) -> Result<PathBuf, Failure> {
     Ok(program)
 }
 
-fn is_executable(program: &Path) -> bool {
+/// The path of `name`, whatever it is: beside `kt`, then on PATH.
+pub(crate) fn locate(name: &str) -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|kt| kt.parent().map(Path::to_path_buf));
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let places = beside.into_iter().chain(std::env::split_paths(&on_path));
+    places.map(|place| place.join(name)).find(|program| is_executable(program))
+}
+
+pub(crate) fn is_executable(program: &Path) -> bool {
     program.is_file() && nix::unistd::access(program, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 

@@ -5,6 +5,7 @@
 //! | `KT_CONTROL_PLANE` | the control plane, when `--control-plane` is not given |
 //! | `KT_TOKEN_FILE` | the file with the operator token |
 //! | `KT_HOME` | where state lives; else `$XDG_STATE_HOME/kt`, else `~/.local/state/kt`, as root without HOME `/var/lib/kt` |
+//! | `KT_PG_BIN`, `DATABASE_URL` | the control plane's; `kt doctor` looks at them |
 //! | `XDG_DATA_HOME`, `XDG_STATE_HOME`, `HOME` | where the defaults lie |
 //! | `NO_COLOR`, `TERM` | whether output has colour |
 
@@ -17,7 +18,7 @@ use crate::cli::Endpoint;
 use crate::failure::{Exit, Failure};
 use crate::input;
 
-const DEFAULT_CONTROL_PLANE: &str = "http://127.0.0.1:7443";
+pub(crate) const DEFAULT_CONTROL_PLANE: &str = "http://127.0.0.1:7443";
 
 /// More than any token; a bigger file is not one.
 const MAX_TOKEN_BYTES: usize = 4096;
@@ -104,7 +105,7 @@ impl Token {
     }
 
     /// The file named by `KT_TOKEN_FILE`, else `operator.token` in the default data directory.
-    fn find() -> Result<Self, Failure> {
+    pub(crate) fn find() -> Result<Self, Failure> {
         let forbidden = |code: &str, message: String| Failure::new(Exit::Forbidden, code, message);
         if let Some(named) = variable("KT_TOKEN_FILE") {
             let path = PathBuf::from(named);
@@ -116,7 +117,7 @@ impl Token {
                 .with_hint("name the operator.token in the data directory of the control plane")
             });
         }
-        let default = data_dir().join("operator.token");
+        let default = default_token_file();
         Self::read(&default)?.ok_or_else(|| {
             forbidden(
                 "token_missing",
@@ -163,6 +164,11 @@ impl Token {
     }
 }
 
+/// The token that is taken where `KT_TOKEN_FILE` names none.
+pub(crate) fn default_token_file() -> PathBuf {
+    data_dir().join("operator.token")
+}
+
 /// Where the control plane keeps its token by default.
 fn data_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
@@ -180,7 +186,7 @@ pub(crate) fn state_dir() -> PathBuf {
 }
 
 /// A variable that is set to something.
-fn variable(name: &str) -> Option<std::ffi::OsString> {
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 

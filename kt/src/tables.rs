@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, Row, Table, presets};
 
 use crate::views::fleets::OutcomeView;
 use crate::views::{
-    CountsView, DiffView, EventView, FleetView, GatewayView, RevisionView, RolloutView, VersionView,
+    CountsView, EventView, FleetView, GatewayView, RevisionView, RolloutView, SectionView, VersionView,
 };
 use crate::words::{clean, clean_line, counted, short_digest};
 
@@ -127,8 +127,8 @@ pub(crate) fn revisions(revisions: &[RevisionView], with_config: bool, width: Op
 }
 
 /// Unified lines by section; empty when nothing effective changed.
-pub(crate) fn diff(diff: &DiffView) -> String {
-    let sections = diff.sections.iter().map(|section| {
+pub(crate) fn diff(sections: &[SectionView]) -> String {
+    let sections = sections.iter().map(|section| {
         let lines: Vec<_> = section.lines.iter().map(|line| clean_line(line)).collect();
         format!("{}:\n{}", clean_line(&section.section), lines.join("\n"))
     });

@@ -2,13 +2,15 @@
 //!
 //! Fields may be added, never renamed. What does not apply is `null`, or absent where the contract has a `?`.
 
+pub(crate) mod cases;
 pub(crate) mod configs;
 pub(crate) mod findings;
 pub(crate) mod fleets;
 pub(crate) mod history;
 pub(crate) mod rollouts;
 
-pub(crate) use configs::{DiffView, PushView, RevisionView};
+pub(crate) use cases::{CaseView, TestView};
+pub(crate) use configs::{DiffView, FileDiffView, PushView, RevisionView, SectionView};
 pub(crate) use findings::{ErrorDocument, ErrorView, FindingView, LintView, finding};
 pub(crate) use fleets::{FleetView, GatewayView, VersionView};
 pub(crate) use history::{EventView, InForceView};

@@ -94,6 +94,22 @@ pub(crate) fn clean_line(text: &str) -> String {
     clean(text).replace('\n', " ")
 }
 
+/// Text over lines of at most 80 columns, each `indent` blanks in; a word that is longer stands alone.
+pub(crate) fn wrapped(text: &str, indent: usize) -> String {
+    let margin = " ".repeat(indent);
+    let mut lines: Vec<String> = Vec::new();
+    for word in clean_line(text).split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= 80 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{margin}{word}")),
+        }
+    }
+    lines.join("\n")
+}
+
 /// `1 error`, `2 errors`.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -126,6 +142,13 @@ mod tests {
         assert_eq!(show_time(&time).as_deref(), Some("2026-11-22T10:00:00.25Z"));
         assert!(parse_time("yesterday").is_err());
         assert_eq!(show_time(&Timestamp { seconds: i64::MAX, nanos: 0 }), None);
+    }
+
+    #[test]
+    fn long_text_keeps_to_its_columns() {
+        let text = wrapped(&"word ".repeat(40), 6);
+        assert!(text.lines().all(|line| line.len() <= 80 && line.starts_with("      word")), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
     }
 
     #[test]

@@ -40,12 +40,12 @@ fn a_broken_pack_ends_it_as_the_gateway_would() {
 }
 
 /// `… listen=127.0.0.1:41002 …`
-fn listens_on(line: &str) -> Option<String> {
+pub(crate) fn listens_on(line: &str) -> Option<String> {
     let address = line.split_once("listen=")?.1;
     address.split_whitespace().next().map(str::to_owned)
 }
 
-fn get(address: &str, path: &str) -> String {
+pub(crate) fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").expect("it reads");
     let mut answer = String::new();

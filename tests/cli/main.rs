@@ -2,9 +2,14 @@
 
 mod completions;
 mod credentials;
+mod doctor;
 mod fleet_loop;
 mod gateway_run;
 mod hostile_servers;
 mod lint;
+mod policy_ci;
+mod policy_diff;
+mod policy_init;
+mod policy_test;
 mod reference;
 mod usage;

@@ -25,6 +25,7 @@ Made from `kt … --help`; a test of `tests/cli` keeps it true and writes it ane
 | `KT_CONTROL_PLANE` | the control plane, when `--control-plane` is not given; else `http://127.0.0.1:7443` |
 | `KT_TOKEN_FILE` | the file with the operator token |
 | `KT_HOME` | where gateways and `kt dev` keep their state; else `$XDG_STATE_HOME/kt`, else `~/.local/state/kt`, as root without `HOME` `/var/lib/kt` |
+| `KT_PG_BIN`, `DATABASE_URL` | of the control plane: where PostgreSQL's programs are, which server to use; `kt doctor` looks at both |
 ";
 
 #[test]

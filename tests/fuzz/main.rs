@@ -7,6 +7,7 @@
 
 mod chat;
 mod engine;
+mod golden;
 mod http_body;
 mod json;
 mod mutate;
@@ -19,6 +20,11 @@ mod yaml;
 #[test]
 fn yaml() {
     engine::run(yaml::Yaml::default());
+}
+
+#[test]
+fn golden() {
+    engine::run(golden::Golden::default());
 }
 
 #[test]

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policy_config::PolicyDocument;
-use policy_engine::{Engine, Inspection, JsonError, RequestError};
+use policy_engine::{Engine, Inspection, JsonError, RequestError, read_golden};
 use proto::WireError;
 use proto::convert::hello::HelloMessage;
 use proto::convert::reports::ReportMessage;
 
 use crate::chat::EMAIL;
 use crate::engine::{Kind, Plan, Target, Watch, hunt};
+use crate::golden::Golden;
 use crate::http_body::HttpBody;
 use crate::sse::{self, Sse};
 use crate::standing::{self, Standing};
@@ -127,6 +128,34 @@ fn planted_in_yaml() {
         ..Yaml::default()
     };
     caught("findings in an order of chance", bug, Kind::Property, "the same bytes, the same answer");
+}
+
+#[test]
+fn planted_in_golden() {
+    let bug = Golden {
+        read: |source| {
+            let (mut cases, report) = read_golden(source);
+            for case in cases.iter_mut().flatten() {
+                case.messages = case.messages.replace("null", "\"\"");
+            }
+            (cases, report)
+        },
+        ..Golden::default()
+    };
+    caught("a null that becomes a text", bug, Kind::Property, "a case says what its file says");
+
+    let bug = Golden {
+        run: |engine, case| {
+            let mut outcome = engine.run_case(case)?;
+            outcome.passed = case.expected.verdict.as_str() == outcome.verdict.as_str();
+            Ok(outcome)
+        },
+        ..Golden::default()
+    };
+    caught("a reason that nobody compares", bug, Kind::Property, "passed exactly when");
+
+    let bug = Golden { masked: |source, _| source.to_owned(), ..Golden::default() };
+    caught("a source shown as it is", bug, Kind::Property, "no secret is shown");
 }
 
 #[test]

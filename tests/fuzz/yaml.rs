@@ -9,10 +9,12 @@ use fastrand::Rng;
 use policy_config::canonical::canonical;
 use policy_config::diff::diff;
 use policy_config::lint::excerpt::{Excerpt, excerpt, masked};
+use policy_config::schema::UpstreamResponse;
 use policy_config::{Finding, LintReport, PolicyConfig, PolicyDocument};
 use policy_engine::{CompileError, Engine, Secrets};
 
 use crate::engine::{Target, Watch};
+use crate::json;
 
 /// What is tried; a planted bug stands in for one of them.
 pub(crate) struct Yaml {
@@ -78,13 +80,15 @@ impl Target for Yaml {
         if again.as_ref() != Some(&config) || !again.is_some_and(|again| diff(&config, &again).is_empty()) {
             return Err(format!("the canonical form says the same: {form}"));
         }
+        let suites = check_suites(input)?;
         let compiles = self.check_engine(&config)?;
-        Ok(format!("a pack {compiles} {}", codes(&report)))
+        Ok(format!("a pack {compiles} {suites} {}", codes(&report)))
     }
 
     fn must_meet(&self) -> &'static [&'static str] {
         &[
             "a pack compiles",
+            "with suites",
             "E001",
             "E002",
             "E004",
@@ -183,6 +187,25 @@ impl Yaml {
             Err(error) => Ok(format!("is refused by {}", error.findings[0].code)),
         }
     }
+}
+
+/// What goes through the engine later is JSON.
+fn check_suites(input: &[u8]) -> Result<&'static str, String> {
+    let (Some((_, suites)), _) = PolicyDocument::new(input).parse_with_suites() else {
+        return Err("a pack with its suites exactly when there is one without".to_owned());
+    };
+    for case in suites.iter().flat_map(|suite| &suite.cases) {
+        let read = json::read(case.messages.as_bytes());
+        if !read.is_none_or(|json| json.is_ok_and(|json| !json.items().is_empty())) {
+            return Err(format!("the messages of a case are a list of JSON: {case:?}"));
+        }
+        if let Some(UpstreamResponse::Answer(answer)) = &case.upstream_response
+            && json::read(answer.as_bytes()).is_some_and(|json| json.is_err())
+        {
+            return Err(format!("the answer of a case is JSON: {case:?}"));
+        }
+    }
+    Ok(if suites.is_empty() { "" } else { "with suites" })
 }
 
 /// The secrets that stand in the input where they are to be seen as secrets, and nowhere else.

@@ -1,4 +1,5 @@
-//! Names for the commands of this repository: `cargo xtask demo [--once]`, `test`, `bench NAME`, `sqlx [--check]`.
+//! Names for the commands of this repository: `cargo xtask demo [--once]`, `test`, `bench NAME`, `sqlx [--check]`,
+//! `dist`.
 //!
 //! It uses the standard library only, so that it builds in a second on a fresh machine, and each command sets
 //! up what it needs. A set-up step that must not be taken unasked is printed instead.
@@ -6,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod cargo;
+mod dist;
 mod packages;
 mod postgres;
 mod refresh;
@@ -19,7 +21,8 @@ usage: cargo xtask COMMAND
   demo [--once]    build, then push packs to a live fleet; stays up, or with --once checks its claims and ends
   test             build, then run every suite there is
   bench NAME       build the release programs, then measure: growth, reload, start
-  sqlx [--check]   refresh `.sqlx/` from the migrations and the queries, or fail when it is out of date";
+  sqlx [--check]   refresh `.sqlx/` from the migrations and the queries, or fail when it is out of date
+  dist             build the release archive: programs, completions, systemd units, examples";
 
 /// One sentence for the terminal; whatever failed has said the rest itself.
 type Outcome = Result<(), String>;
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         ["bench", arguments @ ..] => run::bench(arguments),
         ["sqlx"] => refresh::with_database(false),
         ["sqlx", "--check"] => refresh::with_database(true),
+        ["dist"] => dist::build(),
         [refresh::INSIDE, mode] => refresh::inside(*mode == refresh::CHECK),
         _ => {
             say(USAGE);

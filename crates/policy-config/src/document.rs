@@ -15,8 +15,8 @@ use crate::lint::collector::{Collector, echo, is_forbidden};
 use crate::lint::report::LintReport;
 use crate::lint::rules;
 use crate::location::Location;
-use crate::schema::PolicyConfig;
 use crate::schema::read;
+use crate::schema::{PolicyConfig, TestSuite};
 use crate::tree::{Entry, Node, NodeKind, Scalar};
 use syntax::Stumble;
 
@@ -96,12 +96,18 @@ impl PolicyDocument {
 
     /// Every finding at once, in the order of the file; a config only when none of them is an error.
     pub fn parse(&self) -> (Option<PolicyConfig>, LintReport) {
+        let (whole, report) = self.parse_with_suites();
+        (whole.map(|(config, _)| config), report)
+    }
+
+    /// As [`Self::parse`], with the suites under `testing`.
+    pub fn parse_with_suites(&self) -> (Option<(PolicyConfig, Vec<TestSuite>)>, LintReport) {
         let mut findings = Collector::default();
-        let config = source::check(&self.source, &mut findings)
+        let whole = source::check(&self.source, &mut findings)
             .and_then(|text| read_tree(&text, &mut findings))
             .and_then(|root| read::read_pack_file(&root, &mut findings));
-        let config = if findings.has_errors() { None } else { config };
-        (config, findings.finish())
+        let whole = if findings.has_errors() { None } else { whole };
+        (whole, findings.finish())
     }
 }
 

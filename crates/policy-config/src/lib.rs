@@ -8,10 +8,11 @@ pub mod canonical;
 pub mod diff;
 pub mod digest;
 pub mod document;
+pub mod golden;
 pub mod lint;
 pub mod location;
 pub mod schema;
-mod tree;
+pub mod tree;
 
 pub use digest::ConfigDigest;
 pub use document::PolicyDocument;

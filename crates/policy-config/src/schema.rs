@@ -6,6 +6,7 @@ pub mod pack;
 pub mod providers;
 pub(crate) mod read;
 pub mod settings;
+pub mod testing;
 
 pub use chain::{PolicyKind, PolicyMode};
 pub use pack::{Pack, PackName, PackVersion};
@@ -13,8 +14,9 @@ pub use providers::{Provider, ProviderTarget, Providers, RoutingStrategy, Secret
 pub use settings::{
     AuditLogger, DetectAction, MarkerFormat, PiiAction, PiiDetector, PolicySettings, PromptInjection,
 };
+pub use testing::{Expected, ExpectedReason, ExpectedVerdict, TestCase, TestSuite, UpstreamResponse};
 
-/// One parsed policy file.
+/// What one policy file says to a gateway. The cases of `testing` are no part of it: they change nothing there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyConfig {
     pub pack: Pack,

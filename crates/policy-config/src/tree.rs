@@ -1,4 +1,4 @@
-//! A YAML document as a tree of nodes with their places: what the schema is read from.
+//! A YAML or JSON document as a tree of nodes with their places: what the schema is read from.
 //!
 //! Knows nothing of packs and nothing of the parser that built it.
 
@@ -6,13 +6,13 @@ use crate::location::Location;
 
 /// One value and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) at: Location,
-    pub(crate) kind: NodeKind,
+pub struct Node {
+    pub at: Location,
+    pub kind: NodeKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NodeKind {
+pub enum NodeKind {
     Scalar(Scalar),
     Sequence(Vec<Node>),
     Mapping(Vec<Entry>),
@@ -21,22 +21,22 @@ pub(crate) enum NodeKind {
 /// Text of one scalar after escapes, and whether it was written without quotes: only then can it be
 /// null, a boolean or a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scalar {
-    pub(crate) text: String,
-    pub(crate) plain: bool,
+pub struct Scalar {
+    pub text: String,
+    pub plain: bool,
 }
 
 /// One `key: value` of a mapping; keys of a mapping are unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) key_at: Location,
-    pub(crate) value: Node,
+pub struct Entry {
+    pub key: String,
+    pub key_at: Location,
+    pub value: Node,
 }
 
 /// What an author meant by a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Meaning {
+pub enum Meaning {
     Null,
     Boolean,
     Number,
@@ -47,7 +47,7 @@ pub(crate) enum Meaning {
 
 impl Node {
     /// What this node is, for "expected X, found Y".
-    pub(crate) fn describe(&self) -> &'static str {
+    pub fn describe(&self) -> &'static str {
         match &self.kind {
             NodeKind::Sequence(_) => "a list",
             NodeKind::Mapping(_) => "a mapping",
@@ -60,7 +60,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn as_scalar(&self) -> Option<&Scalar> {
+    pub fn as_scalar(&self) -> Option<&Scalar> {
         match &self.kind {
             NodeKind::Scalar(scalar) => Some(scalar),
             _ => None,
@@ -71,7 +71,7 @@ impl Node {
 // === impl Scalar ===
 
 impl Scalar {
-    pub(crate) fn meaning(&self) -> Meaning {
+    pub fn meaning(&self) -> Meaning {
         if !self.plain {
             return Meaning::Text;
         }

@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod cases;
 mod chain;
 mod compile;
 mod engine;
+mod golden;
 mod json;
 mod policies;
 mod request;
@@ -19,8 +21,10 @@ mod target;
 mod text;
 mod verdict;
 
+pub use cases::CaseOutcome;
 pub use compile::CompileError;
 pub use engine::Engine;
+pub use golden::read_golden;
 pub use json::JsonError;
 pub use policies::prompt_injection::PATTERN_SET_VERSION;
 pub use request::RequestError;

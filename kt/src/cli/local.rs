@@ -1,16 +1,24 @@
-//! The commands that act on this machine: `policy`, `gateway`, `dev`, `completions`.
+//! The commands that act on this machine: `policy`, `gateway`, `dev`, `doctor`, `completions`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand};
 
 use super::Endpoint;
+use crate::templates::TEMPLATES;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Say everything that is wrong with a policy file
     Lint(LintArgs),
+    /// Run the tests of a pack through the gateway's own engine
+    Test(TestArgs),
+    /// What a gateway would do differently under another policy file
+    Diff(DiffArgs),
+    /// Write a pack with its tests, to begin with
+    Init(InitArgs),
 }
 
 #[derive(Debug, Args)]
@@ -18,6 +26,42 @@ pub(crate) struct LintArgs {
     /// The policy file; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+/// `policy-config.yaml` with its `testing.suites`, and the cases in `tests/*.json` beside it.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The directory with policy-config.yaml and tests/*.json
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) pack_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The policy file as it was; `-` reads standard input
+    #[arg(value_name = "A")]
+    pub(crate) from: PathBuf,
+    /// The policy file as it shall be; `-` reads standard input
+    #[arg(value_name = "B")]
+    pub(crate) to: PathBuf,
+}
+
+/// Nothing that is there is overwritten.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// What to begin with
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = templates())]
+    pub(crate) template: String,
+    /// Where to write; made when it is not there
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Write nothing, list the templates
+    #[arg(long, conflicts_with_all = ["template", "dir"])]
+    pub(crate) list: bool,
+}
+
+fn templates() -> PossibleValuesParser {
+    TEMPLATES.iter().map(|template| PossibleValue::new(template.name).help(template.about)).into()
 }
 
 #[derive(Debug, Subcommand)]
@@ -115,6 +159,14 @@ pub(crate) struct DevArgs {
     /// The key the fake provider asks for and the gateways hold as OPENAI_API_KEY
     #[arg(long, value_name = "KEY", default_value = "dev-only-key")]
     pub(crate) provider_key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The control plane [env: KT_CONTROL_PLANE] [default: http://127.0.0.1:7443]
+    // clap reads no variable here: the command tells what came from where
+    #[arg(long, value_name = "URL")]
+    pub(crate) control_plane: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! Configs and their revisions as JSON.
 
+use policy_config::diff::{Change, SectionDiff};
 use proto::v1;
 use serde::Serialize;
 
@@ -60,6 +61,26 @@ pub(crate) struct DiffView {
 pub(crate) struct SectionView {
     pub(crate) section: String,
     pub(crate) lines: Vec<String>,
+}
+
+/// What `kt policy diff --json` prints; `sections` is empty when nothing effective changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FileDiffView {
+    pub(crate) from: PackFileView,
+    pub(crate) to: PackFileView,
+    pub(crate) sections: Vec<SectionView>,
+    /// Whether the cases under `testing` differ, which changes nothing on a gateway.
+    pub(crate) tests_differ: bool,
+    pub(crate) risks: Vec<FindingView>,
+}
+
+/// `{file, pack, version, digest}`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PackFileView {
+    pub(crate) file: String,
+    pub(crate) pack: String,
+    pub(crate) version: String,
+    pub(crate) digest: String,
 }
 
 // === impl PushView ===
@@ -125,5 +146,19 @@ impl DiffView {
                 .map(|section| SectionView { section: section.section.clone(), lines: section.lines.clone() })
                 .collect(),
         }
+    }
+}
+
+// === impl SectionView ===
+
+impl SectionView {
+    /// A section as the control plane tells it: `- path: before`, `+ path: after`.
+    pub(crate) fn of(diff: &SectionDiff) -> Self {
+        let lines = diff.changes.iter().flat_map(|Change { path, before, after }| {
+            let before = before.as_ref().map(|before| format!("- {path}: {before}"));
+            let after = after.as_ref().map(|after| format!("+ {path}: {after}"));
+            before.into_iter().chain(after)
+        });
+        Self { section: diff.section.to_owned(), lines: lines.collect() }
     }
 }

@@ -13,6 +13,8 @@ pub(crate) const TOKENS: &[&[u8]] = &[
     b"      timeout: 1h\n",
     b"policies:\n  chain: [audit-logger]\n",
     b"policy:\n  pii-detector: {}\n",
+    b"testing:\n  suites:\n",
+    b"upstream_response: x\n",
     b"prompt-injection",
     b"pii-detector",
     b"audit-logger",
@@ -211,6 +213,40 @@ impl Made<'_> {
             self.target(at);
         }
         self.policies();
+        if self.rng.u8(0..4) == 0 {
+            self.testing();
+        }
+    }
+
+    fn testing(&mut self) {
+        self.line(0, "testing:");
+        self.line(2, "suites:");
+        let suite = self.scalar("answers");
+        self.line(4, &format!("- name: {suite}"));
+        self.line(6, "cases:");
+        for at in 0..self.rng.usize(1..3) {
+            let name = self.scalar(&format!("case {at}"));
+            let (role, content, answer) =
+                (self.scalar("user"), self.scalar("hello"), self.scalar("'to a@b.org'"));
+            let verdict = self.one(&["allow", "redact", "block", "escalate", "alow"]);
+            let reason = self.one(&["null", "pii.detected", "~", "5"]);
+            self.line(8, &format!("- name: {name}"));
+            self.line(10, "input:");
+            self.line(12, "messages:");
+            self.line(14, &format!("- role: {role}"));
+            self.line(16, &format!("content: {content}"));
+            match self.rng.u8(0..4) {
+                0 => self.line(10, &format!("upstream_response: {answer}")),
+                1 => self.line(
+                    10,
+                    &format!("upstream_response: {{choices: [{{message: {{content: {answer}}}}}], n: 1.5}}"),
+                ),
+                _ => {}
+            }
+            self.line(10, "expected:");
+            self.line(12, &format!("verdict: {verdict}"));
+            self.line(12, &format!("reason_code: {reason}"));
+        }
     }
 
     fn target(&mut self, at: usize) {

@@ -15,7 +15,7 @@ pub struct Rule {
 
 macro_rules! rules {
     ($($name:ident = $code:literal, $severity:ident, $title:literal;)*) => {
-        $(pub(crate) const $name: Rule = Rule { code: $code, severity: $severity, title: $title };)*
+        $(pub const $name: Rule = Rule { code: $code, severity: $severity, title: $title };)*
         /// Every rule, by code.
         pub const RULES: &[Rule] = &[$($name),*];
     };
@@ -53,6 +53,7 @@ rules! {
     TOO_MANY_NODES = "E030", Error, "more than 20 000 nodes";
     SCALAR_TOO_LONG = "E031", Error, "text over 64 KiB";
     TOO_MANY_FINDINGS = "E032", Error, "more findings than are shown";
+    NOT_JSON = "E033", Error, "golden file is not JSON";
     UNUSED_BLOCK = "W001", Warning, "block that no chain names";
     PLAIN_HTTP = "W002", Warning, "key sent over plain http:// to a public host";
     MATCHES_ANYTHING = "W003", Warning, "pattern that matches any text";

@@ -1,15 +1,16 @@
 //! From the tree to a `PolicyConfig`: every key is looked at once, every finding is made on the way.
 
-mod fields;
+pub(crate) mod fields;
 mod pack;
 mod patterns;
 mod policies;
 mod providers;
 mod settings;
+pub(crate) mod testing;
 mod values;
 
 use crate::lint::collector::Collector;
-use crate::schema::PolicyConfig;
+use crate::schema::{PolicyConfig, TestSuite};
 use crate::tree::Node;
 use fields::Fields;
 
@@ -18,9 +19,12 @@ pub(crate) const OUTLINE: &str = "a pack is a mapping with pack, providers, poli
 
 /// Reads a whole pack. `Some` only when every part could be read; the caller also asks the collector
 /// whether there were errors.
-pub(crate) fn read_pack_file(root: &Node, findings: &mut Collector) -> Option<PolicyConfig> {
+pub(crate) fn read_pack_file(
+    root: &Node,
+    findings: &mut Collector,
+) -> Option<(PolicyConfig, Vec<TestSuite>)> {
     patterns::refuse_secrets(root, "", findings);
-    let fields = Fields::of_root(root, &["pack", "providers", "policies", "policy"], findings)?;
+    let fields = Fields::of_root(root, &["pack", "providers", "policies", "policy", "testing"], findings)?;
     let pack = fields.required("pack", findings).and_then(|field| pack::read(&field, findings));
     let providers =
         fields.required("providers", findings).and_then(|field| providers::read(&field, findings));
@@ -28,5 +32,9 @@ pub(crate) fn read_pack_file(root: &Node, findings: &mut Collector) -> Option<Po
     let policies = fields
         .required("policies", findings)
         .and_then(|field| policies::read(&field, blocks.unwrap_or_default(), findings));
-    Some(PolicyConfig { pack: pack?, providers: providers?, policies: policies? })
+    let suites = match fields.get("testing") {
+        Some(field) => testing::read(&field, findings),
+        None => Some(Vec::new()),
+    };
+    Some((PolicyConfig { pack: pack?, providers: providers?, policies: policies? }, suites?))
 }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and may say what it measured"
 )]
 
+mod cases;
 mod chain;
 mod corpus;
 mod redaction;

@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &ConfigDiffArgs, printer: &Printer) -> Result<Exit
     if printer.is_json() {
         printer.json(&view)?;
     } else {
-        printer.text(&tables::diff(&view))?;
+        printer.text(&tables::diff(&view.sections))?;
     }
     Ok(Exit::Done)
 }

@@ -5,8 +5,9 @@ use proto::v1;
 
 use crate::cli::central::PushArgs;
 use crate::client::{Client, ask};
+use crate::commands::policy::pack;
 use crate::commands::rollout::{order, show_rejections};
-use crate::diagnostics::{Exhibit, Style, first_place, report, summary};
+use crate::diagnostics::{Exhibit, Style, report};
 use crate::failure::{Exit, Failure};
 use crate::input::NamedSource;
 use crate::printer::Printer;
@@ -62,16 +63,8 @@ fn check(source: &NamedSource, printer: &Printer) -> Result<(), Failure> {
     if config.is_some() && found.admissible() {
         return Ok(());
     }
-    let message = format!(
-        "{}: the pack is not valid: {}",
-        first_place(&source.name, &found.findings),
-        summary(&found.findings)
-    );
-    let failure = Failure::new(Exit::Usage, "invalid_pack", message)
-        .with_field("FILE")
-        .with_hint("nothing was sent; see the findings")
-        .with_findings(found.findings);
-    Err(drawn(failure, source, printer))
+    let failure = pack::refused(source, "FILE", found.findings, printer);
+    Err(failure.with_hint("nothing was sent; see the findings"))
 }
 
 fn request(args: &PushArgs, source: &NamedSource) -> Result<v1::PushConfigRequest, Failure> {

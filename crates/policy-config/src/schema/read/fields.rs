@@ -7,9 +7,9 @@ use crate::tree::{Entry, Node, NodeKind};
 
 /// A value with its place in the document.
 #[derive(Debug, Clone)]
-pub(super) struct Field<'t> {
-    pub(super) path: String,
-    pub(super) node: &'t Node,
+pub(crate) struct Field<'t> {
+    pub(crate) path: String,
+    pub(crate) node: &'t Node,
 }
 
 /// A mapping whose unknown keys were reported.
@@ -80,6 +80,12 @@ impl<'t> Fields<'t> {
             fields.report_unknown(entry, known, findings);
         }
         Some(fields)
+    }
+
+    /// The keys of `field`, whatever they are: the rest is said by somebody else's schema.
+    pub(super) fn open(field: &Field<'t>, findings: &mut Collector) -> Option<Self> {
+        let entries = field.entries("a mapping", findings)?;
+        Some(Self { path: field.path.clone(), at: field.node.at, entries })
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Field<'t>> {
