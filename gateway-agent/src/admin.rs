@@ -1,6 +1,6 @@
 //! The door: where somebody on this host asks what runs, and orders another pack.
 //!
-//! One implementation behind two ways in. The unix socket ([`BoundDoor`]) is open to the gateway's own user and to root,
+//! One implementation ([`Admin`]) behind two ways in. The unix socket ([`Door`]) is open to the gateway's own user and to root,
 //! by what the kernel says of the peer. The data port has the same routes for whoever passes the `guard`; for anybody else
 //! they do not exist. It reads the file of a reload itself (`config_path`), and leaves every decision about packs to
 //! the Activator; it must not know of traffic.
@@ -23,13 +23,15 @@ use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{Method, StatusCode, Uri};
 use hyper::body::Incoming;
-use instance::documents::{ErrorCode, ReloadRequest, RevertRequest, Source, Status, UnpinRequest, routes};
+use instance::documents::{
+    ErrorCode, LinkStatus, ReloadRequest, RevertRequest, Source, Status, UnpinRequest, routes,
+};
 use instance::{Action, History, HistoryRecord, Outcome, Place};
 use serde::Serialize;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::readiness::Readiness;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -38,11 +40,11 @@ use crate::activation::live::LivePolicy;
 use crate::holding;
 use config_path::WorkingDir;
 use errors::Refusal;
-use handover::HandOver;
 use order::Order;
+use status::Facts;
 use token::AdminToken;
 
-pub use socket::BoundDoor;
+pub use socket::Door;
 
 /// What the door of one gateway works on.
 pub struct Parts {
@@ -52,10 +54,17 @@ pub struct Parts {
     /// What `config_path` is relative to.
     pub working_dir: PathBuf,
     pub live: LivePolicy,
-    pub handle: ActivatorHandle,
     pub readiness: Readiness,
     pub clock: Clock,
-    pub drain: DrainWatcher,
+    /// Of a managed gateway.
+    pub link: Option<Link>,
+}
+
+/// The control link, as a status tells of it.
+pub struct Link {
+    pub url: String,
+    pub fleet: String,
+    pub connected: watch::Receiver<bool>,
 }
 
 /// Answers at both ways in.
@@ -70,8 +79,6 @@ pub struct Admin {
     token: Option<AdminToken>,
     /// One reload at a time reads its file and hands it on: what was read first is applied first.
     reloading: Semaphore,
-    hand_overs: mpsc::Sender<HandOver>,
-    handing_over: Arc<Semaphore>,
 }
 
 /// What can be asked for.
@@ -106,7 +113,8 @@ const FILE_WITHIN: Duration = Duration::from_secs(10);
 // === impl Admin ===
 
 impl Admin {
-    fn new(place: &Place, parts: Parts, hand_overs: mpsc::Sender<HandOver>) -> Self {
+    /// Finds or makes the token. Where it cannot be had the log says so, and the socket is the only way in.
+    pub fn new(place: &Place, handle: ActivatorHandle, parts: Parts) -> Self {
         let path = place.admin_token();
         let token = AdminToken::at(&path)
             .inspect_err(|error| {
@@ -116,13 +124,11 @@ impl Admin {
             .ok();
         Self {
             name: place.name().to_owned(),
+            handle: watch::Sender::new(handle),
             working_dir: Arc::new(WorkingDir::open(&parts.working_dir)),
             history: History::of(place),
             token,
             reloading: Semaphore::new(1),
-            hand_overs,
-            handing_over: Arc::new(Semaphore::new(1)),
-            handle: watch::Sender::new(parts.handle.clone()),
             parts,
         }
     }
@@ -152,8 +158,9 @@ impl Admin {
         method: &Method,
         body: Incoming,
         caller: Caller,
+        drain: &DrainWatcher,
     ) -> Answer {
-        self.serve(route, method, body, caller).await.unwrap_or_else(Refusal::into_answer)
+        self.serve(route, method, body, caller, drain).await.unwrap_or_else(Refusal::into_answer)
     }
 
     async fn serve(
@@ -162,21 +169,21 @@ impl Admin {
         method: &Method,
         body: Incoming,
         caller: Caller,
+        drain: &DrainWatcher,
     ) -> Result<Answer, Refusal> {
         if !route.allows(method) {
             return Err(Refusal::method(route.methods()));
         }
         if route == Route::Status {
-            return Ok(Answer::ok(&self.status()));
+            return Ok(Answer::ok(&self.status(drain)));
         }
         let order = Order::parse(route, &order::read(body).await?)?;
-        let admin = Arc::clone(self);
-        let carried_out =
-            self.parts.drain.spawn("order", async move { admin.carry_out(order, caller).await });
+        let (admin, told) = (Arc::clone(self), drain.clone());
+        let carried_out = drain.spawn("order", async move { admin.carry_out(order, caller, &told).await });
         carried_out.await.unwrap_or_else(|_| Err(Refusal::stopping()))
     }
 
-    async fn carry_out(&self, order: Order, caller: Caller) -> Result<Answer, Refusal> {
+    async fn carry_out(&self, order: Order, caller: Caller, drain: &DrainWatcher) -> Result<Answer, Refusal> {
         let actor = caller.name().await;
         match order {
             Order::Reload(ReloadRequest { config_path, break_glass, reason }) => {
@@ -189,7 +196,7 @@ impl Admin {
                 let record = self.activator().order(asked, LocalChange::Revert).await?;
                 Ok(Answer::ok(&record))
             }
-            Order::Unpin(UnpinRequest { .. }) => Ok(Answer::ok(&self.status())),
+            Order::Unpin(UnpinRequest { .. }) => Ok(Answer::ok(&self.status(drain))),
         }
     }
 
@@ -232,7 +239,7 @@ impl Admin {
 
     /// The history of an order that never came to the Activator, which tells of all others.
     async fn tell_failed(&self, asked: &Asked, started: Instant, refusal: &Refusal) {
-        let running = self.status().observed;
+        let running = status::running(&self.activator().record());
         let record = HistoryRecord {
             id: Uuid::new_v4().to_string(),
             action: asked.action,
@@ -255,15 +262,23 @@ impl Admin {
         }
     }
 
-    fn status(&self) -> Status {
-        let Parts { readiness, drain, live, .. } = &self.parts;
-        let serving = status::Serving {
+    fn status(&self, drain: &DrainWatcher) -> Status {
+        let Parts { source, listen, readiness, live, link, .. } = &self.parts;
+        let facts = Facts {
             name: self.name.clone(),
-            source: self.parts.source,
-            listen: self.parts.listen.to_string(),
+            source: *source,
+            pid: Some(std::process::id()),
+            listen: Some(listen.to_string()),
             ready: readiness.is_ready() && !drain.is_draining() && live.snapshot().is_some(),
+            link: link.as_ref().map(|link| LinkStatus {
+                url: link.url.clone(),
+                fleet: link.fleet.clone(),
+                connected: *link.connected.borrow(),
+            }),
+            remarks: Vec::new(),
+            agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         };
-        status::status(serving, &self.activator().record())
+        status::status(&self.activator().record(), facts)
     }
 }
 

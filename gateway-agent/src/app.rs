@@ -1,6 +1,7 @@
 //! The gateway as a whole: bind, then serve. Binding takes the directory, the ports and the pack that
 //! is there, and says what is wrong before anything is served; serving goes on until told to stop.
 
+mod door;
 pub mod gateway;
 mod metrics_port;
 mod problems;
@@ -19,6 +20,7 @@ use policy_config::ConfigDigest;
 use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainTrigger, DrainWatcher, Hangups};
 use service_kit::readiness::Readiness;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::activation::handle::{ActivatorHandle, Asked, LocalChange, OrderError};
@@ -27,7 +29,7 @@ use crate::activation::live::LivePolicy;
 use crate::activation::local_source::{self, LocalSourceError};
 use crate::activation::secrets::SecretRules;
 use crate::activation::{Activator, Parts};
-use crate::admin::{self, BoundDoor};
+use crate::admin::{Admin, Door};
 use crate::control::identity::{IdentityError, IdentityStore};
 use crate::control::link::{Link, NotTakenIn};
 use crate::decisions::DecisionLog;
@@ -51,7 +53,7 @@ pub struct Bound {
     instance: Holding,
     listener: BoundProxy,
     proxy: Arc<Proxy>,
-    door: BoundDoor,
+    door: (Arc<Admin>, Option<Door>),
     metrics_port: Option<MetricsPort>,
     readiness: Readiness,
     live: LivePolicy,
@@ -161,19 +163,7 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         }
         (Source::File(_) | Source::ControlPlane(_), _) => None,
     };
-    let (door, _) = BoundDoor::bind(
-        instance.place(),
-        admin::Parts {
-            source: settings.source_word(),
-            listen: addresses.data,
-            working_dir: settings.working_dir.clone(),
-            live: live.clone(),
-            handle: handle.clone(),
-            readiness: readiness.clone(),
-            clock: clock.clone(),
-            drain: drain.clone(),
-        },
-    );
+    let (admin, door) = door::open(&settings, &instance, addresses.data, &live, &handle, &readiness, &clock);
     let link = link(&settings, &instance, &handle, &clock, &drain);
     if let Err(error) = instance.describe(&settings, addresses.data) {
         // Tools of this host will not find it; its clients will, and a full disk is no reason to send them away.
@@ -183,8 +173,8 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         addresses,
         instance,
         listener,
-        proxy: Arc::new(proxy.with_admin(door.admin())),
-        door,
+        proxy: Arc::new(proxy.with_admin(Arc::clone(&admin))),
+        door: (admin, door),
         metrics_port,
         readiness,
         live,
@@ -214,7 +204,10 @@ impl Bound {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
         let Self { instance, trigger, drain, mut activator, drain_deadline, .. } = self;
         let mut data_plane = drain.spawn("data plane", self.listener.serve(self.proxy, drain.clone()));
-        drain.spawn("admin door", self.door.serve(drain.clone()));
+        if let (admin, Some(door)) = self.door {
+            let (hand_overs, _) = mpsc::channel(1);
+            drain.spawn("admin door", door.serve(admin, hand_overs, drain.clone()));
+        }
         if let Some(port) = self.metrics_port {
             port.spawn(self.live.clone(), &drain);
         }

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -231,9 +232,10 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("a directory").flatten() {
         let target = to.join(entry.file_name());
-        if entry.file_type().expect("its kind").is_dir() {
+        let kind = entry.file_type().expect("its kind");
+        if kind.is_dir() {
             copy_dir(&entry.path(), &target);
-        } else {
+        } else if !kind.is_socket() {
             fs::copy(entry.path(), target).expect("a copy");
         }
     }

@@ -13,9 +13,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use instance::documents::ErrorCode;
 use service_kit::drain::DrainWatcher;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::Admin;
 use super::errors::Refusal;
 
 /// A newcomer asks for the directory.
@@ -25,6 +24,12 @@ pub struct HandOver {
     pub released: oneshot::Sender<()>,
     /// Resolves, by its sender's drop, when the newcomer's connection has ended.
     pub gone: oneshot::Receiver<()>,
+}
+
+/// Where newcomers ask, one at a time.
+pub(super) struct Desk {
+    wishes: mpsc::Sender<HandOver>,
+    turn: Arc<Semaphore>,
 }
 
 /// What the newcomer reads when the directory is free.
@@ -39,20 +44,29 @@ pub(super) struct OpenBody {
     _turn: OwnedSemaphorePermit,
 }
 
-// === impl Admin ===
+// === impl Desk ===
 
-impl Admin {
+impl Desk {
+    pub(super) fn new(wishes: mpsc::Sender<HandOver>) -> Self {
+        Self { wishes, turn: Arc::new(Semaphore::new(1)) }
+    }
+
     /// Waits until the app has let go, for as long as the newcomer does.
-    pub(super) async fn hand_over(&self) -> Result<OpenBody, Refusal> {
-        let Ok(turn) = Arc::clone(&self.handing_over).try_acquire_owned() else {
-            return Err(Refusal::new(ErrorCode::Stopping, "this gateway is being handed over already"));
+    pub(super) async fn ask(&self, drain: &DrainWatcher) -> Result<OpenBody, Refusal> {
+        let refused = |why: &str| Refusal::new(ErrorCode::Stopping, why);
+        let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else {
+            return Err(refused("this gateway is being handed over already"));
         };
         let (released, is_released) = oneshot::channel();
         let (here, gone) = oneshot::channel();
-        let refused = |_| Refusal::new(ErrorCode::Stopping, "this gateway does not hand over now");
-        self.hand_overs.send(HandOver { released, gone }).await.map_err(|_| refused(()))?;
-        is_released.await.map_err(|_| refused(()))?;
-        Ok(OpenBody::new(here, turn, self.parts.drain.clone()))
+        let told = async {
+            self.wishes.send(HandOver { released, gone }).await.ok()?;
+            is_released.await.ok()
+        };
+        match told.await {
+            Some(()) => Ok(OpenBody::new(here, turn, drain.clone())),
+            None => Err(refused("this gateway does not hand over now; ask again")),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The unix socket: bound in the gateway's directory, open to its own user and to root.
 //!
-//! It is not removed at the end: a newcomer may have taken its place, and one that nobody holds is told from one that
-//! somebody does by connecting.
+//! Its name is not removed here: a newcomer may have taken it over, and only who holds the directory knows.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,14 +24,20 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::errors::Refusal;
-use super::handover::{HandOver, OpenBody};
-use super::{Admin, Answer, Caller, Parts, Route, guard};
+use super::handover::{Desk, HandOver, OpenBody};
+use super::{Admin, Answer, Caller, Route, guard};
 
-/// The door of a gateway, bound and not served yet.
-pub struct BoundDoor {
-    admin: Arc<Admin>,
-    listener: Option<UnixListener>,
+/// The socket, bound and not served yet.
+pub struct Door {
+    listener: UnixListener,
     may_order: fn(Peer) -> bool,
+}
+
+/// What its connections share.
+struct Hall {
+    admin: Arc<Admin>,
+    desk: Desk,
+    drain: DrainWatcher,
 }
 
 type SocketBody = Either<Full<Bytes>, OpenBody>;
@@ -46,40 +52,29 @@ const LARGEST_HEAD: usize = 16 * 1024;
 /// The cause (no more descriptors) ends when a connection does.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-// === impl BoundDoor ===
+// === impl Door ===
 
-impl BoundDoor {
-    /// Takes the socket's place over from whoever had it, and finds or makes the token. What cannot be had is warned
-    /// about, and traffic is served without it. Hand-overs that are asked for come out of the receiver.
-    pub fn bind(place: &Place, parts: Parts) -> (Self, mpsc::Receiver<HandOver>) {
-        let path = place.admin_socket();
-        let bound = door::bind(&path).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            UnixListener::from_std(listener)
-        });
-        let listener = bound
-            .inspect_err(|error| {
-                tracing::warn!(path = %path.display(), %error, "no admin socket: `kt gateway` cannot reach this gateway");
-            })
-            .ok();
-        let (sender, hand_overs) = mpsc::channel(1);
-        let admin = Arc::new(Admin::new(place, parts, sender));
-        (Self { admin, listener, may_order: door::may_order }, hand_overs)
+impl Door {
+    /// Takes the socket's place over from whoever had it.
+    ///
+    /// # Errors
+    /// Something else stands there, or the file system refuses. Traffic can be served all the same.
+    pub fn bind(place: &Place) -> io::Result<Self> {
+        let listener = door::bind(&place.admin_socket())?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: UnixListener::from_std(listener)?, may_order: door::may_order })
     }
 
-    /// What the data port asks for its guarded routes.
-    pub fn admin(&self) -> Arc<Admin> {
-        Arc::clone(&self.admin)
-    }
-
-    /// Serves until the drain starts; what is being answered then gets its answer.
-    pub async fn serve(self, drain: DrainWatcher) {
-        let Some(listener) = self.listener else { return };
+    /// Serves until the drain starts; what is being answered then gets its answer. Newcomers that want to take over
+    /// come out of `hand_overs`' receiver.
+    pub async fn serve(self, admin: Arc<Admin>, hand_overs: mpsc::Sender<HandOver>, drain: DrainWatcher) {
+        let Self { listener, may_order } = self;
         let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let hall = Arc::new(Hall { admin, desk: Desk::new(hand_overs), drain: drain.clone() });
         let accept_all = async {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => greet(stream, &self.admin, self.may_order, &seats, &drain),
+                    Ok((stream, _)) => greet(stream, &hall, may_order, &seats),
                     Err(error) => {
                         tracing::warn!(%error, "the admin socket cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -101,13 +96,7 @@ impl BoundDoor {
 }
 
 /// Who comes, and whether there is a seat; whoever is sent away is told why.
-fn greet(
-    stream: UnixStream,
-    admin: &Arc<Admin>,
-    may_order: fn(Peer) -> bool,
-    seats: &Arc<Semaphore>,
-    drain: &DrainWatcher,
-) {
+fn greet(stream: UnixStream, hall: &Arc<Hall>, may_order: fn(Peer) -> bool, seats: &Arc<Semaphore>) {
     let uid = match door::peer(&stream) {
         Ok(peer) if may_order(peer) => peer.uid,
         Ok(peer) => {
@@ -123,8 +112,8 @@ fn greet(
         let busy = Refusal::new(ErrorCode::Busy, "too many are at the admin socket; try again").into_answer();
         return send_away(&stream, "503 Service Unavailable", &String::from_utf8_lossy(&busy.body));
     };
-    let connection = serve_connection(stream, Arc::clone(admin), Caller::User { uid }, drain.clone(), seat);
-    drain.spawn("admin connection", connection);
+    let connection = serve_connection(stream, Arc::clone(hall), Caller::User { uid }, seat);
+    hall.drain.spawn("admin connection", connection);
 }
 
 /// Without a task of its own: the answer fits into the socket's buffer, which is empty.
@@ -137,18 +126,13 @@ fn send_away(stream: &UnixStream, status: &str, body: &str) {
     let _ = stream.try_write(answer.as_bytes());
 }
 
-async fn serve_connection(
-    stream: UnixStream,
-    admin: Arc<Admin>,
-    caller: Caller,
-    drain: DrainWatcher,
-    _seat: OwnedSemaphorePermit,
-) {
+async fn serve_connection(stream: UnixStream, hall: Arc<Hall>, caller: Caller, _seat: OwnedSemaphorePermit) {
+    let drain = hall.drain.clone();
     let hands_over = Arc::new(AtomicBool::new(false));
     let handing = Arc::clone(&hands_over);
     let service = service_fn(move |request| {
-        let (admin, handing) = (Arc::clone(&admin), Arc::clone(&handing));
-        async move { Ok::<_, Infallible>(answer(&admin, request, caller, &handing).await) }
+        let (hall, handing) = (Arc::clone(&hall), Arc::clone(&handing));
+        async move { Ok::<_, Infallible>(answer(&hall, request, caller, &handing).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -185,7 +169,7 @@ async fn serve_connection(
 }
 
 async fn answer(
-    admin: &Arc<Admin>,
+    hall: &Hall,
     request: Request<Incoming>,
     caller: Caller,
     hands_over: &AtomicBool,
@@ -196,7 +180,7 @@ async fn answer(
         None => Refusal::no_such_path().into_answer(),
         Some(Route::HandOver) if Route::HandOver.allows(&head.method) => {
             hands_over.store(true, Ordering::Relaxed);
-            match admin.hand_over().await {
+            match hall.desk.ask(&hall.drain).await {
                 Ok(open) => return respond(StatusCode::OK, None, Either::Right(open)),
                 Err(refusal) => {
                     hands_over.store(false, Ordering::Relaxed);
@@ -210,7 +194,7 @@ async fn answer(
         {
             Refusal::invalid("the body must be JSON; send `content-type: application/json`").into_answer()
         }
-        Some(route) => admin.answer(route, &head.method, body, caller).await,
+        Some(route) => hall.admin.answer(route, &head.method, body, caller, &hall.drain).await,
     };
     let Answer { status, allow, body } = answer;
     respond(status, allow, Either::Left(Full::new(body)))

@@ -1,30 +1,37 @@
-//! What `GET /keeptrusts/config` says, of what the Activator remembers.
+//! What a gateway says of itself: the record and a few facts of its process, as the document that scripts read.
 
 use fleet_core::ids::Lineage;
-use instance::documents::{KeptVersion, Source, Status, Version};
+use instance::documents::{KeptVersion, LinkStatus, Source, Status, Version};
 
 use crate::activation::record::{KeptPack, Record};
 
-/// What a status says of the process, whatever runs.
+/// What the record does not know.
 #[derive(Debug, Clone)]
-pub(super) struct Serving {
+pub(super) struct Facts {
     pub(super) name: String,
     pub(super) source: Source,
-    /// `IP:PORT`.
-    pub(super) listen: String,
+    /// The process that serves; `None`: none does.
+    pub(super) pid: Option<u32>,
+    pub(super) listen: Option<String>,
+    /// `/readyz` would be 200.
     pub(super) ready: bool,
+    /// Of a managed gateway.
+    pub(super) link: Option<LinkStatus>,
+    /// What was spoiled at the start.
+    pub(super) remarks: Vec<String>,
+    pub(super) agent_version: Option<String>,
 }
 
-/// The status at this moment.
-pub(super) fn status(serving: Serving, record: &Record) -> Status {
-    let observed = record.active_pack().map(version);
+/// The whole of it.
+pub(super) fn status(record: &Record, facts: Facts) -> Status {
+    let observed = running(record);
     Status {
-        name: serving.name,
-        source: serving.source,
-        running: true,
-        pid: Some(std::process::id()),
-        listen: Some(serving.listen),
-        ready: serving.ready,
+        name: facts.name,
+        source: facts.source,
+        running: facts.pid.is_some(),
+        pid: facts.pid,
+        listen: facts.listen,
+        ready: facts.ready,
         pinned: record.pinned,
         desired: observed.clone(),
         in_sync: observed.is_some(),
@@ -32,14 +39,15 @@ pub(super) fn status(serving: Serving, record: &Record) -> Status {
         good: record.kept.iter().filter(|pack| pack.good).map(kept).collect(),
         withdrawn: record.withdrawn().and_then(|digest| record.pack(digest)).map(kept).into_iter().collect(),
         last_failure: None,
-        remarks: Vec::new(),
-        control_plane: None,
-        agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        remarks: facts.remarks,
+        control_plane: facts.link,
+        agent_version: facts.agent_version,
     }
 }
 
-fn version(pack: &KeptPack) -> Version {
-    Version {
+/// What runs.
+pub(super) fn running(record: &Record) -> Option<Version> {
+    record.active_pack().map(|pack| Version {
         generation: pack
             .assigned
             .filter(|(lineage, _)| *lineage != Lineage::LOCAL)
@@ -47,7 +55,7 @@ fn version(pack: &KeptPack) -> Version {
         version: Some(pack.version.to_string()),
         digest: pack.digest,
         at: pack.since.wall,
-    }
+    })
 }
 
 fn kept(pack: &KeptPack) -> KeptVersion {

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::handover::HandOver;
 use super::socket::CONNECTION_LIVES;
-use super::{Admin, BoundDoor, Parts};
+use super::{Admin, Door, Parts};
 use crate::activation::handle::ActivatorHandle;
 use crate::activation::ledger::{Ledger, Owner};
 use crate::activation::live::LivePolicy;
@@ -41,24 +41,22 @@ impl Doorway {
         let place = Place::new(home.path(), "edge-1");
         place.make().unwrap();
         let (trigger, drain) = drain::channel();
-        let (live, readiness, clock) = (LivePolicy::empty(), Readiness::new(), Clock::system());
+        let (live, readiness) = (LivePolicy::empty(), Readiness::new());
         let (activator, handle) = activator(&place, &live, &readiness).await;
         drain.spawn("activator", activator.run(drain.clone()));
-        let (door, hand_overs) = BoundDoor::bind(
-            &place,
-            Parts {
-                source: Source::Local,
-                listen: "127.0.0.1:1".parse().unwrap(),
-                working_dir: home.path().to_owned(),
-                live,
-                handle,
-                readiness,
-                clock,
-                drain: drain.clone(),
-            },
-        );
-        let admin = door.admin();
-        drain.spawn("door", door.open_to(may_order).serve(drain.clone()));
+        let parts = Parts {
+            source: Source::Local,
+            listen: "127.0.0.1:1".parse().unwrap(),
+            working_dir: home.path().to_owned(),
+            live,
+            readiness,
+            clock: Clock::system(),
+            link: None,
+        };
+        let admin = Arc::new(Admin::new(&place, handle, parts));
+        let door = Door::bind(&place).unwrap().open_to(may_order);
+        let (wishes, hand_overs) = mpsc::channel(1);
+        drain.spawn("door", door.serve(Arc::clone(&admin), wishes, drain.clone()));
         Self { place, admin, hand_overs, trigger, _home: home }
     }
 

@@ -62,7 +62,7 @@ impl Proxy {
         }
 
         if let Some((admin, order)) = self.admit_order(route, &head, connection) {
-            let reply = of_door(admin.answer(order, &method, body, Caller::Token).await);
+            let reply = of_door(admin.answer(order, &method, body, Caller::Token, &connection.drain).await);
             let policy = self.live.snapshot();
             let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
             return stamp(whole(reply), &id, version, holds, &connection.drain);
