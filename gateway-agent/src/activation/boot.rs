@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use fleet_core::ids::BootId;
+use fleet_core::ids::{BootId, Lineage};
 use fleet_core::offer::Acknowledgement;
+use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
 use service_kit::failpoint;
 use tokio::sync::{mpsc, watch};
@@ -111,10 +112,12 @@ impl Activator {
             tracing::warn!(path = %finding.path, "a target is down: {}", finding.message);
         }
         if self.record.pack(digest).is_none() {
+            // The record of it is lost. Whoever else gave it, it was not a control plane where there is none.
+            let assigned = (!self.is_managed()).then_some((Lineage::LOCAL, Generation::FIRST));
             self.record.kept.push(KeptPack {
                 digest,
                 version: version.clone(),
-                assigned: None,
+                assigned,
                 since: Moment::now(&self.parts.clock),
                 proved: false,
                 crashed: false,

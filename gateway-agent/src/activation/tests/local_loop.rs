@@ -164,6 +164,9 @@ async fn without_any_standing_the_pack_that_was_left_does_not_come_back() {
     let running = start(dir.path()).await;
     assert_eq!(running.live.snapshot().unwrap().version.to_string(), "0.1.0");
     assert!(look(&running).remarks.iter().any(|remark| remark.contains("no standing")), "it is said");
+    // It is as good as it was.
+    apply(&running, "0.3.0").await;
+    assert_eq!(revert(&running).await.unwrap().observed.unwrap().version.as_deref(), Some("0.1.0"));
 }
 
 #[tokio::test]
