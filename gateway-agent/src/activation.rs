@@ -10,21 +10,24 @@ pub mod handle;
 pub mod ledger;
 pub mod live;
 pub mod local_source;
+mod offers;
 mod orders;
 pub mod record;
 pub mod secrets;
 mod stages;
+pub mod status;
+mod told;
 mod trial;
+mod way_back;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_core::ids::{BootId, Lineage, OfferId};
-use fleet_core::offer::{Acknowledgement, Intent, NackReason, Stage};
-use fleet_core::standing::{Judgement, RefusedAttempt};
+use fleet_core::ids::{BootId, Lineage};
+use fleet_core::offer::{NackReason, Stage};
 use fleet_core::version::Generation;
-use policy_config::ConfigDigest;
-use proto::convert::reports::Timings;
+use instance::History;
+use policy_config::{ConfigDigest, PolicyConfig};
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::failpoint;
@@ -32,12 +35,12 @@ use service_kit::readiness::{Readiness, ReadinessBlocker};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use handle::{Event, Offered, Validated};
+use handle::Event;
 use ledger::{Ledger, LedgerError};
 use live::{ActivePolicy, LivePolicy};
-use record::{KeptPack, Moment, PendingReport, Record};
+use record::{KeptPack, Moment, PendingReport, Record, Why};
 use secrets::SecretRules;
-use stages::{Candidate, MissingSecrets, refused};
+use stages::{Candidate, MissingSecrets, Refused, refused};
 
 /// A pack that ran this long without a crash is good, unless the settings say otherwise.
 pub const PROVING_TIME: Duration = Duration::from_secs(60);
@@ -53,6 +56,8 @@ pub struct Activator {
     boot: BootId,
     events: mpsc::Receiver<Event>,
     told: watch::Sender<Arc<Record>>,
+    /// What the live policy was compiled from.
+    config: Option<PolicyConfig>,
     /// Until a policy is live.
     not_ready: Option<ReadinessBlocker>,
     /// A target of the live policy lacks its key, so identical bytes are worth another activation.
@@ -65,11 +70,21 @@ pub struct Activator {
 pub struct Parts {
     pub live: LivePolicy,
     pub ledger: Arc<Ledger>,
+    /// Where it is told how everything ended.
+    pub history: History,
     pub secrets: SecretRules,
     pub readiness: Readiness,
     pub clock: Clock,
     /// A pack that ran this long without a crash is good.
     pub proving_time: Duration,
+}
+
+/// What for a pack is activated.
+enum Purpose {
+    /// An assignment of the control plane, and the answer to it.
+    Offered { lineage: Lineage, generation: Generation, report: PendingReport },
+    /// An order of this host. `leaves` is what a revert goes back from.
+    Ordered { assigned: (Lineage, Generation), leaves: Option<ConfigDigest> },
 }
 
 // === impl Activator ===
@@ -80,7 +95,10 @@ impl Activator {
         loop {
             let good_at = self.good_at;
             tokio::select! {
-                () = drain.signaled() => return self.end_in_order().await,
+                () = drain.signaled() => {
+                    self.turn_away().await;
+                    return self.end_in_order().await;
+                }
                 event = self.events.recv() => match event {
                     Some(event) => self.handle(event).await,
                     None => return,
@@ -95,129 +113,62 @@ impl Activator {
         match event {
             Event::Offered(offered) => self.take_offer(offered).await,
             Event::Ordered(order) => self.take_order(order).await,
+            Event::Unpinned(unpin) => self.unpin(unpin).await,
             Event::Confirmed { offer } => self.confirm(offer).await,
         }
         self.tell();
     }
 
-    /// An offer of the control plane: answered exactly once, whatever it is.
-    async fn take_offer(&mut self, offered: Offered) {
-        let Offered { session, offer, source, received, validated } = offered;
-        let mut timings = Timings::default();
-        let outcome = match self.record.standing().judge(&offer, self.boot) {
-            Judgement::Validate => {
-                let acknowledgement = match self.prepare(offer.digest, source).await {
-                    Ok(candidate) => Acknowledgement::Ack { warnings: candidate.warnings },
-                    Err(reason) => Acknowledgement::Nack(capped(reason)),
-                };
-                // Moves nothing, so it is not remembered; a lost answer is asked for again.
-                let _ =
-                    validated.try_send(Validated { offer: offer.id, digest: offer.digest, acknowledgement });
-                return;
-            }
-            Judgement::Activate { lineage, generation, .. } => {
-                let prepared = self.prepare(offer.digest, source).await;
-                timings.validate = received.elapsed();
-                let outcome = match prepared {
-                    Ok(candidate) => {
-                        // Kept with the pack: a crash after the keep must not lose the answer.
-                        let report = PendingReport {
-                            session,
-                            offer: offer.id,
-                            lineage,
-                            generation,
-                            digest: offer.digest,
-                            acknowledgement: Acknowledgement::Ack { warnings: candidate.warnings.clone() },
-                            at: Moment::now(&self.parts.clock),
-                            timings,
-                        };
-                        self.activate(candidate, lineage, generation, Some(report)).await
-                    }
-                    Err(reason) => Err(reason),
-                };
-                timings.activate = received.elapsed().saturating_sub(timings.validate);
-                outcome.map_err(|reason| self.remember_refusal(offer.digest, lineage, generation, reason))
-            }
-            Judgement::Adopt { lineage, generation, .. } => {
-                let outcome = self.adopt(lineage, generation).await;
-                outcome.map_err(|reason| self.remember_refusal(offer.digest, lineage, generation, reason))
-            }
-            Judgement::AckAgain => Ok(()),
-            Judgement::Refuse(reason) => Err(reason),
-        };
-        let Intent::Activate { lineage, generation } = offer.intent else { return };
-        let acknowledgement = match outcome {
-            Ok(()) => {
-                if let Some(report) =
-                    self.record.unconfirmed.as_mut().filter(|report| report.offer == offer.id)
-                {
-                    report.timings = timings;
-                    return;
-                }
-                Acknowledgement::Ack { warnings: Vec::new() }
-            }
-            Err(reason) => {
-                log_refusal(offer.digest, Some(generation), &reason);
-                Acknowledgement::Nack(reason)
-            }
-        };
-        self.record.unconfirmed = Some(PendingReport {
-            session,
-            offer: offer.id,
-            lineage,
-            generation,
-            digest: offer.digest,
-            acknowledgement,
-            at: Moment::now(&self.parts.clock),
-            timings,
-        });
-        self.keep_or_warn().await;
-    }
-
     /// Every stage before the keep, off the threads that serve.
-    async fn prepare(&self, digest: ConfigDigest, source: Option<Vec<u8>>) -> Result<Candidate, NackReason> {
-        self.prepare_with(digest, source, MissingSecrets::Refuse).await
-    }
-
-    async fn prepare_with(
+    async fn prepare(
         &self,
         digest: ConfigDigest,
         source: Option<Vec<u8>>,
         missing: MissingSecrets,
-    ) -> Result<Candidate, NackReason> {
+    ) -> Result<Candidate, Refused> {
         let rules = self.parts.secrets.clone();
         let ledger = Arc::clone(&self.parts.ledger);
-        let prepared = tokio::task::spawn_blocking(move || {
-            let Some(source) = source.or_else(|| ledger.pack(digest)) else {
-                return Err(refused(
-                    Stage::Verify,
-                    format!("the bytes of {digest} did not come and are not on this gateway's disk"),
-                ));
-            };
-            stages::prepare(source, digest, &rules, missing)
+        let prepared = tokio::task::spawn_blocking(move || match source.or_else(|| ledger.pack(digest)) {
+            Some(source) => stages::prepare(source, digest, &rules, missing),
+            None => Err(Refused::unread(refused(
+                Stage::Verify,
+                format!("the bytes of {digest} did not come and are not on this gateway's disk"),
+            ))),
         });
-        prepared.await.unwrap_or_else(|_| Err(refused(Stage::Verify, "the gateway is stopping")))
+        prepared
+            .await
+            .unwrap_or_else(|_| Err(Refused::unread(refused(Stage::Verify, "the gateway is stopping"))))
     }
 
     /// Keep, then swap. Until the keep nothing has changed; the swap cannot fail.
-    async fn activate(
-        &mut self,
-        candidate: Candidate,
-        lineage: Lineage,
-        generation: Generation,
-        report: Option<PendingReport>,
-    ) -> Result<(), NackReason> {
-        let Candidate { engine, version, digest, source, targets_down, warnings, took } = candidate;
+    async fn activate(&mut self, candidate: Candidate, purpose: Purpose) -> Result<(), NackReason> {
+        let Candidate { engine, config, version, digest, source, targets_down, warnings, took } = candidate;
         let started = Instant::now();
         let mut next = self.record.clone();
-        next.judged(lineage, generation);
+        let (assigned, report, leaves) = match purpose {
+            Purpose::Offered { lineage, generation, report } => {
+                next.judged(lineage, generation);
+                ((lineage, generation), Some(report), None)
+            }
+            Purpose::Ordered { assigned, leaves } => {
+                next.pinned = self.is_managed();
+                if !next.pinned {
+                    next.judged(assigned.0, assigned.1);
+                }
+                (assigned, None, leaves.and_then(|digest| self.record.pack(digest)))
+            }
+        };
         next.activated(KeptPack {
             digest,
             version: version.clone(),
-            assigned: Some((lineage, generation)),
+            assigned: Some(assigned),
             since: Moment::now(&self.parts.clock),
-            good: false,
+            proved: false,
+            crashed: false,
         });
+        if let Some(left) = leaves {
+            next.withdraw(left.digest, Some(left.version.clone()), Why::Reverted);
+        }
         if report.is_some() {
             next.unconfirmed = report;
         }
@@ -237,14 +188,14 @@ impl Activator {
         self.record = next;
         // What is kept is swapped in, whatever comes: a test may let it die or dawdle here, and no more.
         let _ = failpoint::pass("swap.before").await;
-        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }));
+        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }), config);
         let _ = failpoint::pass("swap.after").await;
         self.target_down = !targets_down.is_empty();
         self.good_at = Some(Instant::now() + self.parts.proving_time);
         tracing::info!(
             %version,
             %digest,
-            generation = generation.0,
+            generation = assigned.1.0,
             warnings = warnings.len(),
             stages_ms = millis(took),
             keep_and_swap_ms = millis(started.elapsed()),
@@ -254,49 +205,18 @@ impl Activator {
         Ok(())
     }
 
-    /// The bytes run already: only the assignment is new.
-    async fn adopt(&mut self, lineage: Lineage, generation: Generation) -> Result<(), NackReason> {
-        let mut next = self.record.clone();
-        let active = next.active;
-        next.judged(lineage, generation);
-        next.refused = None;
-        if let Some(pack) = next.kept.iter_mut().find(|pack| Some(pack.digest) == active) {
-            pack.assigned = Some((lineage, generation));
-        }
-        self.on_disk(next.clone(), |ledger, next| ledger.keep_record(next)).await?;
-        self.record = next;
-        tracing::info!(generation = generation.0, "generation adopted: its policy runs already");
-        Ok(())
-    }
-
-    /// The next offer of the same is answered from memory.
-    fn remember_refusal(
-        &mut self,
-        digest: ConfigDigest,
-        lineage: Lineage,
-        generation: Generation,
-        reason: NackReason,
-    ) -> NackReason {
-        let reason = capped(reason);
-        self.record.judged(lineage, generation);
-        self.record.refused =
-            Some(RefusedAttempt { generation, digest, boot: self.boot, reason: reason.clone() });
-        reason
-    }
-
-    async fn confirm(&mut self, offer: OfferId) {
-        if self.record.unconfirmed.as_ref().is_some_and(|report| report.offer == offer) {
-            self.record.unconfirmed = None;
-            if failpoint::pass("confirm.before_keep").await.is_ok() {
-                self.keep_or_warn().await;
-            }
-        }
-    }
-
-    fn swap(&mut self, next: Arc<ActivePolicy>) {
+    fn swap(&mut self, next: Arc<ActivePolicy>, config: PolicyConfig) {
         self.parts.live.swap(next);
+        self.config = Some(config);
         self.not_ready = None;
         metrics::gauge!("kt_gateway_retired_policies").set(self.parts.live.retired_draining() as f64);
+    }
+
+    /// Makes `next` durable, and then true. Of an error nothing changes.
+    async fn keep(&mut self, next: Record) -> Result<(), NackReason> {
+        self.on_disk(next.clone(), |ledger, next| ledger.keep_record(next)).await?;
+        self.record = next;
+        Ok(())
     }
 
     /// For what is true already, whether or not the disk takes it.

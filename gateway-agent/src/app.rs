@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_core::offer::{NackReason, Stage};
-use instance::{Action, HistoryRecord};
+use instance::{Action, History, HistoryRecord};
 use policy_config::ConfigDigest;
 use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainTrigger, DrainWatcher, Hangups};
@@ -143,6 +143,7 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
     let (activator, handle) = Activator::start(Parts {
         live: live.clone(),
         ledger: Arc::new(Ledger::new(instance.dir(), owner(&settings))),
+        history: History::of(instance.place()),
         secrets: SecretRules {
             env_file: settings.env_file.clone(),
             environment: settings.environment.clone(),
@@ -285,10 +286,10 @@ async fn apply_first(
     live: &LivePolicy,
 ) -> Result<(), AppError> {
     let digest = ConfigDigest::of(&source);
-    if handle.record().withdrawn() == Some(digest) {
+    if handle.record().is_withdrawn(digest) {
         // A supervisor starts the same words again and again: that is no wish to try it once more.
         tracing::error!(path = %path.display(), %digest,
-            "the policy file is withdrawn: it ended the gateway twice; change it, or send SIGHUP to try it again");
+            "the policy file is withdrawn: somebody went back from it, or it crashed twice; change it, or send SIGHUP");
         return Ok(());
     }
     let asked = Asked::by(holding::user(), Action::Start);

@@ -69,7 +69,7 @@ async fn on_a_good_pack() -> (TempDir, Plane, GatewayProgram) {
     let gateway = Gateway::start(settings, Clock::system()).await.expect("it starts");
     push_until(&plane, "prod", "0.1.0", RolloutState::Succeeded).await;
     let mut records = gateway.watch();
-    let proven = records.wait_for(|record| record.active_pack().is_some_and(|pack| pack.good));
+    let proven = records.wait_for(|record| record.active_pack().is_some_and(|pack| pack.proved));
     tokio::time::timeout(PATIENCE, proven).await.expect("in time").expect("it runs");
     gateway.stop().await.expect("it ends in order");
     (dir, plane, program)

@@ -3,6 +3,7 @@
 
 mod ack_means_active;
 mod boots_from_disk;
+mod break_glass;
 mod history_cursor;
 mod in_flight_requests;
 mod nack;

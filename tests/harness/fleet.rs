@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Parser;
 use control_plane::settings::Timings;
 use fake_provider::{FakeProvider, Received};
+use gateway_agent::activation::handle::ActivatorHandle;
 use gateway_agent::activation::live::ActivePolicy;
 use gateway_agent::activation::record::Record;
 use gateway_agent::app::gateway::Gateway;
@@ -168,6 +169,11 @@ impl Fleet {
     /// What a gateway knows of its own past.
     pub fn record(&self, name: &str) -> Arc<Record> {
         self.gateways[name].record()
+    }
+
+    /// Whom somebody on the gateway's host orders.
+    pub fn activator(&self, name: &str) -> &ActivatorHandle {
+        self.gateways[name].activator()
     }
 
     fn settings(&self, name: &str, variables: &[(&str, &str)]) -> Settings {

@@ -78,14 +78,22 @@ pub async fn attach_gateway(
             }
             // Last of all: whoever holds the head of the history keeps every other writer waiting.
             activation_tell(&mut tx, &placed.superseded).await?;
+            if placed.gateway.pinned != facts.pinned {
+                let kind = if facts.pinned { EventKind::Pinned } else { EventKind::Unpinned };
+                gateway_tell(&mut tx, kind, SELF, &[gateway]).await?;
+            }
             if placed.gateway.lost {
                 let found = gateway_find_again(&mut tx, &[gateway]).await?;
                 gateway_tell(&mut tx, EventKind::GatewayReturned, SELF, &found).await?;
-            } else if !placed.assigned {
+            } else if !placed.assigned && placed.gateway.pinned == facts.pinned {
                 // Nothing but presence was written; a herd must not queue for the disk.
                 without_waiting_for_disk(&mut tx).await?;
             }
-            let assignment = placed.gateway.assignment;
+            let assignment = placed.gateway.assignment.map(|mut told| {
+                // Nothing else of what it refused for has changed, and that has.
+                told.refusal.take_if(|_| told.refused_for_a_pin && !facts.pinned);
+                told
+            });
             let outcome = AttachOutcome {
                 path: placed.gateway.path,
                 observed: placed.gateway.observed,

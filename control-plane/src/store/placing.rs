@@ -6,7 +6,7 @@ use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::{BootId, GatewayId};
 use fleet_core::offer::Stage;
 use fleet_core::rollout::RolloutState;
-use fleet_core::standing::Held;
+use fleet_core::standing::{Held, PINNED};
 use fleet_core::version::{DesiredVersion, Generation};
 use policy_config::schema::PackName;
 use sqlx::PgConnection;
@@ -28,6 +28,7 @@ pub(crate) struct PlacedGateway {
     /// What it has seen of this lineage that this database does not know; see `gateway_see`.
     pub seen: Option<Generation>,
     pub lost: bool,
+    pub pinned: bool,
 }
 
 /// What a gateway was told last, and what became of it.
@@ -39,6 +40,8 @@ pub(crate) struct Told {
     /// Of the rollout it was part of.
     pub rollout: Option<RolloutState>,
     pub refusal: Option<StoredRefusal>,
+    /// The refusal was for a pin, and ends with it.
+    pub refused_for_a_pin: bool,
 }
 
 // === impl Told ===
@@ -56,9 +59,9 @@ pub(crate) async fn gateway_load(
     id: GatewayId,
 ) -> Result<Option<PlacedGateway>, StoreError> {
     let row = sqlx::query!(
-        r#"select g.fleet, g.name, g.lost_at, g.seen_generation, g.observed_generation, g.observed_digest, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
+        r#"select g.fleet, g.name, g.lost_at, g.pinned, g.seen_generation, g.observed_generation, g.observed_digest, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
                   d.config as "config?", d.revision as "revision?", d.generation as "generation?",
-                  d.digest as "digest?", a.state as "state?", a.stage, a.boot_id, a.agent_version,
+                  d.digest as "digest?", a.state as "state?", a.stage, a.reason as "reason?", a.boot_id, a.agent_version,
                   r.state as "rollout_state?"
            from gateways g
            join fleets f on f.name = g.fleet
@@ -97,6 +100,7 @@ pub(crate) async fn gateway_load(
                 desired,
                 state: ActivationState::from_parts(&state, stage).column("activations.state")?,
                 rollout: rollout.transpose()?,
+                refused_for_a_pin: refusal.is_some() && row.reason.as_deref() == Some(PINNED),
                 refusal,
             })
         }
@@ -115,5 +119,6 @@ pub(crate) async fn gateway_load(
         observed,
         seen: Some(row.seen_generation).filter(|seen| *seen > 0).map(generation).transpose()?,
         lost: row.lost_at.is_some(),
+        pinned: row.pinned,
     }))
 }

@@ -58,6 +58,8 @@ pub enum Judgement {
     Refuse(NackReason),
 }
 
+/// Why a pinned gateway refuses; a control plane knows the refusal by it, which ends with the pin.
+pub const PINNED: &str = "this gateway is pinned by a break-glass change; unpin it first";
 /// A control plane counts a gateway's assignments one by one. More than this at once was not counted but made up, and
 /// taking it would shut out every honest offer after it: two years of a push a minute.
 pub const LONGEST_JUMP: u64 = 1_000_000;
@@ -76,9 +78,7 @@ impl Standing {
         let forget = self.lineage.is_some_and(|held| held != lineage);
         let highest = if forget { None } else { self.highest };
         if self.pinned {
-            return Judgement::Refuse(generation_refusal(
-                "this gateway is pinned by a break-glass change; unpin it first".to_owned(),
-            ));
+            return Judgement::Refuse(generation_refusal(PINNED.to_owned()));
         }
         if let Some(reason) = too_far(highest, generation) {
             return Judgement::Refuse(reason);

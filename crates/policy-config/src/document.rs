@@ -15,8 +15,7 @@ use crate::lint::collector::{Collector, echo, is_forbidden};
 use crate::lint::report::LintReport;
 use crate::lint::rules;
 use crate::location::Location;
-use crate::schema::read;
-use crate::schema::{PolicyConfig, TestSuite};
+use crate::schema::{PackVersion, PolicyConfig, TestSuite, read};
 use crate::tree::{Entry, Node, NodeKind, Scalar};
 use syntax::Stumble;
 
@@ -108,6 +107,14 @@ impl PolicyDocument {
             .and_then(|root| read::read_pack_file(&root, &mut findings));
         let whole = if findings.has_errors() { None } else { whole };
         (whole, findings.finish())
+    }
+
+    /// `pack.version` of a file that is whole YAML, also where lint refuses what else is in it.
+    pub fn version(&self) -> Option<PackVersion> {
+        let mut findings = Collector::default();
+        let text = source::check(&self.source, &mut findings)?;
+        let root = read_tree(&text, &mut findings).filter(|_| !findings.has_errors())?;
+        root.entry("pack")?.entry("version")?.as_scalar()?.text.parse().ok()
     }
 }
 

@@ -7,7 +7,7 @@ pub mod report;
 pub mod rules;
 pub(crate) mod secrets;
 
-pub use change::{lint_change, lint_growth};
+pub use change::{lint_change, lint_growth, lint_load};
 
 use crate::document::PolicyDocument;
 use report::LintReport;

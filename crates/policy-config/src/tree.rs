@@ -66,6 +66,12 @@ impl Node {
             _ => None,
         }
     }
+
+    /// The value of this key, if this is a mapping that has it.
+    pub(crate) fn entry(&self, key: &str) -> Option<&Self> {
+        let NodeKind::Mapping(entries) = &self.kind else { return None };
+        entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
 }
 
 // === impl Scalar ===

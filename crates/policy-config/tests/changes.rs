@@ -3,7 +3,7 @@
 use policy_config::canonical::canonical;
 use policy_config::diff::diff;
 use policy_config::document::PolicyDocument;
-use policy_config::lint::{lint_change, lint_growth};
+use policy_config::lint::{lint_change, lint_growth, lint_load};
 use policy_config::{PolicyConfig, Severity};
 
 const PACK: &str = include_str!("../../../examples/policy-config-0.1.1.yaml");
@@ -154,4 +154,44 @@ fn a_difference_names_path_before_and_after() {
 - policy.pii-detector.detect_patterns: {}
 "#;
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_load_is_told_what_may_not_be_meant() {
+    let old = config(PACK);
+    let codes = |source: &str| {
+        let findings = lint_load(&old, &config(source)).findings;
+        assert!(findings.iter().all(|finding| finding.severity == Severity::Warning), "{findings:?}");
+        findings.into_iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    let other = PACK.replace("action: redact", "action: block");
+    for (source, expected) in [
+        (PACK.replace("0.1.1", "0.1.2"), &none[..]),
+        // What asks a fleet for a yes is this operator's own affair.
+        (PACK.replace("0.1.1", "0.2.0").replace("    - pii-detector\n", ""), &none[..]),
+        (other.clone(), &["R005"]),
+        (PACK.replace("0.1.1", "0.1.1-rc.1"), &["R006"]),
+        (other.replace("0.1.1", "0.1.0"), &["R006"]),
+        (format!("# a comment\n{PACK}"), &["R007"]),
+    ] {
+        assert_eq!(codes(&source), expected, "{source}");
+    }
+}
+
+#[test]
+fn the_version_of_a_file_is_read_where_lint_refuses_the_rest_and_not_where_it_is_no_yaml() {
+    let version = |source: &str| PolicyDocument::new(source).version().map(|version| version.to_string());
+    assert_eq!(version(PACK).as_deref(), Some("0.1.1"));
+    assert_eq!(version(&PACK.replace("policies:", "polices:")).as_deref(), Some("0.1.1"));
+    let broken = [
+        "".to_owned(),
+        format!("{PACK}: [\n"),
+        PACK.replace("0.1.1", "newest"),
+        format!("{PACK}---\n{PACK}"),
+        "pack: [0.1.1]\n".to_owned(),
+    ];
+    for source in broken {
+        assert_eq!(version(&source), None, "{source}");
+    }
 }

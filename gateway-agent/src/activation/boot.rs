@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use fleet_core::ids::BootId;
+use fleet_core::ids::{BootId, Lineage};
 use fleet_core::offer::Acknowledgement;
+use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
 use service_kit::failpoint;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::handle::ActivatorHandle;
 use super::live::ActivePolicy;
 use super::record::{KeptPack, Moment, Record};
 use super::stages::{Candidate, MissingSecrets};
+use super::status::version;
+use super::trial::crash_loop;
 use super::{Activator, EVENTS, Parts, log_refusal};
 
 // === impl Activator ===
@@ -31,6 +35,7 @@ impl Activator {
         let mut activator = Self {
             parts,
             record: found.record,
+            config: None,
             boot,
             events,
             told,
@@ -38,35 +43,56 @@ impl Activator {
             target_down: false,
             good_at: None,
         };
+        // Where packs come from this host nobody is there to be pinned against.
+        activator.record.pinned &= activator.is_managed();
         activator.start_from_disk(found.bootable, !found.remarks.is_empty()).await;
         activator.tell();
-        (activator, ActivatorHandle { boot, events: sender, record })
+        (activator, ActivatorHandle { boot, events: sender, record, remarks: found.remarks.into() })
     }
 
     async fn start_from_disk(&mut self, mut bootable: Vec<ConfigDigest>, spoiled: bool) {
-        let wanted = self.record.active;
-        self.begin_trial(&mut bootable).await;
+        let (began, wanted) = (Instant::now(), self.record.active);
+        let fallen = self.begin_trial(&mut bootable).await;
         let _ = failpoint::pass("boot.on_trial").await;
-        let kept = self.record.trial;
+        let before = self.record.clone();
         self.record.active = None;
         for digest in bootable {
-            match self.prepare_with(digest, None, MissingSecrets::TargetDown).await {
+            match self.prepare(digest, None, MissingSecrets::TargetDown).await {
                 Ok(candidate) => {
                     self.resume(candidate);
                     break;
                 }
-                Err(reason) => log_refusal(digest, None, &reason),
+                Err(refused) => log_refusal(digest, None, &refused.reason),
             }
         }
         self.take_back_ack();
         if self.record.active.is_some() {
             self.settle_trial();
         }
-        if spoiled || self.record.active != wanted || self.record.trial != kept {
+        if let Some(fallen) = &fallen {
+            self.fall_back(fallen);
+        }
+        if spoiled || self.record != before {
             if wanted.is_some() && self.record.active != wanted {
                 tracing::warn!("the pack that ran last cannot be started; see above");
+                self.make_newest().await;
             }
             self.keep_or_warn().await;
+        }
+        if let Some(fallen) = fallen {
+            self.fell_back(version(&fallen), &crash_loop(), began).await;
+        }
+    }
+
+    /// Should every standing be lost, the newest file is what starts: that of what runs, not of what fell.
+    async fn make_newest(&self) {
+        let Some(digest) = self.record.active else { return };
+        let written = self.on_disk(Record::default(), move |ledger, _| match ledger.pack(digest) {
+            Some(source) => ledger.keep_pack(digest, &source),
+            None => Ok(()),
+        });
+        if let Err(reason) = written.await {
+            tracing::warn!(%digest, reason = %reason.reason, "the pack that runs is not the newest on the disk");
         }
     }
 
@@ -81,23 +107,26 @@ impl Activator {
 
     /// Puts in force what the disk holds; it is not a new activation.
     fn resume(&mut self, candidate: Candidate) {
-        let Candidate { engine, version, digest, targets_down, .. } = candidate;
+        let Candidate { engine, config, version, digest, targets_down, .. } = candidate;
         for finding in &targets_down {
             tracing::warn!(path = %finding.path, "a target is down: {}", finding.message);
         }
         if self.record.pack(digest).is_none() {
+            // The record of it is lost. Whoever else gave it, it was not a control plane where there is none.
+            let assigned = (!self.is_managed()).then_some((Lineage::LOCAL, Generation::FIRST));
             self.record.kept.push(KeptPack {
                 digest,
                 version: version.clone(),
-                assigned: None,
+                assigned,
                 since: Moment::now(&self.parts.clock),
-                good: false,
+                proved: false,
+                crashed: false,
             });
         }
         self.record.active = Some(digest);
         self.target_down = !targets_down.is_empty();
         tracing::info!(%version, %digest, "policy started from disk");
-        self.swap(Arc::new(ActivePolicy { engine, version, digest }));
+        self.swap(Arc::new(ActivePolicy { engine, version, digest }), config);
     }
 }
 

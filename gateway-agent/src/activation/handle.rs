@@ -17,6 +17,8 @@ pub enum Event {
     Offered(Offered),
     /// Somebody on this host wants another pack.
     Ordered(Order),
+    /// A pinned gateway goes back to its control plane.
+    Unpinned(Unpin),
     /// The control plane has recorded the answer to this offer.
     Confirmed {
         offer: OfferId,
@@ -49,6 +51,13 @@ pub struct Order {
     pub asked: Asked,
     pub change: LocalChange,
     pub answer: oneshot::Sender<Result<HistoryRecord, OrderError>>,
+}
+
+/// The order that ends what broke the glass.
+#[derive(Debug)]
+pub struct Unpin {
+    pub asked: Asked,
+    pub answer: oneshot::Sender<Result<(), OrderError>>,
 }
 
 /// Who wants it, and why; for the history.
@@ -88,6 +97,7 @@ pub struct ActivatorHandle {
     pub(super) boot: BootId,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) record: watch::Receiver<Arc<Record>>,
+    pub(super) remarks: Arc<[String]>,
 }
 
 /// The Activator has ended, because the gateway stops.
@@ -106,6 +116,11 @@ impl ActivatorHandle {
     /// What is remembered now.
     pub fn record(&self) -> Arc<Record> {
         self.record.borrow().clone()
+    }
+
+    /// What the start found spoiled on the disk, and what it did about it.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// Wakes whenever the record changed.
@@ -127,6 +142,17 @@ impl ActivatorHandle {
         let (answer, outcome) = oneshot::channel();
         let order = Event::Ordered(Order { asked, change, answer });
         self.send(order).await.map_err(|_| OrderError::Stopping)?;
+        outcome.await.unwrap_or(Err(OrderError::Stopping))
+    }
+
+    /// Gives a pinned gateway back to its control plane; another one stays as it is.
+    ///
+    /// # Errors
+    /// It is not durable, or the gateway is stopping.
+    pub async fn unpin(&self, asked: Asked) -> Result<(), OrderError> {
+        let (answer, outcome) = oneshot::channel();
+        let unpin = Event::Unpinned(Unpin { asked, answer });
+        self.send(unpin).await.map_err(|_| OrderError::Stopping)?;
         outcome.await.unwrap_or(Err(OrderError::Stopping))
     }
 }

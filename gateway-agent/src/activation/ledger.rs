@@ -32,7 +32,7 @@ pub struct Ledger {
 #[derive(Debug)]
 pub struct Found {
     pub record: Record,
-    /// What may be started, the best first: the active pack, then good ones, then the others.
+    /// What may be started, the best first; see [`Record::start_order`].
     pub bootable: Vec<ConfigDigest>,
     /// What was spoiled and what was done about it, for the log.
     pub remarks: Vec<String>,
@@ -55,6 +55,11 @@ const LARGEST_STANDING: u64 = 4 * 1024 * 1024;
 impl Ledger {
     pub fn new(dir: &Path, owner: Owner) -> Self {
         Self { place: Place::at(&owner.instance, dir.to_owned()), owner, writes: AtomicU64::new(0) }
+    }
+
+    /// Whose memory it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// Reads what an earlier process left; whatever it is, there is an answer.
@@ -80,7 +85,7 @@ impl Ledger {
             }
         }
         let record = record.unwrap_or_default();
-        let bootable = boot_order(&record);
+        let bootable = record.start_order();
         Found { record, bootable, remarks }
     }
 
@@ -240,19 +245,6 @@ impl Ledger {
     fn previous(&self) -> PathBuf {
         self.place.dir().join("standing.previous.json")
     }
-}
-
-fn boot_order(record: &Record) -> Vec<ConfigDigest> {
-    let active = record.active_pack().into_iter();
-    let good = record.kept.iter().filter(|pack| pack.good);
-    let others = record.kept.iter().filter(|pack| !pack.good);
-    let mut order: Vec<ConfigDigest> = Vec::new();
-    for pack in active.chain(good).chain(others) {
-        if !order.contains(&pack.digest) {
-            order.push(pack.digest);
-        }
-    }
-    order
 }
 
 #[cfg(test)]

@@ -1,102 +1,222 @@
-//! Orders of this host: another pack, or back. Each ends as one record of the history.
+//! Orders of this host: another pack, back, or under the control plane again. Each is carried out to its end, whether
+//! or not whoever gave it still waits, and ends as one record of the history.
 
-use fleet_core::ids::{Lineage, OfferId};
-use fleet_core::offer::{Intent, NackReason, Offer};
-use fleet_core::standing::Judgement;
+use std::sync::Arc;
+
+use fleet_core::ids::Lineage;
+use fleet_core::offer::NackReason;
 use fleet_core::version::Generation;
+use instance::HistoryRecord;
 use instance::documents::Version;
-use instance::{HistoryRecord, Outcome};
 use policy_config::ConfigDigest;
+use policy_config::lint::lint_load;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use super::handle::{Asked, LocalChange, Order, OrderError};
-use super::{Activator, log_refusal};
+use super::handle::{Asked, Event, LocalChange, Order, OrderError, Unpin};
+use super::record::{Desired, Failure, Moment, Record};
+use super::stages::{Candidate, MissingSecrets, Refused};
+use super::status::version;
+use super::told::Story;
+use super::way_back::WayBack;
+use super::{Activator, Purpose, capped, log_refusal};
 
 // === impl Activator ===
 
 impl Activator {
     pub(super) async fn take_order(&mut self, order: Order) {
         let Order { asked, change, answer } = order;
-        let outcome = match change {
-            LocalChange::Load(source) => self.load(&asked, source).await.map_err(OrderError::Refused),
-            LocalChange::Revert => Err(OrderError::NothingToRevert),
+        let story = self.begin(asked.clone(), Instant::now());
+        let outcome = if self.is_managed() && !asked.break_glass {
+            let error = OrderError::Managed;
+            let to = match &change {
+                LocalChange::Load(source) => Some(self.wanted(ConfigDigest::of(source), None, None)),
+                LocalChange::Revert => None,
+            };
+            self.not_tried(story, to, &error).await;
+            Err(error)
+        } else {
+            match change {
+                LocalChange::Load(source) => self.load(story, &asked, source).await,
+                LocalChange::Revert => self.revert(story).await,
+            }
         };
-        // Who asked may have gone; the outcome is logged all the same.
-        let _ = answer.send(outcome);
+        self.answer(answer, outcome);
     }
 
-    /// A file of this host, as the offer that it is: the next generation of the local lineage.
-    async fn load(&mut self, asked: &Asked, source: Vec<u8>) -> Result<HistoryRecord, NackReason> {
-        let started = Instant::now();
-        let from = self.running();
+    /// Gives the gateway back to its control plane.
+    pub(super) async fn unpin(&mut self, unpin: Unpin) {
+        let Unpin { asked, answer } = unpin;
+        let outcome = if self.record.pinned {
+            let next = Record { pinned: false, ..self.record.clone() };
+            self.keep(next).await.map_err(OrderError::Refused)
+        } else {
+            Ok(())
+        };
+        if outcome.is_ok() {
+            let Asked { actor, reason, .. } = asked;
+            tracing::info!(actor, reason, "unpinned: the control plane says again what runs");
+        }
+        self.answer(answer, outcome);
+    }
+
+    /// Those that wait when the gateway ends are not begun.
+    pub(super) async fn turn_away(&mut self) {
+        self.events.close();
+        while let Ok(event) = self.events.try_recv() {
+            match event {
+                Event::Ordered(Order { asked, change: _, answer }) => {
+                    let story = self.begin(asked, Instant::now());
+                    self.not_tried(story, None, &OrderError::Stopping).await;
+                    let _ = answer.send(Err(OrderError::Stopping));
+                }
+                Event::Unpinned(Unpin { answer, .. }) => {
+                    let _ = answer.send(Err(OrderError::Stopping));
+                }
+                Event::Offered(_) | Event::Confirmed { .. } => {}
+            }
+        }
+    }
+
+    /// These bytes, read on this host, through every stage.
+    async fn load(
+        &mut self,
+        story: Story,
+        asked: &Asked,
+        source: Vec<u8>,
+    ) -> Result<HistoryRecord, OrderError> {
         let digest = ConfigDigest::of(&source);
         if let Some(live) = self.parts.live.snapshot()
             && live.digest == digest
             && !self.target_down
         {
             tracing::info!(version = %live.version, %digest, "no change: the file is the pack that runs");
-            return Ok(self.told_of(asked, Outcome::NoChange, from, started));
+            let mut next = self.record.clone();
+            next.welcome(digest);
+            next.wants_what_runs(Moment::now(&self.parts.clock));
+            if next != self.record {
+                self.record = next;
+                self.keep_or_warn().await;
+            }
+            return Ok(self.changed_nothing(story).await);
         }
-        let highest = self.record.highest.filter(|_| self.record.lineage == Some(Lineage::LOCAL));
-        let generation = highest.map_or(Generation::FIRST, Generation::next);
-        let offer = Offer {
-            id: OfferId(Uuid::new_v4()),
-            digest,
-            intent: Intent::Activate { lineage: Lineage::LOCAL, generation },
-        };
-        let outcome = match self.record.standing().judge(&offer, self.boot) {
-            Judgement::Refuse(reason) => Err(reason),
-            Judgement::Validate
-            | Judgement::Activate { .. }
-            | Judgement::Adopt { .. }
-            | Judgement::AckAgain => match self.prepare(digest, Some(source)).await {
-                Ok(candidate) => self.activate(candidate, Lineage::LOCAL, generation, None).await,
-                Err(reason) => Err(reason),
-            },
+        let (outcome, version) = match self.prepare(digest, Some(source), MissingSecrets::Refuse).await {
+            Ok(candidate) => {
+                let version = Some(candidate.version.clone());
+                let mut warnings = candidate.warnings.clone();
+                if let Some(old) = &self.config {
+                    warnings.extend(lint_load(old, &candidate.config).findings);
+                }
+                let purpose = Purpose::Ordered { assigned: self.next_local(), leaves: None };
+                (self.activate(candidate, purpose).await.map(|()| warnings), version)
+            }
+            Err(Refused { reason, version }) => (Err(reason), version),
         };
         match outcome {
-            Ok(()) => Ok(self.told_of(asked, Outcome::Succeeded, from, started)),
+            Ok(warnings) => Ok(self.succeeded(story, &warnings).await),
             Err(reason) => {
-                let reason = self.remember_refusal(digest, Lineage::LOCAL, generation, reason);
+                let reason = capped(reason);
+                let at = Moment::now(&self.parts.clock);
+                let to = self.wanted(digest, version.as_ref(), None);
+                self.record.wants(Desired { digest, version, generation: None, since: at });
+                self.record.last_failure = Some(Failure { at, action: asked.action, reason: reason.clone() });
                 self.keep_or_warn().await;
                 log_refusal(digest, None, &reason);
-                Err(reason)
+                self.refused_at(story, Some(to), &reason).await;
+                Err(OrderError::Refused(reason))
             }
         }
     }
 
-    fn running(&self) -> Option<Version> {
-        let pack = self.record.active_pack()?;
-        Some(Version {
-            generation: None,
-            version: Some(pack.version.to_string()),
-            digest: pack.digest,
-            at: pack.since.wall,
-        })
+    async fn revert(&mut self, story: Story) -> Result<HistoryRecord, OrderError> {
+        loop {
+            match WayBack::of(&self.record) {
+                WayBack::GiveUp { digest, version } => {
+                    let mut next = self.record.clone();
+                    next.give_up(digest, version.clone(), Moment::now(&self.parts.clock));
+                    next.pinned |= self.is_managed();
+                    if let Err(reason) = self.keep(next).await {
+                        return self.not_reverted(story, None, reason).await;
+                    }
+                    let version = version.map_or_else(|| "a pack".to_owned(), |version| version.to_string());
+                    tracing::info!(%digest, version, "given up: what runs is what should");
+                    return Ok(self.gave_up(story, &format!("{version} ({digest})")).await);
+                }
+                WayBack::To(digest) => {
+                    let ledger = Arc::clone(&self.parts.ledger);
+                    let source = tokio::task::spawn_blocking(move || ledger.pack(digest)).await;
+                    let Ok(Some(source)) = source else {
+                        tracing::warn!(%digest, "a good pack is not on the disk any more; trying the one below");
+                        self.record.kept.retain(|pack| pack.digest != digest);
+                        continue;
+                    };
+                    return self.go_back(story, digest, source).await;
+                }
+                WayBack::Nowhere => {
+                    let error = OrderError::NothingToRevert;
+                    self.not_tried(story, None, &error).await;
+                    return Err(error);
+                }
+            }
+        }
     }
 
-    fn told_of(
-        &self,
-        asked: &Asked,
-        outcome: Outcome,
-        from: Option<Version>,
-        started: Instant,
-    ) -> HistoryRecord {
-        let observed = self.running();
-        HistoryRecord {
-            id: Uuid::new_v4().to_string(),
-            action: asked.action,
-            at: self.parts.clock.now(),
-            actor: asked.actor.clone(),
-            outcome,
-            from,
-            to: observed.clone(),
-            observed,
-            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            reason: asked.reason.clone(),
-            stage: None,
-            findings: Vec::new(),
+    /// Through the same stages: what it needs of this host may have gone since it ran.
+    async fn go_back(
+        &mut self,
+        story: Story,
+        digest: ConfigDigest,
+        source: Vec<u8>,
+    ) -> Result<HistoryRecord, OrderError> {
+        let to = self.record.pack(digest).map(version);
+        let prepared = self.prepare(digest, Some(source), MissingSecrets::Refuse).await;
+        let outcome = match prepared {
+            Ok(candidate) => {
+                let Candidate { warnings, .. } = &candidate;
+                let warnings = warnings.clone();
+                // A control plane's pack that runs again does so for the assignment that it had.
+                let central = self.record.pack(digest).and_then(|pack| pack.assigned);
+                let assigned = central.filter(|_| self.is_managed()).unwrap_or_else(|| self.next_local());
+                let purpose = Purpose::Ordered { assigned, leaves: self.record.active };
+                self.activate(candidate, purpose).await.map(|()| warnings)
+            }
+            Err(Refused { reason, .. }) => Err(reason),
+        };
+        match outcome {
+            Ok(warnings) => Ok(self.succeeded(story, &warnings).await),
+            Err(reason) => {
+                log_refusal(digest, None, &reason);
+                self.not_reverted(story, to, reason).await
+            }
         }
+    }
+
+    async fn not_reverted(
+        &self,
+        story: Story,
+        to: Option<Version>,
+        reason: NackReason,
+    ) -> Result<HistoryRecord, OrderError> {
+        let reason = capped(reason);
+        self.refused_at(story, to, &reason).await;
+        Err(OrderError::Refused(reason))
+    }
+
+    /// Packs come from a control plane: orders of this host have to break the glass.
+    pub(super) fn is_managed(&self) -> bool {
+        self.parts.ledger.owner().fleet.is_some()
+    }
+
+    /// The assignment of an order. Under a control plane its generations are left alone.
+    fn next_local(&self) -> (Lineage, Generation) {
+        let highest = self.record.highest.filter(|_| self.record.lineage == Some(Lineage::LOCAL));
+        let next = highest.map_or(Generation::FIRST, |highest| Generation(highest.0.saturating_add(1)));
+        (Lineage::LOCAL, next)
+    }
+
+    /// What is changed here is seen before who asked for it hears of it. They may have gone: it is logged all the same.
+    fn answer<T>(&self, answer: oneshot::Sender<T>, outcome: T) {
+        self.tell();
+        let _ = answer.send(outcome);
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use fleet_core::ids::{Lineage, OfferId, SessionId};
-use fleet_core::offer::Acknowledgement;
+use fleet_core::offer::{Acknowledgement, NackReason};
 use fleet_core::standing::{Held, RefusedAttempt, Standing};
 use fleet_core::version::Generation;
+use instance::Action;
 use policy_config::ConfigDigest;
 use policy_config::schema::PackVersion;
 use proto::convert::reports::{ReportMessage, Running, Timings};
@@ -29,6 +30,48 @@ pub struct Record {
     pub unconfirmed: Option<PendingReport>,
     /// Of the newest pack that had or has to prove itself.
     pub trial: Option<Trial>,
+    /// What should run, as its source said last. `None`: nothing was said since this is remembered.
+    pub desired: Option<Desired>,
+    /// Why the desired pack does not run.
+    pub last_failure: Option<Failure>,
+    /// What was left for good until somebody brings it again, the newest first.
+    pub withdrawn: Vec<Withdrawn>,
+}
+
+/// What should run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    pub digest: ConfigDigest,
+    /// `None`: its bytes do not say.
+    pub version: Option<PackVersion>,
+    /// Of a control plane.
+    pub generation: Option<Generation>,
+    pub since: Moment,
+}
+
+/// A desired pack that does not run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    pub at: Moment,
+    /// What was tried.
+    pub action: Action,
+    pub reason: NackReason,
+}
+
+/// A pack that neither a revert nor a start brings back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    pub digest: ConfigDigest,
+    pub version: Option<PackVersion>,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody went back from it.
+    Reverted,
+    /// It ended the gateway too often. Where no other pack can be started, this one is.
+    Crashed,
 }
 
 /// A pack that has not proved itself.
@@ -50,8 +93,10 @@ pub struct KeptPack {
     pub assigned: Option<(Lineage, Generation)>,
     /// When it was swapped in.
     pub since: Moment,
-    /// It ran for a while without a crash: what starts when the active one cannot.
-    pub good: bool,
+    /// It ran for a while without a crash.
+    pub proved: bool,
+    /// The gateway ended under it without being asked to, before it had proved itself.
+    pub crashed: bool,
 }
 
 /// An answer on its way to the control plane.
@@ -78,6 +123,8 @@ pub struct Moment {
 /// How many good packs are kept, and how many that never proved themselves.
 const KEPT_GOOD: usize = 10;
 const KEPT_OTHERS: usize = 5;
+/// How many withdrawn packs are remembered whose bytes are not kept.
+const WITHDRAWN_ELSEWHERE: usize = 16;
 
 // === impl Record ===
 
@@ -140,20 +187,100 @@ impl Record {
         self.highest = self.highest.max(Some(generation));
     }
 
-    /// This pack runs from now on. What was good stays good.
+    /// Packs to go back to, the newest activation first; what runs is one of them if it is good.
+    pub fn good(&self) -> impl Iterator<Item = &KeptPack> {
+        self.kept.iter().filter(|pack| pack.is_good() && !self.is_withdrawn(pack.digest))
+    }
+
+    /// Whether neither a revert nor a start may bring it back. A load and a new generation may.
+    pub fn is_withdrawn(&self, digest: ConfigDigest) -> bool {
+        self.withdrawn.iter().any(|withdrawn| withdrawn.digest == digest)
+    }
+
+    /// What may be started, the best first: the active pack, then good ones, then the others; in the end what was
+    /// withdrawn for crashing, because 503 helps nobody. What somebody went back from is a wrong pack: never.
+    pub fn start_order(&self) -> Vec<ConfigDigest> {
+        let mut packs: Vec<&KeptPack> = self.kept.iter().collect();
+        // Stable, so that the newest activation stays first among its like.
+        packs.sort_by_key(|pack| match self.why_withdrawn(pack.digest) {
+            None if Some(pack.digest) == self.active => 0,
+            None if pack.is_good() => 1,
+            None => 2,
+            Some(Why::Crashed) => 3,
+            Some(Why::Reverted) => 4,
+        });
+        let may = |pack: &&KeptPack| self.why_withdrawn(pack.digest) != Some(Why::Reverted);
+        packs.into_iter().filter(may).map(|pack| pack.digest).collect()
+    }
+
+    /// This pack runs from now on, as it was wanted. What proved itself stays so, and what crashed until it does.
     pub(super) fn activated(&mut self, mut pack: KeptPack) {
-        pack.good |= self.pack(pack.digest).is_some_and(|kept| kept.good);
+        if let Some(kept) = self.pack(pack.digest) {
+            pack.proved |= kept.proved;
+            pack.crashed |= kept.crashed;
+        }
         self.trial = None;
         self.kept.retain(|kept| kept.digest != pack.digest);
+        self.welcome(pack.digest);
         self.active = Some(pack.digest);
         self.refused = None;
+        self.last_failure = None;
+        self.wants(Desired {
+            digest: pack.digest,
+            version: Some(pack.version.clone()),
+            generation: pack.central_generation(),
+            since: pack.since,
+        });
         self.kept.insert(0, pack);
         self.on_trial();
     }
 
-    /// The active pack has to prove itself, unless it is good.
+    /// What should run from now on; the same again was wanted before.
+    pub(super) fn wants(&mut self, mut desired: Desired) {
+        if let Some(before) = &self.desired
+            && (before.digest, before.generation) == (desired.digest, desired.generation)
+        {
+            desired.since = before.since;
+        }
+        self.desired = Some(desired);
+    }
+
+    /// What runs is what should.
+    pub(super) fn wants_what_runs(&mut self, now: Moment) {
+        self.last_failure = None;
+        match self.active_pack().map(|pack| (pack.digest, pack.version.clone(), pack.central_generation())) {
+            Some((digest, version, generation)) => {
+                self.wants(Desired { digest, version: Some(version), generation, since: now });
+            }
+            None => self.desired = None,
+        }
+    }
+
+    /// Neither a revert nor a start brings it back.
+    pub(super) fn withdraw(&mut self, digest: ConfigDigest, version: Option<PackVersion>, why: Why) {
+        self.welcome(digest);
+        self.withdrawn.insert(0, Withdrawn { digest, version, why });
+        let mut elsewhere = 0;
+        let kept = &self.kept;
+        self.withdrawn.retain(|withdrawn| {
+            let is_kept = kept.iter().any(|pack| pack.digest == withdrawn.digest);
+            elsewhere += usize::from(!is_kept);
+            is_kept || elsewhere <= WITHDRAWN_ELSEWHERE
+        });
+    }
+
+    /// Somebody wants it again.
+    pub(super) fn welcome(&mut self, digest: ConfigDigest) {
+        self.withdrawn.retain(|withdrawn| withdrawn.digest != digest);
+    }
+
+    pub(super) fn why_withdrawn(&self, digest: ConfigDigest) -> Option<Why> {
+        self.withdrawn.iter().find(|withdrawn| withdrawn.digest == digest).map(|withdrawn| withdrawn.why)
+    }
+
+    /// The active pack has to prove itself, unless it has.
     pub(super) fn on_trial(&mut self) {
-        let on_trial = self.active_pack().filter(|pack| !pack.good).map(|pack| pack.digest);
+        let on_trial = self.active_pack().filter(|pack| !pack.proved).map(|pack| pack.digest);
         let held = self.trial.filter(|trial| Some(trial.digest) == on_trial);
         self.trial = on_trial.map(|digest| Trial {
             digest,
@@ -164,11 +291,12 @@ impl Record {
 
     /// Forgets the packs beyond what is kept, never the active one; answers what was forgotten.
     pub(super) fn prune(&mut self) -> Vec<ConfigDigest> {
+        let (active, targets) = (self.active, self.good().map(|pack| pack.digest).collect::<Vec<_>>());
         let (mut good, mut others) = (0, 0);
         let mut forgotten = Vec::new();
-        let active = self.active;
         self.kept.retain(|pack| {
-            let (count, most) = if pack.good { (&mut good, KEPT_GOOD) } else { (&mut others, KEPT_OTHERS) };
+            let is_target = targets.contains(&pack.digest);
+            let (count, most) = if is_target { (&mut good, KEPT_GOOD) } else { (&mut others, KEPT_OTHERS) };
             *count += 1;
             let stays = *count <= most || Some(pack.digest) == active;
             if !stays {
@@ -183,6 +311,25 @@ impl Record {
         let pack = self.active_pack()?;
         let (assigned_in, generation) = pack.assigned?;
         (assigned_in == lineage).then_some(Held { generation, digest: pack.digest })
+    }
+}
+
+// === impl KeptPack ===
+
+impl KeptPack {
+    /// Somebody of this host activated it here.
+    pub fn is_local(&self) -> bool {
+        self.assigned.is_some_and(|(lineage, _)| lineage == Lineage::LOCAL)
+    }
+
+    /// Known to run: it proved itself, or somebody of this host activated it and it never crashed.
+    pub fn is_good(&self) -> bool {
+        self.proved || (self.is_local() && !self.crashed)
+    }
+
+    /// The generation a control plane gave it.
+    pub fn central_generation(&self) -> Option<Generation> {
+        self.assigned.filter(|_| !self.is_local()).map(|(_, generation)| generation)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fleet_core::offer::{NackReason, Stage};
 use policy_config::schema::PackVersion;
-use policy_config::{ConfigDigest, Finding, PolicyDocument};
+use policy_config::{ConfigDigest, Finding, PolicyConfig, PolicyDocument};
 use policy_engine::Engine;
 
 use super::secrets::{SecretRules, refusal};
@@ -16,6 +16,7 @@ use super::secrets::{SecretRules, refusal};
 /// A pack that passed every stage.
 pub(super) struct Candidate {
     pub(super) engine: Engine,
+    pub(super) config: PolicyConfig,
     pub(super) version: PackVersion,
     pub(super) digest: ConfigDigest,
     pub(super) source: Vec<u8>,
@@ -24,6 +25,14 @@ pub(super) struct Candidate {
     pub(super) targets_down: Vec<Finding>,
     /// How long the stages took.
     pub(super) took: Duration,
+}
+
+/// A pack that did not.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) reason: NackReason,
+    /// As far as its bytes say.
+    pub(super) version: Option<PackVersion>,
 }
 
 /// What a missing key means.
@@ -41,19 +50,25 @@ pub(super) fn prepare(
     expected: ConfigDigest,
     rules: &SecretRules,
     missing: MissingSecrets,
-) -> Result<Candidate, NackReason> {
+) -> Result<Candidate, Refused> {
     let started = Instant::now();
-    let document = guarded(Stage::Verify, || {
-        let document = PolicyDocument::new(source);
-        if document.digest() == expected {
-            Ok(document)
-        } else {
-            Err(refused(
-                Stage::Verify,
-                format!("the bytes have the digest {}, not {expected} as announced", document.digest()),
-            ))
-        }
-    })?;
+    let document = PolicyDocument::new(source);
+    if document.digest() != expected {
+        let reason = format!("the bytes have the digest {}, not {expected} as announced", document.digest());
+        return Err(Refused::unread(refused(Stage::Verify, reason)));
+    }
+    check(&document, rules, missing, started).map_err(|reason| {
+        let version = guarded(Stage::Lint, || Ok(document.version())).unwrap_or_default();
+        Refused { reason, version }
+    })
+}
+
+fn check(
+    document: &PolicyDocument,
+    rules: &SecretRules,
+    missing: MissingSecrets,
+    started: Instant,
+) -> Result<Candidate, NackReason> {
     let (config, warnings) = guarded(Stage::Lint, || match document.parse() {
         (Some(config), report) => Ok((config, report.findings)),
         (None, report) => Err(lint_refusal(report.findings)),
@@ -80,13 +95,23 @@ pub(super) fn prepare(
     })?;
     Ok(Candidate {
         engine,
-        version: config.pack.version,
-        digest: expected,
+        version: config.pack.version.clone(),
+        config,
+        digest: document.digest(),
         source: document.source().to_vec(),
         warnings,
         targets_down,
         took: started.elapsed(),
     })
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Its bytes did not get as far as being read.
+    pub(super) const fn unread(reason: NackReason) -> Self {
+        Self { reason, version: None }
+    }
 }
 
 pub(super) fn refused(stage: Stage, reason: impl Into<String>) -> NackReason {

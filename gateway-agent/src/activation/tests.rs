@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use fleet_core::ids::{OfferId, SessionId};
+use fleet_core::offer::{Acknowledgement, Intent, Offer};
 use instance::{Action, HistoryRecord, Outcome};
 use service_kit::drain::{self, DrainTrigger};
+use uuid::Uuid;
 
-use super::handle::{ActivatorHandle, Asked, LocalChange, OrderError};
+use super::handle::{ActivatorHandle, Asked, LocalChange, Offered, OrderError};
 use super::ledger::Owner;
 use super::*;
-use crate::settings::Environment;
+use crate::settings::{Environment, SecretGlob};
 
 struct Running {
     handle: ActivatorHandle,
@@ -19,10 +22,71 @@ struct Running {
     task: tokio::task::JoinHandle<()>,
 }
 
+mod break_glass;
 mod crash_loop;
+mod flat;
+mod local_loop;
 
+const LINEAGE: Lineage = Lineage(Uuid::from_u128(7));
 /// Never, in a test.
 const LONG: Duration = Duration::from_secs(86_400);
+
+// === impl Running ===
+
+impl Running {
+    /// As a signal that cannot be caught ends it.
+    async fn crash(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// As SIGTERM ends it.
+    async fn end(self) {
+        self.trigger.start();
+        self.task.await.unwrap();
+    }
+
+    fn version(&self) -> Option<String> {
+        self.live.snapshot().map(|policy| policy.version.to_string())
+    }
+
+    /// Offers a pack as a control plane does and answers what it hears.
+    async fn offer(&self, generation: u64, version: &str) -> Acknowledgement {
+        let source = pack(version);
+        let id = OfferId(Uuid::new_v4());
+        let offer = Offer {
+            id,
+            digest: ConfigDigest::of(&source),
+            intent: Intent::Activate { lineage: LINEAGE, generation: Generation(generation) },
+        };
+        let (validated, _) = mpsc::channel(1);
+        let mut records = self.handle.watch();
+        let event = Offered {
+            session: SessionId(Uuid::from_u128(1)),
+            offer,
+            source: Some(source),
+            received: Instant::now(),
+            validated,
+        };
+        self.handle.send(Event::Offered(event)).await.unwrap();
+        let answered = |record: &Arc<Record>| record.unconfirmed.as_ref().is_some_and(|it| it.offer == id);
+        let record = records.wait_for(answered).await.unwrap().clone();
+        self.handle.send(Event::Confirmed { offer: id }).await.unwrap();
+        records.wait_for(|record| record.unconfirmed.is_none()).await.unwrap();
+        record.unconfirmed.as_ref().unwrap().acknowledgement.clone()
+    }
+
+    async fn accepts(&self, generation: u64, version: &str) {
+        let answer = self.offer(generation, version).await;
+        assert!(matches!(answer, Acknowledgement::Ack { .. }), "{answer:?}");
+        assert_eq!(self.version().as_deref(), Some(version));
+    }
+
+    async fn until_good(&self) {
+        let proven = |record: &Arc<Record>| record.active_pack().is_some_and(|pack| pack.proved);
+        self.handle.watch().wait_for(proven).await.unwrap();
+    }
+}
 
 fn pack(version: &str) -> Vec<u8> {
     format!(
@@ -38,15 +102,27 @@ async fn start(dir: &Path) -> Running {
 }
 
 async fn start_proving(dir: &Path, proving_time: Duration) -> Running {
+    start_with(dir, proving_time, None, &[]).await
+}
+
+/// Managed in this fleet, and with these variables.
+async fn start_with(
+    dir: &Path,
+    proving_time: Duration,
+    fleet: Option<&str>,
+    variables: &[(&str, &str)],
+) -> Running {
     fs::create_dir_all(dir.join("packs")).unwrap();
     let (live, readiness) = (LivePolicy::empty(), Readiness::new());
+    let owner = Owner { instance: "edge-1".to_owned(), fleet: fleet.map(str::to_owned) };
     let parts = Parts {
         live: live.clone(),
-        ledger: Arc::new(Ledger::new(dir, Owner { instance: "edge-1".to_owned(), fleet: None })),
+        ledger: Arc::new(Ledger::new(dir, owner)),
+        history: History::at(dir.join("history.jsonl")),
         secrets: SecretRules {
             env_file: None,
-            environment: Environment::fixed::<&str, &str>([]),
-            globs: Vec::new(),
+            environment: Environment::fixed(variables.iter().copied()),
+            globs: vec![SecretGlob::new("*_API_KEY").unwrap()],
             dir: dir.join("secrets"),
         },
         readiness: readiness.clone(),
@@ -69,12 +145,12 @@ async fn load(running: &Running, version: &str) -> Result<HistoryRecord, OrderEr
     running.handle.order(Asked::by("root", Action::Reload), LocalChange::Load(pack(version))).await
 }
 
-fn good(running: &Running) -> Vec<(String, bool)> {
-    running.handle.record().kept.iter().map(|pack| (pack.version.to_string(), pack.good)).collect()
+fn proved(running: &Running) -> Vec<(String, bool)> {
+    running.handle.record().kept.iter().map(|pack| (pack.version.to_string(), pack.proved)).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pack_is_good_after_a_minute_without_a_newer_one() {
+async fn a_pack_proves_itself_in_a_minute_without_a_newer_one() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path()).await;
     assert_eq!(running.readiness.waiting_on(), ["policy"]);
@@ -83,11 +159,11 @@ async fn a_pack_is_good_after_a_minute_without_a_newer_one() {
     tokio::time::sleep(PROVING_TIME / 2).await;
     apply(&running, "0.2.0").await;
     let mut records = running.handle.watch();
-    let proven = records.wait_for(|record| record.kept.iter().any(|pack| pack.good));
+    let proven = records.wait_for(|record| record.kept.iter().any(|pack| pack.proved));
     tokio::time::timeout(PROVING_TIME * 2, proven).await.unwrap().unwrap();
-    assert_eq!(good(&running), [("0.2.0".to_owned(), true), ("0.1.0".to_owned(), false)]);
+    assert_eq!(proved(&running), [("0.2.0".to_owned(), true), ("0.1.0".to_owned(), false)]);
 
-    // The goodness is on the disk: it is what starts when a later pack is spoiled.
+    // That is on the disk: it is what starts when a later pack is spoiled.
     apply(&running, "0.3.0").await;
     let newest = running.handle.record().active.unwrap();
     fs::write(dir.path().join(format!("packs/{}.yaml", newest.hex())), b"spoiled").unwrap();

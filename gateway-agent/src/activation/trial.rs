@@ -4,12 +4,14 @@
 //!
 //! It needs a good pack to go back to. Where there is none the gateway tries again: 503 helps nobody.
 
+use fleet_core::ids::BootId;
 use fleet_core::offer::{NackReason, Stage};
 use fleet_core::standing::RefusedAttempt;
+use instance::Action;
 use policy_config::ConfigDigest;
 use tokio::time::Instant;
 
-use super::record::{Record, Trial};
+use super::record::{Desired, Failure, KeptPack, Moment, Record, Trial, Why};
 use super::{Activator, refused};
 
 /// That many ends that nobody asked for, and a pack that has not proved itself is withdrawn.
@@ -18,34 +20,53 @@ pub(super) const MOST_CRASHES: u32 = 2;
 // === impl Record ===
 
 impl Record {
-    /// The pack that does not run because it ended the gateway too often.
-    pub fn withdrawn(&self) -> Option<ConfigDigest> {
-        let trial = self.trial?;
-        (trial.crashes >= MOST_CRASHES && self.active != Some(trial.digest)).then_some(trial.digest)
-    }
-
-    /// What a start makes of the last end: the number of crashes grows if nobody asked for it, and what was active
-    /// is on trial again unless it is good. Answers the pack to withdraw.
-    fn judge_last_end(&mut self) -> Option<ConfigDigest> {
-        let active = self.active_pack()?;
-        let (digest, good) = (active.digest, active.good);
-        if good {
+    /// What a start makes of the last end: the number of crashes grows if nobody asked for it, what was active is on
+    /// trial again unless it proved itself, and it is withdrawn if it ended the gateway too often. Answers
+    /// what is withdrawn for that.
+    pub(super) fn judge_last_end(&mut self) -> Option<KeptPack> {
+        self.withdraw_as_earlier_releases_did();
+        let active = self.active_pack()?.clone();
+        let digest = active.digest;
+        if active.proved {
             return None;
         }
         let trial = self.trial.filter(|trial| trial.digest == digest);
+        let crashed = trial.is_some_and(|trial| trial.running);
         let crashes = trial.map_or(0, |trial| trial.crashes.saturating_add(u32::from(trial.running)));
         self.trial = Some(Trial { digest, crashes, running: true });
-        let another = self.kept.iter().any(|pack| pack.good && pack.digest != digest);
-        (crashes >= MOST_CRASHES && another).then_some(digest)
+        if crashed && let Some(pack) = self.kept.iter_mut().find(|pack| pack.digest == digest) {
+            pack.crashed = true;
+        }
+        let another = self.good().any(|pack| pack.digest != digest);
+        if crashes >= MOST_CRASHES && another {
+            self.withdraw(digest, Some(active.version.clone()), Why::Crashed);
+            return Some(active);
+        }
+        None
+    }
+
+    /// Their standing said it by the trial alone.
+    fn withdraw_as_earlier_releases_did(&mut self) {
+        let Some(trial) = self.trial.filter(|trial| trial.crashes >= MOST_CRASHES) else { return };
+        if self.active != Some(trial.digest) && !self.is_withdrawn(trial.digest) {
+            let version = self.pack(trial.digest).map(|pack| pack.version.clone());
+            self.withdraw(trial.digest, version, Why::Crashed);
+        }
     }
 
     /// The refusal that keeps a withdrawn pack from coming back under its generation, for this start.
-    fn refuse_withdrawn(&mut self, digest: ConfigDigest, boot: fleet_core::ids::BootId) {
-        let assigned = self.pack(digest).and_then(|pack| pack.assigned);
-        let Some((_, generation)) = assigned.filter(|(lineage, _)| self.lineage == Some(*lineage)) else {
-            return;
-        };
-        self.refused = Some(RefusedAttempt { generation, digest, boot, reason: crash_loop() });
+    fn refuse_withdrawn(&mut self, boot: BootId) {
+        let (lineage, highest) = (self.lineage, self.highest);
+        let newest = self.kept.iter().find_map(|pack| {
+            let (assigned_in, generation) = pack.assigned?;
+            let offered_again = Some(assigned_in) == lineage && Some(generation) == highest;
+            let crashed = self.why_withdrawn(pack.digest) == Some(Why::Crashed);
+            (offered_again && crashed && self.active != Some(pack.digest))
+                .then_some((pack.digest, generation))
+        });
+        if let Some((digest, generation)) = newest {
+            self.refused = Some(RefusedAttempt { generation, digest, boot, reason: crash_loop() });
+        }
     }
 }
 
@@ -54,35 +75,47 @@ impl Record {
 impl Activator {
     /// Before anything is started from disk: should that end the process, it is counted. A withdrawn pack becomes
     /// the last resort.
-    pub(super) async fn begin_trial(&mut self, bootable: &mut Vec<ConfigDigest>) {
-        let before = self.record.trial;
-        let withdrawn = self.record.judge_last_end();
-        if self.record.trial != before {
+    pub(super) async fn begin_trial(&mut self, bootable: &mut Vec<ConfigDigest>) -> Option<KeptPack> {
+        let before = self.record.clone();
+        let fallen = self.record.judge_last_end();
+        if !self.record.kept.is_empty() {
+            *bootable = self.record.start_order();
+        }
+        if self.record != before {
             self.keep_or_warn().await;
         }
-        if let Some(digest) = withdrawn.or(self.record.withdrawn()) {
-            bootable.retain(|other| *other != digest);
-            bootable.push(digest);
+        fallen
+    }
+
+    /// What ran last is withdrawn: it is said, and what was wanted is told apart from what runs.
+    pub(super) fn fall_back(&mut self, fallen: &KeptPack) {
+        let KeptPack { digest, version, .. } = fallen;
+        tracing::error!(
+            %version,
+            %digest,
+            "crash loop: the gateway ended twice without being asked to before this pack had proved itself; \
+             it is withdrawn, and the last good pack runs. Load or roll out another one"
+        );
+        metrics::counter!("kt_gateway_crash_fallbacks_total").increment(1);
+        let at = Moment::now(&self.parts.clock);
+        if self.record.desired.is_none() {
+            self.record.wants(Desired {
+                digest: *digest,
+                version: Some(version.clone()),
+                generation: fallen.central_generation(),
+                since: fallen.since,
+            });
         }
-        if let Some(digest) = withdrawn {
-            let version = self.record.pack(digest).map(|pack| pack.version.to_string());
-            tracing::error!(
-                version,
-                %digest,
-                "crash loop: the gateway ended twice without being asked to before this pack had proved itself; \
-                 it is withdrawn, and the last good pack runs. Load or roll out another one"
-            );
-            metrics::counter!("kt_gateway_crash_fallbacks_total").increment(1);
+        if self.record.desired.as_ref().is_some_and(|desired| desired.digest == *digest) {
+            self.record.last_failure =
+                Some(Failure { at, action: Action::CrashFallback, reason: crash_loop() });
         }
     }
 
-    /// After the start: what runs now is on trial unless it is good, what was withdrawn stays refused.
+    /// After the start: what runs now is on trial unless it has proved itself, what was withdrawn stays refused.
     pub(super) fn settle_trial(&mut self) {
-        if let Some(digest) = self.record.withdrawn() {
-            self.record.refuse_withdrawn(digest, self.boot);
-        } else {
-            self.record.on_trial();
-        }
+        self.record.refuse_withdrawn(self.boot);
+        self.record.on_trial();
         self.good_at = Some(Instant::now() + self.parts.proving_time);
     }
 
@@ -91,7 +124,10 @@ impl Activator {
         self.good_at = None;
         let active = self.record.active;
         if let Some(pack) = self.record.kept.iter_mut().find(|pack| Some(pack.digest) == active) {
-            pack.good = true;
+            (pack.proved, pack.crashed) = (true, false);
+            let digest = pack.digest;
+            // It may have been the last resort.
+            self.record.welcome(digest);
             self.record.trial.take_if(|trial| Some(trial.digest) == active);
             self.keep_or_warn().await;
             self.tell();
@@ -107,7 +143,7 @@ impl Activator {
     }
 }
 
-fn crash_loop() -> NackReason {
+pub(super) fn crash_loop() -> NackReason {
     refused(
         Stage::SelfTest,
         "crash loop: the gateway ended twice without being asked to before this pack had proved itself; it is \

@@ -65,6 +65,11 @@ impl Gateway {
         self.handle.record()
     }
 
+    /// Whom to order, as its door does.
+    pub fn activator(&self) -> &ActivatorHandle {
+        &self.handle
+    }
+
     /// Wakes whenever the record changed.
     pub fn watch(&self) -> watch::Receiver<Arc<Record>> {
         self.handle.watch()

@@ -60,6 +60,7 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
     let (outbound, requests) = mpsc::channel(OUTBOUND);
     let drain = opening.drain;
     let hello = hello(&opening);
+    let pinned = hello.pinned;
     let reported = hello.unconfirmed.as_ref().map(|report| (report.offer, Instant::now()));
     // Before the call: some servers answer with headers only after the first message.
     if outbound.try_send(from_agent(v1::from_agent::Message::Hello(hello.into()))).is_err() {
@@ -112,8 +113,17 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
                     break;
                 }
                 exchange.report().await;
+                if opening.activator.record().pinned != pinned {
+                    return Ended::Repinned;
+                }
             }
-            _ = look.tick() => exchange.report().await,
+            _ = look.tick() => {
+                exchange.report().await;
+                // It may have changed before the record was watched.
+                if opening.activator.record().pinned != pinned {
+                    return Ended::Repinned;
+                }
+            }
             _ = heartbeat.tick() => exchange.beat(),
             Some(answer) = answers.recv() => exchange.answer(&answer),
         }

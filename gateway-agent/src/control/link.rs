@@ -183,6 +183,11 @@ impl Link {
                 self.told = None;
                 return Ok(Some(away_for(retry_after, fastrand::f64())));
             }
+            Try::Exchanged(Ended::Repinned) => {
+                tracing::info!("saying hello anew, because of the pin");
+                self.told = None;
+                return Ok(Some(FIRST_WAIT));
+            }
             Try::Exchanged(Ended::Unauthenticated(message)) => {
                 self.rejected = true;
                 let problem =

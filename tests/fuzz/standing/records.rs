@@ -7,8 +7,12 @@ use fleet_core::ids::{BootId, Lineage, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, NackReason, Stage};
 use fleet_core::standing::RefusedAttempt;
 use fleet_core::version::Generation;
-use gateway_agent::activation::record::{KeptPack, Moment, PendingReport, Record, Trial};
+use gateway_agent::activation::record::{
+    Desired, Failure, KeptPack, Moment, PendingReport, Record, Trial, Why, Withdrawn,
+};
+use instance::Action;
 use policy_config::location::Location;
+use policy_config::schema::PackVersion;
 use policy_config::{ConfigDigest, Finding, Severity};
 use proto::convert::reports::Timings;
 use time::OffsetDateTime;
@@ -43,18 +47,41 @@ pub(crate) fn record(rng: &mut Rng) -> Record {
         trial: maybe(rng, |rng| Trial { digest: digest(rng), crashes: rng.u32(..), running: rng.bool() }),
         kept,
         unconfirmed: maybe(rng, report),
+        desired: maybe(rng, |rng| Desired {
+            digest: digest(rng),
+            version: maybe(rng, version),
+            generation: maybe(rng, generation),
+            since: moment(rng),
+        }),
+        last_failure: maybe(rng, |rng| Failure {
+            at: moment(rng),
+            action: if rng.bool() { Action::Reload } else { Action::CrashFallback },
+            reason: reason(rng),
+        }),
+        withdrawn: (0..rng.usize(0..3))
+            .map(|_| Withdrawn {
+                digest: digest(rng),
+                version: maybe(rng, version),
+                why: if rng.bool() { Why::Reverted } else { Why::Crashed },
+            })
+            .collect(),
     }
 }
 
 fn pack(rng: &mut Rng, digest: ConfigDigest) -> KeptPack {
-    let versions = ["0.0.0", "1.2.3-rc.1", "18446744073709551615.0.0-a.b-c.0"];
     KeptPack {
         digest,
-        version: versions[rng.usize(0..versions.len())].parse().unwrap(),
+        version: version(rng),
         assigned: maybe(rng, |rng| (Lineage(uuid(rng)), generation(rng))),
         since: moment(rng),
-        good: rng.bool(),
+        proved: rng.bool(),
+        crashed: rng.bool(),
     }
+}
+
+fn version(rng: &mut Rng) -> PackVersion {
+    let versions = ["0.0.0", "1.2.3-rc.1", "18446744073709551615.0.0-a.b-c.0"];
+    versions[rng.usize(0..versions.len())].parse().unwrap()
 }
 
 fn report(rng: &mut Rng) -> PendingReport {

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 use super::collector::Collector;
-use super::report::LintReport;
+use super::report::{Finding, LintReport, Severity};
 use super::rules;
 use crate::canonical::canonical;
+use crate::diff::diff;
 use crate::location::Location;
 use crate::schema::chain::{PolicyKind, PolicyMode};
 use crate::schema::providers::SecretKeyRef;
@@ -32,6 +33,23 @@ pub fn lint_change(old: &PolicyConfig, new: &PolicyConfig) -> LintReport {
         add(&mut findings, rules::VERSION_NOT_BUMPED, "pack.version", message, suggestion);
     }
     findings.finish()
+}
+
+/// What is said, and never refused, when a gateway loads `new` over the `old` that it runs.
+pub fn lint_load(old: &PolicyConfig, new: &PolicyConfig) -> LintReport {
+    let mut findings = Collector::default();
+    if new.pack.version < old.pack.version {
+        let message = format!("pack.version goes down from {} to {}", old.pack.version, new.pack.version);
+        let suggestion = "to go back to a pack that ran here, use `kt gateway revert`";
+        add(&mut findings, rules::VERSION_LOWERED, "pack.version", message, suggestion);
+    }
+    if diff(old, new).is_empty() {
+        let message = "no effective change: only the form of the file is another".to_owned();
+        add(&mut findings, rules::NO_EFFECT, "", message, "");
+    }
+    let mut report = findings.finish();
+    report.findings.extend(lint_change(old, new).findings.into_iter().filter(is_warning));
+    report
 }
 
 /// A pack whose source at least doubles, in bytes.
@@ -100,6 +118,10 @@ fn hosts_by_secret(config: &PolicyConfig) -> BTreeMap<&SecretKeyRef, BTreeSet<St
 /// Scheme, host and port: a key that goes out in the clear has a new audience as well.
 fn host_of(base_url: &str) -> String {
     Url::parse(base_url).map_or_else(|_| base_url.to_owned(), |url| url.origin().ascii_serialization())
+}
+
+fn is_warning(finding: &Finding) -> bool {
+    finding.severity == Severity::Warning
 }
 
 fn add(findings: &mut Collector, rule: rules::Rule, path: &str, message: String, suggestion: &str) {

@@ -64,4 +64,6 @@ rules! {
     SIZE_DOUBLED = "R003", Error, "change: the pack at least doubles in size";
     SECRET_TO_NEW_HOST = "R004", Error, "change: a known secret is sent to a new host";
     VERSION_NOT_BUMPED = "R005", Warning, "change: other content under the same pack.version";
+    VERSION_LOWERED = "R006", Warning, "change: a lower pack.version";
+    NO_EFFECT = "R007", Warning, "change: only the form; no effective change";
 }

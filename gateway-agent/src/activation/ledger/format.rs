@@ -2,20 +2,21 @@
 //!
 //! The JSON types are private: the file is this program's own memory, a promise to nobody else.
 
+mod answers;
+
 use std::io;
 
-use fleet_core::offer::{Acknowledgement, NackReason, Stage};
 use fleet_core::standing::RefusedAttempt;
 use fleet_core::version::Generation;
-use policy_config::location::Location;
-use policy_config::{ConfigDigest, Finding, Severity};
-use proto::convert::reports::Timings;
+use instance::Action;
+use policy_config::ConfigDigest;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::activation::record::{KeptPack, Moment, PendingReport, Record, Trial};
+use crate::activation::record::{Desired, Failure, KeptPack, Moment, Record, Trial, Why, Withdrawn};
+use answers::{NackJson, ReportJson};
 
 /// Whose standing it is. A file of another gateway or fleet is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,35 @@ struct StandingJson {
     /// A file of an earlier release has none.
     #[serde(default)]
     trial: Option<TrialJson>,
+    #[serde(default)]
+    desired: Option<DesiredJson>,
+    #[serde(default)]
+    last_failure: Option<FailureJson>,
+    #[serde(default)]
+    withdrawn: Vec<WithdrawnJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DesiredJson {
+    digest: String,
+    version: Option<String>,
+    generation: Option<u64>,
+    since: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FailureJson {
+    at: String,
+    action: Action,
+    reason: NackJson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WithdrawnJson {
+    digest: String,
+    version: Option<String>,
+    /// For ending the gateway too often, and not by a revert.
+    crashed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,39 +122,10 @@ struct KeptJson {
     lineage: Option<String>,
     generation: Option<u64>,
     since: String,
+    /// It proved itself. (What else is good follows from the rest.)
     good: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ReportJson {
-    session: String,
-    offer: String,
-    lineage: String,
-    generation: u64,
-    digest: String,
-    warnings: Vec<FindingJson>,
-    nack: Option<NackJson>,
-    at: String,
-    validate_us: u64,
-    activate_us: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct NackJson {
-    stage: String,
-    reason: String,
-    findings: Vec<FindingJson>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FindingJson {
-    code: String,
-    error: bool,
-    path: String,
-    line: u32,
-    column: u32,
-    message: String,
-    suggestion: String,
+    #[serde(default)]
+    crashed: bool,
 }
 
 pub(super) fn encode(record: &Record, owner: &Owner, write: u64) -> io::Result<String> {
@@ -187,6 +188,9 @@ impl StandingJson {
             kept: record.kept.iter().map(KeptJson::of).collect(),
             unconfirmed: record.unconfirmed.as_ref().map(ReportJson::of),
             trial: record.trial.as_ref().map(TrialJson::of),
+            desired: record.desired.as_ref().map(DesiredJson::of),
+            last_failure: record.last_failure.as_ref().map(FailureJson::of),
+            withdrawn: record.withdrawn.iter().map(WithdrawnJson::of).collect(),
         }
     }
 
@@ -200,6 +204,63 @@ impl StandingJson {
             kept: self.kept.into_iter().map(KeptJson::read).collect::<Result<_, _>>()?,
             unconfirmed: self.unconfirmed.map(ReportJson::read).transpose()?,
             trial: self.trial.map(TrialJson::read).transpose()?,
+            desired: self.desired.map(DesiredJson::read).transpose()?,
+            last_failure: self.last_failure.map(FailureJson::read).transpose()?,
+            withdrawn: self.withdrawn.into_iter().map(WithdrawnJson::read).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+// === impl DesiredJson ===
+
+impl DesiredJson {
+    fn of(desired: &Desired) -> Self {
+        Self {
+            digest: desired.digest.to_string(),
+            version: desired.version.as_ref().map(ToString::to_string),
+            generation: desired.generation.map(|generation| generation.0),
+            since: written(desired.since),
+        }
+    }
+
+    fn read(self) -> Result<Desired, String> {
+        Ok(Desired {
+            digest: read(&self.digest)?,
+            version: self.version.as_deref().map(read).transpose()?,
+            generation: self.generation.map(Generation),
+            since: moment(&self.since)?,
+        })
+    }
+}
+
+// === impl FailureJson ===
+
+impl FailureJson {
+    fn of(failure: &Failure) -> Self {
+        Self { at: written(failure.at), action: failure.action, reason: NackJson::of(&failure.reason) }
+    }
+
+    fn read(self) -> Result<Failure, String> {
+        Ok(Failure { at: moment(&self.at)?, action: self.action, reason: self.reason.read()? })
+    }
+}
+
+// === impl WithdrawnJson ===
+
+impl WithdrawnJson {
+    fn of(withdrawn: &Withdrawn) -> Self {
+        Self {
+            digest: withdrawn.digest.to_string(),
+            version: withdrawn.version.as_ref().map(ToString::to_string),
+            crashed: withdrawn.why == Why::Crashed,
+        }
+    }
+
+    fn read(self) -> Result<Withdrawn, String> {
+        Ok(Withdrawn {
+            digest: read(&self.digest)?,
+            version: self.version.as_deref().map(read).transpose()?,
+            why: if self.crashed { Why::Crashed } else { Why::Reverted },
         })
     }
 }
@@ -239,7 +300,8 @@ impl KeptJson {
             lineage: pack.assigned.map(|(lineage, _)| lineage.to_string()),
             generation: pack.assigned.map(|(_, generation)| generation.0),
             since: written(pack.since),
-            good: pack.good,
+            good: pack.proved,
+            crashed: pack.crashed,
         }
     }
 
@@ -250,101 +312,9 @@ impl KeptJson {
             version: read(&self.version)?,
             assigned: lineage.zip(self.generation.map(Generation)),
             since: moment(&self.since)?,
-            good: self.good,
+            proved: self.good,
+            crashed: self.crashed,
         })
-    }
-}
-
-// === impl ReportJson ===
-
-impl ReportJson {
-    fn of(report: &PendingReport) -> Self {
-        let (warnings, nack) = match &report.acknowledgement {
-            Acknowledgement::Ack { warnings } => (warnings.iter().map(FindingJson::of).collect(), None),
-            Acknowledgement::Nack(reason) => (Vec::new(), Some(NackJson::of(reason))),
-        };
-        let micros = |span: std::time::Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-        Self {
-            session: report.session.to_string(),
-            offer: report.offer.to_string(),
-            lineage: report.lineage.to_string(),
-            generation: report.generation.0,
-            digest: report.digest.to_string(),
-            warnings,
-            nack,
-            at: written(report.at),
-            validate_us: micros(report.timings.validate),
-            activate_us: micros(report.timings.activate),
-        }
-    }
-
-    fn read(self) -> Result<PendingReport, String> {
-        let acknowledgement = match self.nack {
-            Some(nack) => Acknowledgement::Nack(nack.read()?),
-            None => {
-                Acknowledgement::Ack { warnings: self.warnings.into_iter().map(FindingJson::read).collect() }
-            }
-        };
-        Ok(PendingReport {
-            session: read(&self.session)?,
-            offer: read(&self.offer)?,
-            lineage: read(&self.lineage)?,
-            generation: Generation(self.generation),
-            digest: read(&self.digest)?,
-            acknowledgement,
-            at: moment(&self.at)?,
-            timings: Timings {
-                validate: std::time::Duration::from_micros(self.validate_us),
-                activate: std::time::Duration::from_micros(self.activate_us),
-            },
-        })
-    }
-}
-
-// === impl NackJson ===
-
-impl NackJson {
-    fn of(reason: &NackReason) -> Self {
-        Self {
-            stage: reason.stage.to_string(),
-            reason: reason.reason.clone(),
-            findings: reason.findings.iter().map(FindingJson::of).collect(),
-        }
-    }
-
-    fn read(self) -> Result<NackReason, String> {
-        Ok(NackReason {
-            stage: read::<Stage>(&self.stage)?,
-            reason: self.reason,
-            findings: self.findings.into_iter().map(FindingJson::read).collect(),
-        })
-    }
-}
-
-// === impl FindingJson ===
-
-impl FindingJson {
-    fn of(finding: &Finding) -> Self {
-        Self {
-            code: finding.code.clone(),
-            error: finding.severity == Severity::Error,
-            path: finding.path.clone(),
-            line: finding.location.line,
-            column: finding.location.column,
-            message: finding.message.clone(),
-            suggestion: finding.suggestion.clone(),
-        }
-    }
-
-    fn read(self) -> Finding {
-        Finding {
-            code: self.code,
-            severity: if self.error { Severity::Error } else { Severity::Warning },
-            path: self.path,
-            location: Location { line: self.line, column: self.column },
-            message: self.message,
-            suggestion: self.suggestion,
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::activation::record::{KeptPack, Moment, PendingReport, Trial};
+use crate::activation::record::{Desired, Failure, KeptPack, Moment, PendingReport, Trial, Why, Withdrawn};
 
 const LINEAGE: Lineage = Lineage(Uuid::from_u128(7));
 
@@ -34,7 +34,8 @@ fn pack(number: u64, good: bool) -> (KeptPack, Vec<u8>) {
         version: format!("0.{number}.0").parse().unwrap(),
         assigned: Some((LINEAGE, Generation(number))),
         since: Moment::stored(OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(7)),
-        good,
+        proved: good,
+        crashed: false,
     };
     (kept, source)
 }
@@ -61,7 +62,7 @@ fn on_disk(dir: &Path) -> (Ledger, Record, Record) {
                 suggestion: String::new(),
             }],
         };
-        let boot = BootId(Uuid::from_u128(9));
+        let (boot, refusal) = (BootId(Uuid::from_u128(9)), reason.clone());
         let digest = ConfigDigest::of(b"refused");
         older.refused =
             Some(RefusedAttempt { generation: Generation(number), digest, boot, reason: reason.clone() });
@@ -76,6 +77,11 @@ fn on_disk(dir: &Path) -> (Ledger, Record, Record) {
             timings: Timings::default(),
         });
         older.trial = Some(Trial { digest, crashes: 1, running: true });
+        let at = Moment::stored(OffsetDateTime::UNIX_EPOCH);
+        older.desired =
+            Some(Desired { digest, version: None, generation: Some(Generation(number)), since: at });
+        older.last_failure = Some(Failure { at, action: instance::Action::Reload, reason: refusal.clone() });
+        older.withdrawn = vec![Withdrawn { digest, version: "0.0.9".parse().ok(), why: Why::Crashed }];
         ledger.keep_record(&older).unwrap();
         records.push(older.clone());
     }
@@ -198,6 +204,29 @@ fn a_standing_without_a_counter_is_read_and_not_taken_for_an_older_copy() {
 }
 
 #[test]
+fn a_standing_of_a_release_that_did_not_know_what_was_desired_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _, newer) = on_disk(dir.path());
+    let path = dir.path().join("standing.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let (_, rest) = text.split_once("\"standing\":").unwrap();
+    let standing = rest.trim_end().strip_suffix('}').unwrap();
+    let mut earlier: serde_json::Value = serde_json::from_str(standing).unwrap();
+    for key in ["desired", "last_failure", "withdrawn"] {
+        earlier.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    for pack in earlier["kept"].as_array_mut().unwrap() {
+        pack.as_object_mut().unwrap().remove("crashed").unwrap();
+    }
+    let earlier = earlier.to_string();
+    let checksum = ConfigDigest::of(earlier.as_bytes());
+    fs::write(&path, format!("{{\"checksum\":\"{checksum}\",\"standing\":{earlier}}}\n")).unwrap();
+    let found = ledger.load();
+    let expected = Record { desired: None, last_failure: None, withdrawn: Vec::new(), ..newer };
+    assert_eq!((found.record, found.remarks), (expected, Vec::new()));
+}
+
+#[test]
 fn a_spoiled_copy_is_told_even_where_it_is_not_needed() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, _, newer) = on_disk(dir.path());
@@ -317,7 +346,7 @@ fn ten_good_packs_are_kept_and_never_the_active_one_is_forgotten() {
         let forgotten = record.prune();
         assert!(!forgotten.contains(&record.active.unwrap()));
     }
-    assert_eq!(record.kept.iter().filter(|pack| pack.good).count(), 10);
-    assert_eq!(record.kept.iter().filter(|pack| !pack.good).count(), 5);
+    assert_eq!(record.kept.iter().filter(|pack| pack.proved).count(), 10);
+    assert_eq!(record.kept.iter().filter(|pack| !pack.proved).count(), 5);
     assert_eq!(record.kept[0].digest, pack(30, true).0.digest);
 }

@@ -16,6 +16,8 @@ pub(in crate::control) enum Ended {
         retry_after: Duration,
         reason: String,
     },
+    /// What the hello said of a pin is not so any more.
+    Repinned,
     Unauthenticated(String),
     /// `refused`: the control plane is there, and said no, or what makes no sense.
     Lost {

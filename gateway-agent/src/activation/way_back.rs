@@ -1,0 +1,49 @@
+//! Where a revert leads: a decision over the record, and nothing else.
+
+use policy_config::ConfigDigest;
+use policy_config::schema::PackVersion;
+
+use super::record::{Moment, Record, Why};
+
+/// What a revert does.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum WayBack {
+    /// What should run does not: it is given up, and what runs is what should. Nothing is swapped.
+    GiveUp { digest: ConfigDigest, version: Option<PackVersion> },
+    /// To the newest good pack below the one that runs.
+    To(ConfigDigest),
+    /// No good pack is left.
+    Nowhere,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// What should run and does not is withdrawn; what runs is what should.
+    pub(super) fn give_up(&mut self, digest: ConfigDigest, version: Option<PackVersion>, now: Moment) {
+        self.withdraw(digest, version, Why::Reverted);
+        self.wants_what_runs(now);
+    }
+}
+
+// === impl WayBack ===
+
+impl WayBack {
+    /// Each revert withdraws what it leaves, so that as many reverts as there are packs come to an end.
+    pub(super) fn of(record: &Record) -> Self {
+        if let Some(desired) = &record.desired
+            && record.active != Some(desired.digest)
+        {
+            return Self::GiveUp { digest: desired.digest, version: desired.version.clone() };
+        }
+        let above = record.kept.iter().take_while(|pack| Some(pack.digest) != record.active).count();
+        // Where nothing runs there is nothing to be below of.
+        let below = if record.active.is_some() { above + 1 } else { 0 };
+        let target =
+            record.kept.iter().skip(below).find(|pack| pack.is_good() && !record.is_withdrawn(pack.digest));
+        target.map_or(Self::Nowhere, |pack| Self::To(pack.digest))
+    }
+}
+
+#[cfg(test)]
+mod tests;
