@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod activation;
+pub mod admin;
 pub mod app;
 pub mod args;
 pub mod control;

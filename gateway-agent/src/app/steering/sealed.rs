@@ -1,0 +1,143 @@
+//! The time in which another process steers: nothing of this one writes to the directory, and all is kept to take it
+//! back as it was.
+
+use std::time::Duration;
+
+use policy_config::ConfigDigest;
+use service_kit::drain::{self, DrainTrigger};
+use service_kit::readiness::ReadinessBlocker;
+
+use super::{Parts, Steering, metrics_port};
+use crate::activation::ledger::{Ledger, LedgerError};
+use crate::activation::record::{KeptPack, Record};
+use crate::holding::{Holding, HoldingError};
+
+/// What was handed over.
+pub(in crate::app) struct Sealed {
+    parts: Parts,
+    /// As the last write of this process left it.
+    record: Record,
+    /// The bytes of what runs, should the disk lose them.
+    running: Option<(ConfigDigest, Vec<u8>)>,
+    /// Ending without a policy is not becoming ready.
+    not_ready: Option<ReadinessBlocker>,
+    /// Answers that orders are not taken here, and holds the newcomer's connection.
+    door: DrainTrigger,
+}
+
+/// Between two looks whether the lock is free.
+const PAUSE: Duration = Duration::from_millis(20);
+
+// === impl Steering ===
+
+impl Steering {
+    /// Until all that writes has ended. May be dropped and awaited again.
+    pub(in crate::app) async fn all_ended(&self) {
+        while let Err(busy) = self.trigger.drained(Duration::from_secs(10)).await {
+            tracing::warn!(%busy, "handing over waits");
+        }
+    }
+
+    /// Lets go of the directory. Everything has ended.
+    pub(in crate::app) async fn seal(self) -> Sealed {
+        let Self { parts, holding, handle, door, .. } = self;
+        let not_ready = parts.live.snapshot().is_none().then(|| parts.readiness.block("policy"));
+        let mut record = Record::clone(&handle.record());
+        if let Some(trial) = &mut record.trial {
+            // The Activator ended in order, and has said so on the disk only.
+            trial.running = false;
+        }
+        let ledger = parts.ledger(&holding);
+        let running = record.active;
+        let running = tokio::task::spawn_blocking(move || {
+            running.and_then(|digest| ledger.pack(digest).map(|source| (digest, source)))
+        });
+        let running = running.await.unwrap_or_default();
+        drop(holding);
+        Sealed { parts, record, running, not_ready, door }
+    }
+}
+
+// === impl Sealed ===
+
+impl Sealed {
+    /// Waits until nobody holds the directory. May be dropped and awaited again.
+    pub(in crate::app) async fn free(&self) -> Holding {
+        let mut told = false;
+        loop {
+            match Holding::take(self.parts.settings.place()) {
+                Ok(holding) => return holding,
+                Err(HoldingError::InUse { .. }) => {}
+                Err(error) if !told => {
+                    tracing::error!(%error, "the directory cannot be taken back; serving on as it is");
+                    told = true;
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Goes on as if nothing had been.
+    pub(in crate::app) async fn take_back(self, holding: Holding) -> Steering {
+        let Self { parts, record, running, not_ready, door } = self;
+        let ledger = parts.ledger(&holding);
+        let restored = tokio::task::spawn_blocking(move || restore(&ledger, record, running)).await;
+        if let Ok(Err(error)) = restored {
+            tracing::warn!(%error, "the standing of this gateway is not durable");
+        }
+        // The newcomer has the name in the directory; whoever is connected here gets his answer.
+        door.start();
+        let port = metrics_port(&parts.settings, &parts.readiness).await;
+        let port = port.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the metrics port is not taken back");
+            None
+        });
+        let (mut steering, waiting) = parts.take(holding, drain::hangups(), port).await;
+        drop(not_ready);
+        steering.steer(waiting);
+        steering
+    }
+
+    /// What still answers orders, with a refusal.
+    pub(in crate::app) fn door(&self) -> &DrainTrigger {
+        &self.door
+    }
+}
+
+/// Makes the disk say what it said at the hand-over, unless the newcomer has activated something: that was
+/// acknowledged to somebody. That a newcomer died is not held against the pack, which runs on here.
+fn restore(
+    ledger: &Ledger,
+    sealed: Record,
+    running: Option<(ConfigDigest, Vec<u8>)>,
+) -> Result<(), LedgerError> {
+    let found = ledger.load();
+    for remark in &found.remarks {
+        tracing::warn!("{remark}");
+    }
+    let Some((digest, source)) = running else { return Ok(()) };
+    let known = |pack: &KeptPack| {
+        sealed.kept.iter().any(|known| known.digest == pack.digest && known.since == pack.since)
+    };
+    if found.record.kept.first().is_some_and(|newest| !known(newest)) {
+        return Ok(());
+    }
+    if ledger.pack(digest).is_none() {
+        ledger.keep_pack(digest, &source)?;
+    }
+    let mut record = found.record;
+    if record.kept.is_empty() {
+        record.kept = sealed.kept.clone();
+    }
+    if record.lineage.is_none() {
+        (record.lineage, record.highest) = (sealed.lineage, sealed.highest);
+        (record.refused, record.unconfirmed) = (sealed.refused.clone(), sealed.unconfirmed.clone());
+    }
+    if record.pack(digest).is_none() {
+        record.kept.splice(0..0, sealed.pack(digest).cloned());
+    }
+    record.active = sealed.active;
+    record.trial = sealed.trial;
+    ledger.keep_record(&record)
+}
