@@ -3,7 +3,9 @@
 pub mod handover;
 
 use std::convert::Infallible;
-use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -13,57 +15,82 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use instance::Place;
-use instance::documents::{ErrorBody, ErrorCode, ErrorDocument, routes};
+use instance::documents::{ErrorBody, ErrorCode, ErrorDocument, Source, routes};
+use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
+use service_kit::readiness::Readiness;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::activation::handle::ActivatorHandle;
-use crate::app::Facts;
-use crate::app::status_file::status;
+use crate::activation::live::LivePolicy;
+use crate::app::small_status;
 use handover::{HandOver, OpenBody};
 
-pub(crate) struct Door(UnixListener);
+/// What the door of one gateway works on.
+pub struct Parts {
+    pub source: Source,
+    pub listen: SocketAddr,
+    pub working_dir: PathBuf,
+    pub live: LivePolicy,
+    pub handle: ActivatorHandle,
+    pub readiness: Readiness,
+    pub clock: Clock,
+    pub drain: DrainWatcher,
+}
 
-impl Door {
-    pub(crate) fn bind(place: &Place) -> io::Result<Self> {
-        let listener = instance::door::bind(&place.admin_socket())?;
-        listener.set_nonblocking(true)?;
-        UnixListener::from_std(listener).map(Self)
+pub struct Admin {
+    name: String,
+    parts: Parts,
+    handle: watch::Sender<ActivatorHandle>,
+    hand_overs: mpsc::Sender<HandOver>,
+}
+
+pub struct BoundDoor {
+    admin: Arc<Admin>,
+    listener: Option<UnixListener>,
+}
+
+impl Admin {
+    pub fn follow(&self, handle: ActivatorHandle) {
+        self.handle.send_replace(handle);
+    }
+}
+
+impl BoundDoor {
+    pub fn bind(place: &Place, parts: Parts) -> (Self, mpsc::Receiver<HandOver>) {
+        let bound = instance::door::bind(&place.admin_socket()).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            UnixListener::from_std(listener)
+        });
+        let listener = bound.inspect_err(|error| tracing::warn!(%error, "no admin socket")).ok();
+        let (sender, hand_overs) = mpsc::channel(1);
+        let handle = watch::Sender::new(parts.handle.clone());
+        let admin = Admin { name: place.name().to_owned(), parts, handle, hand_overs: sender };
+        (Self { admin: Arc::new(admin), listener }, hand_overs)
     }
 
-    pub(crate) async fn serve(
-        self,
-        handle: ActivatorHandle,
-        facts: Facts,
-        hand_overs: mpsc::Sender<HandOver>,
-        drain: DrainWatcher,
-    ) {
+    pub fn admin(&self) -> Arc<Admin> {
+        Arc::clone(&self.admin)
+    }
+
+    pub async fn serve(self, drain: DrainWatcher) {
+        let Some(listener) = self.listener else { return };
         loop {
             let accepted = tokio::select! {
-                accepted = self.0.accept() => accepted,
+                accepted = listener.accept() => accepted,
                 () = drain.signaled() => return,
             };
             let Ok((stream, _)) = accepted else { continue };
-            let connection =
-                connection(stream, handle.clone(), facts.clone(), hand_overs.clone(), drain.clone());
-            drain.spawn("door connection", connection);
+            drain.spawn("door connection", connection(stream, self.admin.clone(), drain.clone()));
         }
     }
 }
 
-async fn connection(
-    stream: UnixStream,
-    handle: ActivatorHandle,
-    facts: Facts,
-    hand_overs: mpsc::Sender<HandOver>,
-    drain: DrainWatcher,
-) {
-    let watcher = drain.clone();
+async fn connection(stream: UnixStream, admin: Arc<Admin>, drain: DrainWatcher) {
     let service = service_fn(move |request| {
-        let (handle, facts, hand_overs) = (handle.clone(), facts.clone(), hand_overs.clone());
-        let drain = watcher.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &handle, &facts, &hand_overs, drain).await) }
+        let admin = admin.clone();
+        async move { Ok::<_, Infallible>(answer(&request, &admin).await) }
     });
     let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
@@ -76,24 +103,21 @@ async fn connection(
     }
 }
 
-async fn answer(
-    request: &Request<Incoming>,
-    handle: &ActivatorHandle,
-    facts: &Facts,
-    hand_overs: &mpsc::Sender<HandOver>,
-    drain: DrainWatcher,
-) -> Response<BoxBody<Bytes, Infallible>> {
+async fn answer(request: &Request<Incoming>, admin: &Admin) -> Response<BoxBody<Bytes, Infallible>> {
+    let Parts { source, listen, live, readiness, drain, .. } = &admin.parts;
     match (request.method(), request.uri().path()) {
         (&Method::GET, routes::STATUS) => {
-            let text = serde_json::to_vec(&status(&handle.record(), facts)).unwrap_or_default();
-            Response::new(Full::new(Bytes::from(text)).boxed())
+            let record = admin.handle.borrow().record();
+            let ready = readiness.is_ready() && live.snapshot().is_some();
+            let status = small_status(&admin.name, *source, *listen, ready, &record);
+            Response::new(Full::new(Bytes::from(serde_json::to_vec(&status).unwrap_or_default())).boxed())
         }
         (&Method::POST, "/keeptrusts/handover") => {
             let (released, is_released) = tokio::sync::oneshot::channel();
             let (keep, gone) = tokio::sync::oneshot::channel();
-            let sent = hand_overs.send(HandOver { released, gone }).await.is_ok();
+            let sent = admin.hand_overs.send(HandOver { released, gone }).await.is_ok();
             if sent && is_released.await.is_ok() {
-                return Response::new(OpenBody::new(keep, drain).boxed());
+                return Response::new(OpenBody::new(keep, drain.clone()).boxed());
             }
             refuse(ErrorCode::Stopping, "the gateway is ending or handing over; ask again")
         }

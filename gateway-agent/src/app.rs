@@ -12,7 +12,7 @@ mod policy_file;
 mod records;
 pub mod run;
 mod serving;
-pub(crate) mod status_file;
+mod status_file;
 mod steering;
 mod take_over;
 
@@ -25,10 +25,9 @@ use std::time::Duration;
 use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainTrigger, DrainWatcher, Signal};
 use service_kit::readiness::Readiness;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::activation::live::LivePolicy;
-use crate::admin::handover::HandOver;
 use crate::decisions::DecisionLog;
 use crate::holding::Holding;
 use crate::proxy::{BoundProxy, Proxy, ProxySettings};
@@ -40,7 +39,7 @@ use steering::{Parts, Steering, Waiting};
 use take_over::Predecessor;
 
 pub use error::AppError;
-pub(crate) use steering::Facts;
+pub(crate) use status_file::small_status;
 pub use take_over::TakeOverError;
 
 /// How this process comes to be the gateway's; by default it is a `run` of its own.
@@ -70,7 +69,6 @@ pub struct Bound {
     readiness: Readiness,
     steering: Steering,
     waiting: Waiting,
-    hand_overs: mpsc::Receiver<HandOver>,
     predecessor: Option<Predecessor>,
     /// `None`: they are the supervisor's.
     records: Option<Records>,
@@ -82,15 +80,12 @@ pub struct Bound {
 /// What serves, whoever steers.
 struct DataPlane {
     listener: BoundProxy,
-    proxy: Arc<Proxy>,
+    proxy: Proxy,
     live: LivePolicy,
     readiness: Readiness,
     trigger: DrainTrigger,
     drain: DrainWatcher,
 }
-
-/// Hand-overs come one at a time; a second newcomer is refused while the first one lives.
-const HAND_OVERS: usize = 1;
 
 /// Takes everything a gateway needs; port 0 picks a free one.
 ///
@@ -168,7 +163,7 @@ async fn data_plane(
         ..ProxySettings::default()
     };
     let proxy = Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?;
-    Ok(DataPlane { listener, proxy: Arc::new(proxy), live, readiness, trigger, drain })
+    Ok(DataPlane { listener, proxy, live, readiness, trigger, drain })
 }
 
 /// Starts what the directory holds; answers how the first pack went, too.
@@ -188,7 +183,6 @@ async fn steered(
     let data = plane.listener.address();
     let addresses = Addresses { data, metrics: metrics_port.as_ref().map(MetricsPort::address) };
     let (connected, _) = watch::channel(false);
-    let (asking, hand_overs) = mpsc::channel(HAND_OVERS);
     let drain_deadline = settings.drain_deadline;
     let parts = Parts {
         settings: Arc::new(settings),
@@ -197,7 +191,7 @@ async fn steered(
         readiness: plane.readiness.clone(),
         listen: data,
         connected,
-        hand_overs: asking,
+        drain: plane.drain.clone(),
     };
     let (steering, waiting) = parts.take(holding, hangups, metrics_port).await;
     let place = steering.holding().place();
@@ -219,12 +213,11 @@ async fn steered(
     let bound = Bound {
         addresses,
         listener,
-        proxy,
+        proxy: Arc::new(proxy.with_admin(steering.admin())),
         live,
         readiness,
         steering,
         waiting,
-        hand_overs,
         predecessor: None,
         records: None,
         trigger,

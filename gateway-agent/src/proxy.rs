@@ -34,6 +34,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::activation::live::LivePolicy;
+use crate::admin::Admin;
 use crate::decisions::DecisionLog;
 use crate::metrics::ProxyMetrics;
 
@@ -88,6 +89,8 @@ pub struct Proxy {
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
     body_budget: body::BodyBudget,
+    /// Answers what traffic does not know, to whoever may know that it is there.
+    admin: Option<Arc<Admin>>,
 }
 
 /// A listener that is bound and does not serve yet.
@@ -97,7 +100,7 @@ pub struct BoundProxy {
     heir: Heir,
 }
 
-/// Whether another process accepts from the same socket from now on. Clones share it.
+/// Whether another process accepts from the same socket. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Heir {
     there: Arc<AtomicBool>,
@@ -170,7 +173,14 @@ impl Proxy {
             upstream,
             in_flight,
             body_budget,
+            admin: None,
         })
+    }
+
+    /// With the guarded routes of this gateway's door.
+    pub fn with_admin(mut self, admin: Arc<Admin>) -> Self {
+        self.admin = Some(admin);
+        self
     }
 }
 
@@ -197,7 +207,7 @@ impl BoundProxy {
         Ok(Self { listener, address, heir: Heir::default() })
     }
 
-    /// To be told when another process has taken over.
+    /// To be told whether another process is there.
     pub fn heir(&self) -> Heir {
         self.heir.clone()
     }
@@ -216,9 +226,9 @@ impl BoundProxy {
 // === impl Heir ===
 
 impl Heir {
-    /// What waits in the socket's backlog when the drain begins is left to the other process.
-    pub fn is_there(&self) {
-        self.there.store(true, Ordering::Relaxed);
+    /// While it is there, what waits in the socket's backlog when the drain begins is left to it.
+    pub fn is_there(&self, there: bool) {
+        self.there.store(there, Ordering::Relaxed);
     }
 
     fn takes_the_backlog(&self) -> bool {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use fleet_core::gateway::{FleetName, GatewayName, Labels};
 use instance::Place;
+use instance::documents::Source as SourceWord;
 use policy_config::ConfigDigest;
 use url::Url;
 
@@ -162,6 +163,14 @@ impl Settings {
 
     pub fn place(&self) -> Place {
         Place::new(&self.home, self.name.as_str())
+    }
+
+    /// As documents name the source.
+    pub fn source_word(&self) -> SourceWord {
+        match &self.source {
+            Source::File(_) | Source::Stored(_) => SourceWord::Local,
+            Source::ControlPlane(_) => SourceWord::ControlPlane,
+        }
     }
 
     pub fn fleet(&self) -> Option<&FleetName> {

@@ -10,16 +10,17 @@ use crate::activation::handle::{ActivatorHandle, Asked, LocalChange, OrderError}
 use crate::activation::live::LivePolicy;
 use crate::activation::local_source;
 
+/// Until the drain begins; a SIGHUP that comes after it waits in what is answered.
 pub(super) async fn reload_on_hangup(
     mut hangups: Hangups,
     policy_file: Option<PathBuf>,
     handle: ActivatorHandle,
     live: LivePolicy,
     drain: DrainWatcher,
-) {
+) -> Hangups {
     loop {
         tokio::select! {
-            () = drain.signaled() => return,
+            () = drain.signaled() => return hangups,
             () = hangups.recv() => {}
         }
         let Some(path) = &policy_file else {

@@ -5,7 +5,6 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use service_kit::drain::{DrainTrigger, DrainWatcher, Signal, StillBusy};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -14,7 +13,7 @@ use super::take_over::Predecessor;
 use super::{AppError, Bound};
 use crate::activation::live::LivePolicy;
 use crate::admin::handover::HandOver;
-use crate::proxy::ProxyTimeouts;
+use crate::proxy::{Heir, ProxyTimeouts};
 
 /// Who steers when the end has come.
 enum Helm {
@@ -39,21 +38,25 @@ pub(super) async fn run(
     hurry: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let Bound { listener, proxy, live, readiness, mut steering, waiting, predecessor, .. } = bound;
-    let Bound { addresses, mut hand_overs, mut records, trigger, drain, drain_deadline, .. } = bound;
+    let Bound { addresses, mut records, trigger, drain, drain_deadline, .. } = bound;
     steering.steer(waiting);
     let heir = listener.heir();
-    let (told, serving_drain) = (live.clone(), drain.clone());
+    let (told, serving_drain, beside_us) = (live.clone(), drain.clone(), heir.clone());
     let mut data_plane = drain.spawn("data plane", async move {
-        let _held = match predecessor {
+        let predecessor = match predecessor {
             Some(predecessor) => until_due(predecessor, &told, &serving_drain).await,
             None => None,
         };
-        listener.serve(proxy, serving_drain).await;
+        let serving = listener.serve(proxy, serving_drain);
+        tokio::select! {
+            () = serving => {}
+            () = beside(predecessor, &beside_us) => {}
+        }
     });
     let managed = steering.parts().settings.fleet().is_some();
     tracing::info!(listen = %addresses.data, managed, ready = readiness.is_ready(), "serving");
 
-    let (helm, outcome) = steered(steering, &mut hand_overs, pin!(stop), &mut data_plane).await;
+    let (helm, outcome) = steered(steering, pin!(stop), &mut data_plane).await;
     if let Some(records) = &mut records {
         records.ends();
     }
@@ -70,7 +73,7 @@ pub(super) async fn run(
             all_drained([&trigger, others, door], drain_deadline).await
         }
         Helm::Elsewhere(sealed) => {
-            heir.is_there();
+            heir.is_there(true);
             trigger.start();
             sealed.door().start();
             let all = [&trigger, sealed.door()];
@@ -105,16 +108,17 @@ pub(super) async fn run(
 /// Steers, hands over and takes back, until the end begins.
 async fn steered(
     mut steering: Steering,
-    hand_overs: &mut mpsc::Receiver<HandOver>,
     mut stop: Pin<&mut impl Future<Output = Option<Signal>>>,
     data_plane: &mut JoinHandle<()>,
 ) -> (Helm, Result<Told, AppError>) {
     loop {
         let HandOver { released, mut gone } = tokio::select! {
             signal = stop.as_mut() => return (Helm::Here(steering), told(signal)),
-            error = steering.ended() => return (Helm::Here(steering), Err(error)),
             _ = &mut *data_plane => return (Helm::Here(steering), Err(AppError::Defect("data plane"))),
-            Some(asked) = hand_overs.recv() => asked,
+            asked = steering.asked() => match asked {
+                Ok(asked) => asked,
+                Err(error) => return (Helm::Here(steering), Err(error)),
+            },
         };
         if released.is_closed() {
             continue;
@@ -125,7 +129,7 @@ async fn steered(
             signal = stop.as_mut() => return (Helm::Here(steering), told(signal)),
             () = steering.all_ended() => {}
         }
-        let sealed = steering.seal().await;
+        let mut sealed = steering.seal().await;
         let released = released.send(());
         if released.is_ok() {
             tokio::select! {
@@ -133,8 +137,7 @@ async fn steered(
                 _ = &mut *data_plane => {
                     return (Helm::Elsewhere(sealed), Err(AppError::Defect("data plane")));
                 }
-                // Whoever asks meanwhile is refused: the wish is dropped.
-                () = async { while hand_overs.recv().await.is_some() {} } => {}
+                () = sealed.refuse() => {}
                 () = tokio::time::sleep(LONGEST_SIDE_BY_SIDE) => {
                     tracing::error!("the new process serves, and nobody told this one to end: it ends by itself");
                     return (Helm::Elsewhere(sealed), told(None));
@@ -176,6 +179,16 @@ async fn until_due(
         () = predecessor.gone() => None,
         () = drain.signaled() => None,
     }
+}
+
+/// As long as the predecessor lives it accepts as well; dropped, it takes back what it handed over. Never ends.
+async fn beside(predecessor: Option<Predecessor>, heir: &Heir) {
+    if let Some(mut predecessor) = predecessor {
+        heir.is_there(true);
+        predecessor.gone().await;
+        heir.is_there(false);
+    }
+    std::future::pending().await
 }
 
 async fn all_drained<const N: usize>(all: [&DrainTrigger; N], deadline: Duration) -> Result<(), StillBusy> {

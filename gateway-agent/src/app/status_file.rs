@@ -1,34 +1,29 @@
 //! `status.json`: the standing as this process told it last, for whoever asks while the gateway is down.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use instance::documents::{KeptVersion, LinkStatus, Status, Version};
+use instance::documents::{KeptVersion, LinkStatus, Source as SourceWord, Status, Version};
 use instance::{Place, durable};
 use service_kit::drain::DrainWatcher;
-use tokio::sync::watch;
 
-use super::steering::Facts;
+use super::steering::Parts;
 use crate::activation::handle::ActivatorHandle;
 use crate::activation::record::{KeptPack, Record};
+use crate::settings::Source;
 
 /// Between two writes; a burst of changes is told once.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Writes whenever what is told has changed, until the drain begins; then what is still to be told.
-pub(super) async fn run(
-    place: Place,
-    handle: ActivatorHandle,
-    facts: Facts,
-    mut connected: watch::Receiver<bool>,
-    drain: DrainWatcher,
-) {
-    let mut records = handle.watch();
+pub(super) async fn run(place: Place, handle: ActivatorHandle, parts: Parts, drain: DrainWatcher) {
+    let (mut records, mut connected) = (handle.watch(), parts.connected.subscribe());
     let mut told = None;
     let mut failing = false;
     loop {
         let record = records.borrow_and_update().clone();
-        let now = status(&record, &facts);
+        let now = status(&record, &parts, *connected.borrow_and_update());
         if told.as_ref() != Some(&now) {
             match write(&place.last_status(), &now).await {
                 Ok(()) => failing = false,
@@ -65,29 +60,45 @@ async fn write(path: &Path, status: &Status) -> std::io::Result<()> {
 }
 
 /// What this process would answer now.
-pub(crate) fn status(record: &Record, facts: &Facts) -> Status {
+fn status(record: &Record, parts: &Parts, connected: bool) -> Status {
+    let settings = &parts.settings;
+    let ready = parts.readiness.is_ready() && parts.live.snapshot().is_some();
+    let told = small_status(settings.name.as_str(), settings.source_word(), parts.listen, ready, record);
+    let control_plane = match &settings.source {
+        Source::ControlPlane(source) => {
+            Some(LinkStatus { url: source.url.to_string(), fleet: source.fleet.to_string(), connected })
+        }
+        Source::File(_) | Source::Stored(_) => None,
+    };
+    Status { control_plane, ..told }
+}
+
+/// (`activation::status` replaces this first thin version.)
+pub(crate) fn small_status(
+    name: &str,
+    source: SourceWord,
+    listen: SocketAddr,
+    ready: bool,
+    record: &Record,
+) -> Status {
     let observed = record.active_pack().map(version);
     let kept = |pack: &KeptPack| KeptVersion { version: pack.version.to_string(), digest: pack.digest };
     Status {
-        name: facts.name.clone(),
-        source: facts.source,
+        name: name.to_owned(),
+        source,
         running: true,
         pid: Some(std::process::id()),
-        listen: Some(facts.listen.to_string()),
-        ready: facts.readiness.is_ready() && facts.live.snapshot().is_some(),
+        listen: Some(listen.to_string()),
+        ready,
         pinned: record.pinned,
         desired: observed.clone(),
+        in_sync: observed.is_some(),
         observed,
-        in_sync: true,
         good: record.kept.iter().filter(|pack| pack.good).map(kept).collect(),
         withdrawn: Vec::new(),
         last_failure: None,
-        remarks: facts.remarks.clone(),
-        control_plane: facts.link.as_ref().map(|(url, fleet)| LinkStatus {
-            url: url.clone(),
-            fleet: fleet.clone(),
-            connected: *facts.connected.borrow(),
-        }),
+        remarks: Vec::new(),
+        control_plane: None,
         agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
     }
 }

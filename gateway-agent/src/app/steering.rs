@@ -4,13 +4,13 @@
 //! They end and begin together, under drains of their own; the data plane and the live policy outlive them, so that no
 //! request notices.
 
+mod copy;
 mod sealed;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use instance::documents::Source as SourceWord;
 use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainTrigger, DrainWatcher, Hangups};
 use service_kit::readiness::Readiness;
@@ -24,13 +24,14 @@ use crate::activation::ledger::{Ledger, Owner};
 use crate::activation::live::LivePolicy;
 use crate::activation::secrets::SecretRules;
 use crate::activation::{self, Activator};
-use crate::admin::Door;
 use crate::admin::handover::HandOver;
+use crate::admin::{self, Admin, BoundDoor};
 use crate::control::identity::IdentityStore;
 use crate::control::link::{Link, NotTakenIn};
 use crate::holding::Holding;
 use crate::settings::{Settings, Source};
 
+use copy::Copy;
 pub(super) use sealed::Sealed;
 
 /// What every steering of one process is made of.
@@ -44,22 +45,8 @@ pub(super) struct Parts {
     pub(super) listen: SocketAddr,
     /// Whether the control link is up.
     pub(super) connected: watch::Sender<bool>,
-    /// Where the door leaves a newcomer's wish.
-    pub(super) hand_overs: mpsc::Sender<HandOver>,
-}
-
-/// What a status tells beside the record.
-#[derive(Clone)]
-pub(crate) struct Facts {
-    pub(crate) name: String,
-    pub(crate) source: SourceWord,
-    pub(crate) listen: SocketAddr,
-    pub(crate) live: LivePolicy,
-    pub(crate) readiness: Readiness,
-    /// URL and fleet, of a managed gateway.
-    pub(crate) link: Option<(String, String)>,
-    pub(crate) connected: watch::Receiver<bool>,
-    pub(crate) remarks: Vec<String>,
+    /// Of the process.
+    pub(super) drain: DrainWatcher,
 }
 
 /// The present holder of the directory.
@@ -69,10 +56,16 @@ pub(super) struct Steering {
     handle: ActivatorHandle,
     activator: JoinHandle<()>,
     link: Option<JoinHandle<Result<(), NotTakenIn>>>,
+    policy_file: Option<JoinHandle<Hangups>>,
+    copy: Option<JoinHandle<Copy>>,
     /// Ends all of it but the door.
     trigger: DrainTrigger,
     drain: DrainWatcher,
-    /// Says that orders are not taken when the others have ended.
+    /// What the data port asks; it follows whoever steers.
+    admin: Arc<Admin>,
+    /// What newcomers wish.
+    hand_overs: mpsc::Receiver<HandOver>,
+    /// Ends the door, which says that orders are not taken when the others have ended.
     door: DrainTrigger,
 }
 
@@ -80,7 +73,7 @@ pub(super) struct Steering {
 pub(super) struct Waiting {
     pub(super) hangups: Hangups,
     pub(super) metrics_port: Option<MetricsPort>,
-    door: Option<Door>,
+    door: BoundDoor,
 }
 
 // === impl Parts ===
@@ -114,13 +107,35 @@ impl Parts {
         })
         .await;
         let activator = drain.spawn("activator", activator.run(drain.clone()));
-        let door = Door::bind(holding.place()).inspect_err(|error| {
-            let path = holding.place().admin_socket();
-            tracing::warn!(path = %path.display(), %error, "`kt` on this host cannot talk to this gateway");
-        });
-        let waiting = Waiting { hangups, metrics_port, door: door.ok() };
+        let door = admin::Parts {
+            source: settings.source_word(),
+            listen: self.listen,
+            working_dir: settings.working_dir.clone(),
+            live: self.live.clone(),
+            handle: handle.clone(),
+            readiness: self.readiness.clone(),
+            clock: self.clock.clone(),
+            drain: self.drain.clone(),
+        };
+        let (door, hand_overs) = BoundDoor::bind(holding.place(), door);
+        let admin = door.admin();
+        let waiting = Waiting { hangups, metrics_port, door };
         let (door, _) = drain::channel();
-        (Steering { parts: self, holding, handle, activator, link: None, trigger, drain, door }, waiting)
+        let steering = Steering {
+            parts: self,
+            holding,
+            handle,
+            activator,
+            link: None,
+            policy_file: None,
+            copy: None,
+            trigger,
+            drain,
+            admin,
+            hand_overs,
+            door,
+        };
+        (steering, waiting)
     }
 
     pub(super) fn ledger(&self, holding: &Holding) -> Ledger {
@@ -132,25 +147,6 @@ impl Parts {
         };
         Ledger::new(holding.dir(), Owner { instance: settings.name.to_string(), fleet })
             .with_installed(installed)
-    }
-
-    fn facts(&self) -> Facts {
-        let (source, link) = match &self.settings.source {
-            Source::File(_) | Source::Stored(_) => (SourceWord::Local, None),
-            Source::ControlPlane(source) => {
-                (SourceWord::ControlPlane, Some((source.url.to_string(), source.fleet.to_string())))
-            }
-        };
-        Facts {
-            name: self.settings.name.to_string(),
-            source,
-            listen: self.listen,
-            live: self.live.clone(),
-            readiness: self.readiness.clone(),
-            link,
-            connected: self.connected.subscribe(),
-            remarks: Vec::new(),
-        }
     }
 }
 
@@ -169,18 +165,18 @@ impl Steering {
         &self.parts
     }
 
+    /// What the data port asks.
+    pub(super) fn admin(&self) -> Arc<Admin> {
+        Arc::clone(&self.admin)
+    }
+
     /// Begins to take orders and offers.
     pub(super) fn steer(&mut self, waiting: Waiting) {
         let Waiting { hangups, metrics_port, door } = waiting;
         let (parts, drain) = (&self.parts, &self.drain);
-        let facts = parts.facts();
-        if let Some(door) = door {
-            let (trigger, doorkeeper) = drain::channel();
-            let serving =
-                door.serve(self.handle.clone(), facts.clone(), parts.hand_overs.clone(), doorkeeper.clone());
-            doorkeeper.spawn("door", serving);
-            self.door = trigger;
-        }
+        let (trigger, doorkeeper) = drain::channel();
+        doorkeeper.spawn("admin door", door.serve(doorkeeper.clone()));
+        self.door = trigger;
         if let Some(port) = metrics_port {
             port.spawn(parts.live.clone(), drain);
         }
@@ -192,20 +188,20 @@ impl Steering {
             parts.live.clone(),
             drain.clone(),
         );
-        drain.spawn("policy file", reloads);
-        let telling = status_file::run(
-            self.holding.place().clone(),
-            self.handle.clone(),
-            facts,
-            parts.connected.subscribe(),
-            drain.clone(),
-        );
+        self.policy_file = Some(drain.spawn("policy file", reloads));
+        let telling =
+            status_file::run(self.holding.place().clone(), self.handle.clone(), parts.clone(), drain.clone());
         drain.spawn("status file", telling);
+        let copying = copy::keep(self.handle.clone(), parts.ledger(&self.holding), drain.clone());
+        self.copy = Some(drain.spawn("copy of the pack", copying));
         self.link = self.link().map(|link| drain.spawn("control link", link.run()));
     }
 
-    /// Why a part ended by itself, which none of them does. May be dropped and awaited again.
-    pub(super) async fn ended(&mut self) -> AppError {
+    /// The next newcomer's wish. May be dropped and awaited again.
+    ///
+    /// # Errors
+    /// A part ended by itself, which none of them does.
+    pub(super) async fn asked(&mut self) -> Result<HandOver, AppError> {
         let link = async {
             match &mut self.link {
                 Some(link) => link.await,
@@ -213,11 +209,12 @@ impl Steering {
             }
         };
         tokio::select! {
+            Some(asked) = self.hand_overs.recv() => Ok(asked),
             ended = link => match ended {
-                Ok(Err(refused)) => refused.into(),
-                Ok(Ok(())) | Err(_) => AppError::Defect("control link"),
+                Ok(Err(refused)) => Err(refused.into()),
+                Ok(Ok(())) | Err(_) => Err(AppError::Defect("control link")),
             },
-            _ = &mut self.activator => AppError::Defect("activator"),
+            _ = &mut self.activator => Err(AppError::Defect("activator")),
         }
     }
 

@@ -1,15 +1,20 @@
 //! The time in which another process steers: nothing of this one writes to the directory, and all is kept to take it
 //! back as it was.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use policy_config::ConfigDigest;
-use service_kit::drain::{self, DrainTrigger};
+use service_kit::drain::{self, DrainTrigger, Hangups};
 use service_kit::readiness::ReadinessBlocker;
 
+use tokio::sync::mpsc;
+
+use super::copy::Copy;
 use super::{Parts, Steering, metrics_port};
 use crate::activation::ledger::{Ledger, LedgerError};
 use crate::activation::record::{KeptPack, Record};
+use crate::admin::Admin;
+use crate::admin::handover::HandOver;
 use crate::holding::{Holding, HoldingError};
 
 /// What was handed over.
@@ -18,10 +23,15 @@ pub(in crate::app) struct Sealed {
     /// As the last write of this process left it.
     record: Record,
     /// The bytes of what runs, should the disk lose them.
-    running: Option<(ConfigDigest, Vec<u8>)>,
+    running: Copy,
     /// Ending without a policy is not becoming ready.
     not_ready: Option<ReadinessBlocker>,
-    /// Answers that orders are not taken here, and holds the newcomer's connection.
+    /// A SIGHUP of this time is obeyed when all is taken back.
+    hangups: Hangups,
+    /// What the data port asks.
+    admin: Arc<Admin>,
+    hand_overs: mpsc::Receiver<HandOver>,
+    /// Of the door, which answers that orders are not taken here, and holds the newcomer's connection.
     door: DrainTrigger,
 }
 
@@ -40,21 +50,23 @@ impl Steering {
 
     /// Lets go of the directory. Everything has ended.
     pub(in crate::app) async fn seal(self) -> Sealed {
-        let Self { parts, holding, handle, door, .. } = self;
+        let Self { parts, holding, handle, admin, hand_overs, door, policy_file, copy, .. } = self;
         let not_ready = parts.live.snapshot().is_none().then(|| parts.readiness.block("policy"));
         let mut record = Record::clone(&handle.record());
         if let Some(trial) = &mut record.trial {
             // The Activator ended in order, and has said so on the disk only.
             trial.running = false;
         }
-        let ledger = parts.ledger(&holding);
-        let running = record.active;
-        let running = tokio::task::spawn_blocking(move || {
-            running.and_then(|digest| ledger.pack(digest).map(|source| (digest, source)))
-        });
-        let running = running.await.unwrap_or_default();
+        let running = match copy {
+            Some(task) => task.await.unwrap_or_default(),
+            None => None,
+        };
+        let hangups = match policy_file {
+            Some(task) => task.await.unwrap_or_else(|_| drain::hangups()),
+            None => drain::hangups(),
+        };
         drop(holding);
-        Sealed { parts, record, running, not_ready, door }
+        Sealed { parts, record, running, not_ready, hangups, admin, hand_overs, door }
     }
 }
 
@@ -80,7 +92,7 @@ impl Sealed {
 
     /// Goes on as if nothing had been.
     pub(in crate::app) async fn take_back(self, holding: Holding) -> Steering {
-        let Self { parts, record, running, not_ready, door } = self;
+        let Self { parts, record, running, not_ready, hangups, admin, door, .. } = self;
         let ledger = parts.ledger(&holding);
         let restored = tokio::task::spawn_blocking(move || restore(&ledger, record, running)).await;
         if let Ok(Err(error)) = restored {
@@ -93,10 +105,18 @@ impl Sealed {
             tracing::warn!(%error, "the metrics port is not taken back");
             None
         });
-        let (mut steering, waiting) = parts.take(holding, drain::hangups(), port).await;
+        let (mut steering, waiting) = parts.take(holding, hangups, port).await;
         drop(not_ready);
+        admin.follow(steering.handle.clone());
+        steering.admin = admin;
         steering.steer(waiting);
         steering
+    }
+
+    /// Another newcomer is refused while the first one lives: its wish is dropped. Never ends.
+    pub(in crate::app) async fn refuse(&mut self) {
+        while self.hand_overs.recv().await.is_some() {}
+        std::future::pending().await
     }
 
     /// What still answers orders, with a refusal.
@@ -107,11 +127,7 @@ impl Sealed {
 
 /// Makes the disk say what it said at the hand-over, unless the newcomer has activated something: that was
 /// acknowledged to somebody. That a newcomer died is not held against the pack, which runs on here.
-fn restore(
-    ledger: &Ledger,
-    sealed: Record,
-    running: Option<(ConfigDigest, Vec<u8>)>,
-) -> Result<(), LedgerError> {
+fn restore(ledger: &Ledger, sealed: Record, running: Copy) -> Result<(), LedgerError> {
     let found = ledger.load();
     for remark in &found.remarks {
         tracing::warn!("{remark}");
