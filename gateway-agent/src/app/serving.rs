@@ -18,7 +18,7 @@ use crate::proxy::{Heir, ProxyTimeouts};
 /// Who steers when the end has come.
 enum Helm {
     Here(Steering),
-    Elsewhere(Sealed),
+    Elsewhere(Box<Sealed>),
 }
 
 /// What began the end.
@@ -133,21 +133,21 @@ async fn steered(
         let released = released.send(());
         if released.is_ok() {
             tokio::select! {
-                signal = stop.as_mut() => return (Helm::Elsewhere(sealed), told(signal)),
+                signal = stop.as_mut() => return (Helm::Elsewhere(sealed.into()), told(signal)),
                 _ = &mut *data_plane => {
-                    return (Helm::Elsewhere(sealed), Err(AppError::Defect("data plane")));
+                    return (Helm::Elsewhere(sealed.into()), Err(AppError::Defect("data plane")));
                 }
                 () = sealed.refuse() => {}
                 () = tokio::time::sleep(LONGEST_SIDE_BY_SIDE) => {
                     tracing::error!("the new process serves, and nobody told this one to end: it ends by itself");
-                    return (Helm::Elsewhere(sealed), told(None));
+                    return (Helm::Elsewhere(sealed.into()), told(None));
                 }
                 _ = &mut gone => {}
             }
         }
         tracing::warn!("the new process is gone before this one was told to end; taking the directory back");
         let holding = tokio::select! {
-            signal = stop.as_mut() => return (Helm::Elsewhere(sealed), told(signal)),
+            signal = stop.as_mut() => return (Helm::Elsewhere(sealed.into()), told(signal)),
             holding = sealed.free() => holding,
         };
         steering = sealed.take_back(holding).await;

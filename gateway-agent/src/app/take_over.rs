@@ -28,7 +28,9 @@ pub(super) struct Predecessor {
 }
 
 /// The connection, driven while something is awaited of it. `None`: it has ended.
-struct Line(Option<Pin<Box<Connection<TokioIo<UnixStream>, Empty<Bytes>>>>>);
+struct Line(Option<Pin<Box<Driver>>>);
+
+type Driver = Connection<TokioIo<UnixStream>, Empty<Bytes>>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TakeOverError {

@@ -42,8 +42,9 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = drain.signaled() => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, _)) => {

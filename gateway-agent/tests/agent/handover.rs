@@ -5,11 +5,17 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use instance::documents::Status;
+use fleet_core::ids::Lineage;
+use instance::description::Installed as Installation;
+use instance::documents::{Source, Status};
 use nix::sys::signal::Signal;
+use uuid::Uuid;
 
 use crate::installed::{Installed, Process};
-use crate::support::{eventually, pack};
+use crate::scripted_control_plane::ScriptedControlPlane;
+use crate::support::{eventually, pack, write_private};
+
+const LINEAGE: Lineage = Lineage(Uuid::from_u128(1));
 
 /// Asks on connections of their own, again and again, until it is dropped.
 struct Asking {
@@ -48,6 +54,9 @@ impl Asking {
 
 async fn serving() -> (Arc<Installed>, Process) {
     let gateway = Arc::new(Installed::with(&pack("0.1.0"), "0.1.0"));
+    // A port that only one process can have, at an address that nobody calls from.
+    let metrics = std::net::TcpListener::bind("127.8.9.10:0").unwrap().local_addr().unwrap();
+    gateway.describe(|description| description.metrics_listen = Some(metrics.to_string()));
     let mut old = gateway.launch(&[]);
     gateway.until_steers(&mut old).await;
     (gateway, old)
@@ -66,9 +75,11 @@ async fn reloads(gateway: &Installed, process: &Process, version: &str) {
     gateway.until_serves(version).await;
 }
 
-fn standing(gateway: &Installed) -> serde_json::Value {
+/// Of the pack on trial.
+fn crashes(gateway: &Installed) -> Option<u64> {
     let text = fs::read(gateway.place.dir().join("standing.json")).unwrap();
-    serde_json::from_slice(&text).unwrap()
+    let file: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    file["standing"]["trial"]["crashes"].as_u64()
 }
 
 async fn until_status(gateway: &Installed, what: &str, wanted: impl Fn(&Status) -> bool) {
@@ -89,14 +100,20 @@ async fn a_newcomer_that_dies_at_any_step_leaves_the_old_one_as_it_was() {
     reloads(&gateway, &old, "0.2.0").await;
 
     // Twice while its pack is on trial: that counts against nobody.
-    for version in ["0.3.0", "0.4.0"] {
+    for _ in 0..2 {
         let mut newcomer = slow_newcomer(&gateway);
         newcomer.until_log("failpoint struck").await;
         assert!(old.log().contains("handing over"));
         newcomer.kill();
-        gateway.until_steers(&mut old).await;
-        reloads(&gateway, &old, version).await;
+        let taken_back = old.log().matches("is taken back").count();
+        eventually("it is taken back", || match old.log().matches("is taken back").count() {
+            now if now > taken_back => Ok(()),
+            now => Err(now),
+        })
+        .await;
+        assert_eq!(crashes(&gateway), Some(0));
     }
+    reloads(&gateway, &old, "0.4.0").await;
     assert!(gateway.status().unwrap().withdrawn.is_empty());
 
     // When it steers and serves already, and the old one was not told to end.
@@ -126,7 +143,7 @@ async fn a_newcomer_that_dies_at_any_step_leaves_the_old_one_as_it_was() {
 
     assert!(asking.end() > 0);
     assert!(old.end().await.success());
-    assert_eq!(standing(&gateway)["record"]["trial"]["crashes"].as_u64().unwrap_or_default(), 0);
+    assert_eq!(crashes(&gateway), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,4 +224,66 @@ async fn two_newcomers_at_once_are_one_that_takes_over_and_one_that_is_refused()
     assert!(stderr.contains("does not hand over"), "{stderr}");
     newcomer.kill();
     reloads(&gateway, &old, "0.2.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_managed_gateway_the_newest_session_wins_and_the_old_process_does_not_mind() {
+    let mut control_plane = ScriptedControlPlane::start().await;
+    let gateway = Installed::with(&pack("0.1.0"), "0.1.0");
+    gateway.describe(|description| {
+        description.source = Source::ControlPlane;
+        description.control_plane = Some(control_plane.url.clone());
+        description.fleet = Some("prod".to_owned());
+        description.policy_config = None;
+        description.installed =
+            description.installed.take().map(|found| Installation { pack: None, ..found });
+    });
+    let token = gateway.home.path().join("operator.token");
+    write_private(&token, b"kt_operator\n");
+    let launch = |arguments: &[&str]| {
+        let mut command = gateway.supervised(arguments);
+        command.env("KT_TOKEN_FILE", &token);
+        gateway.spawn(command)
+    };
+    let mut old = launch(&[]);
+    let mut first = control_plane.attached().await;
+    first.welcome(LINEAGE).await;
+    let offer = first.offer(LINEAGE, 1, &pack("0.1.0")).await;
+    first.settle(offer).await;
+    gateway.until_steers(&mut old).await;
+    // As `status.json` tells whoever asks while it is down.
+    eventually("it is told to be connected", || {
+        let text = fs::read_to_string(gateway.place.last_status()).unwrap_or_default();
+        let told: Option<Status> = serde_json::from_str(&text).ok();
+        let link = told.and_then(|told| told.control_plane);
+        if link.is_some_and(|link| link.connected) { Ok(()) } else { Err(text) }
+    })
+    .await;
+
+    // A newcomer that dies: the old one calls again, as what it is.
+    let mut newcomer = launch(&["--take-over"]);
+    first.ended().await;
+    let (boot, credential) = (first.hello.boot, first.authorization.clone());
+    drop(first);
+    let second = control_plane.attached().await;
+    assert_ne!(second.hello.boot, boot);
+    assert_eq!(second.authorization, credential, "one gateway, one credential");
+    newcomer.kill();
+    let mut third = control_plane.attached().await;
+    third.welcome(LINEAGE).await;
+    assert_eq!(third.hello.active.as_ref().map(|active| active.held.generation.0), Some(1));
+    gateway.until_steers(&mut old).await;
+
+    // One that takes over: the next offer is its own.
+    let mut newcomer = launch(&["--take-over"]);
+    third.ended().await;
+    drop(third);
+    let mut fourth = control_plane.attached().await;
+    fourth.welcome(LINEAGE).await;
+    gateway.until_steers(&mut newcomer).await;
+    assert!(old.end().await.success());
+    let offer = fourth.offer(LINEAGE, 2, &pack("0.2.0")).await;
+    fourth.settle(offer).await;
+    gateway.until_serves("0.2.0").await;
+    assert_eq!(control_plane.enrolments().len(), 1);
 }

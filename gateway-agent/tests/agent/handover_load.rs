@@ -31,7 +31,7 @@ struct Seen {
 
 const KEPT_ALIVE: usize = 8;
 const STREAMS: usize = 10;
-const CHUNKS: usize = 30;
+const CHUNKS: usize = 20;
 /// Fresh connections: one each.
 const EVERY: Duration = Duration::from_millis(5);
 

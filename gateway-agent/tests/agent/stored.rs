@@ -1,6 +1,7 @@
 //! A gateway that was installed: what its starts take from its directory, and what they never do.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -243,4 +244,32 @@ async fn a_terminals_interrupt_is_not_for_a_supervised_gateway() {
     assert!(process.child.try_wait().unwrap().is_none());
     assert!(process.end().await.success());
     assert!(!process.log().contains("SIGINT"), "{}", process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_of_telling_stops_no_start() {
+    let gateway = Installed::with(&pack("0.1.0"), "0.1.0");
+    let dir = gateway.place.dir();
+    nix::unistd::mkfifo(&gateway.place.history(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::create_dir(gateway.place.last_status()).unwrap();
+    fs::create_dir(gateway.place.admin_socket()).unwrap();
+    let victim = gateway.home.path().join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    for name in ["status.json.tmp", "history.lock"] {
+        std::os::unix::fs::symlink(&victim, dir.join(name)).unwrap();
+    }
+    let mut process = gateway.spawn(gateway.command(&["--listen", "127.0.0.1:0", "--stored"]));
+    process.until_log("serving listen=").await;
+    let log = process.log();
+    for says in ["history.jsonl cannot be written", "status.json cannot be written", "no admin socket"] {
+        process.until_log(says).await;
+    }
+    let address = log.split("serving listen=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    assert!(process.end().await.success());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
 }
