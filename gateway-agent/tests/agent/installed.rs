@@ -2,7 +2,7 @@
 //! processes themselves, whose logs are files.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -151,17 +151,28 @@ impl Installed {
 
     /// Status line and headers of one request.
     pub(crate) fn head(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n").unwrap();
-        let lines = BufReader::new(stream).lines().map(Result::unwrap);
-        lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+        self.try_head(path).unwrap()
+    }
+
+    pub(crate) fn try_head(&self, path: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n")?;
+        let mut lines = Vec::new();
+        for line in BufReader::new(stream).lines() {
+            match line? {
+                line if line.is_empty() => break,
+                line => lines.push(line),
+            }
+        }
+        Ok(lines.join("\n"))
     }
 
     /// Waits until clients are served under this version.
     pub(crate) async fn until_serves(&self, version: &str) {
         eventually(version, || {
-            let head = self.head("/v1/models");
+            // A process that was killed takes its connections with it.
+            let head = self.try_head("/v1/models").unwrap_or_default();
             let wanted = format!("x-kt-config-version: {version}");
             if head.contains(&wanted) { Ok(()) } else { Err(head) }
         })

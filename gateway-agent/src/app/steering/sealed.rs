@@ -142,13 +142,13 @@ fn restore(ledger: &Ledger, sealed: Record, running: Copy) -> Result<(), LedgerE
     if ledger.pack(digest).is_none() {
         ledger.keep_pack(digest, &source)?;
     }
-    let mut record = found.record;
-    if record.kept.is_empty() {
-        record.kept = sealed.kept.clone();
-    }
-    if record.lineage.is_none() {
+    let mut record = if found.record.kept.is_empty() { sealed.clone() } else { found.record.clone() };
+    if found.record.lineage.is_some() {
+        // What was said to a control plane meanwhile was said.
+        (record.lineage, record.highest) = (found.record.lineage, found.record.highest);
+        (record.refused, record.unconfirmed) = (found.record.refused, found.record.unconfirmed);
+    } else {
         (record.lineage, record.highest) = (sealed.lineage, sealed.highest);
-        (record.refused, record.unconfirmed) = (sealed.refused.clone(), sealed.unconfirmed.clone());
     }
     if record.pack(digest).is_none() {
         record.kept.splice(0..0, sealed.pack(digest).cloned());
