@@ -11,7 +11,6 @@ mod guard;
 pub mod handover;
 mod order;
 mod socket;
-mod status;
 mod token;
 
 use std::net::{IpAddr, SocketAddr};
@@ -37,11 +36,11 @@ use uuid::Uuid;
 
 use crate::activation::handle::{ActivatorHandle, Asked, LocalChange};
 use crate::activation::live::LivePolicy;
+use crate::activation::status::{self, Facts};
 use crate::holding;
 use config_path::WorkingDir;
 use errors::Refusal;
 use order::Order;
-use status::Facts;
 use token::AdminToken;
 
 pub use socket::Door;
@@ -196,7 +195,12 @@ impl Admin {
                 let record = self.activator().order(asked, LocalChange::Revert).await?;
                 Ok(Answer::ok(&record))
             }
-            Order::Unpin(UnpinRequest { .. }) => Ok(Answer::ok(&self.status(drain))),
+            Order::Unpin(UnpinRequest { reason }) => {
+                // Not an action of the local history's; the log and the control plane tell of it.
+                let asked = Asked { action: Action::Revert, actor, reason, break_glass: false };
+                self.activator().unpin(asked).await?;
+                Ok(Answer::ok(&self.status(drain)))
+            }
         }
     }
 
@@ -262,8 +266,10 @@ impl Admin {
         }
     }
 
-    fn status(&self, drain: &DrainWatcher) -> Status {
+    /// What is told of the gateway now.
+    pub(crate) fn status(&self, drain: &DrainWatcher) -> Status {
         let Parts { source, listen, readiness, live, link, .. } = &self.parts;
+        let activator = self.activator();
         let facts = Facts {
             name: self.name.clone(),
             source: *source,
@@ -275,10 +281,10 @@ impl Admin {
                 fleet: link.fleet.clone(),
                 connected: *link.connected.borrow(),
             }),
-            remarks: Vec::new(),
+            remarks: activator.remarks().to_vec(),
             agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         };
-        status::status(&self.activator().record(), facts)
+        status::status(&activator.record(), facts)
     }
 }
 

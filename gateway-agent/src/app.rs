@@ -1,43 +1,56 @@
 //! The gateway as a whole: bind, then serve. Binding takes the directory, the ports and the pack that
 //! is there, and says what is wrong before anything is served; serving goes on until told to stop.
+//!
+//! What serves (the data plane and the live policy) lives as long as the process; what steers it ([`steering`]) may be
+//! handed over to another process meanwhile, and taken back.
 
-mod door;
+mod error;
+mod first_pack;
 pub mod gateway;
 mod metrics_port;
-mod problems;
+mod policy_file;
+mod records;
 pub mod run;
+mod serving;
+mod status_file;
+mod steering;
+mod take_over;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_core::offer::{NackReason, Stage};
-use instance::{Action, History, HistoryRecord};
-use policy_config::ConfigDigest;
 use service_kit::clock::Clock;
-use service_kit::drain::{self, DrainTrigger, DrainWatcher, Hangups};
+use service_kit::drain::{self, DrainTrigger, DrainWatcher, Signal};
 use service_kit::readiness::Readiness;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
-use crate::activation::handle::{ActivatorHandle, Asked, LocalChange, OrderError};
-use crate::activation::ledger::{Ledger, Owner};
 use crate::activation::live::LivePolicy;
-use crate::activation::local_source::{self, LocalSourceError};
-use crate::activation::secrets::SecretRules;
-use crate::activation::{Activator, Parts};
-use crate::admin::{Admin, Door};
-use crate::control::identity::{IdentityError, IdentityStore};
-use crate::control::link::{Link, NotTakenIn};
 use crate::decisions::DecisionLog;
-use crate::holding::{self, Holding, HoldingError};
-use crate::proxy::{BoundProxy, Proxy, ProxyError, ProxySettings};
-use crate::settings::{Settings, Source};
+use crate::holding::Holding;
+use crate::proxy::{BoundProxy, Proxy, ProxySettings};
+use crate::settings::Settings;
+use first_pack::FirstPack;
 use metrics_port::MetricsPort;
-use problems::{bind_problem, located};
+use records::Records;
+use steering::{Parts, Steering, Waiting};
+use take_over::Predecessor;
+
+pub use error::AppError;
+pub use take_over::TakeOverError;
+
+/// How this process comes to be the gateway's; by default it is a `run` of its own.
+#[derive(Debug, Default)]
+pub struct Launch {
+    /// Whoever started it watches over it and writes the records of its start and end.
+    pub supervised: bool,
+    /// Another process of this gateway serves, and is to hand over.
+    pub take_over: bool,
+    /// The socket to accept from, bound and listening; others may hold it too.
+    pub listener: Option<TcpListener>,
+}
 
 /// Where the gateway really listens.
 #[derive(Debug, Clone, Copy)]
@@ -49,45 +62,28 @@ pub struct Addresses {
 /// A gateway that holds all it needs and does not serve yet.
 pub struct Bound {
     addresses: Addresses,
-    /// Held to the end: another gateway may not take the directory before this one is gone.
-    instance: Holding,
     listener: BoundProxy,
     proxy: Arc<Proxy>,
-    door: (Arc<Admin>, Option<Door>),
-    metrics_port: Option<MetricsPort>,
-    readiness: Readiness,
     live: LivePolicy,
-    handle: ActivatorHandle,
-    activator: JoinHandle<()>,
-    link: Option<Link>,
-    policy_file: Option<PathBuf>,
-    hangups: Hangups,
+    readiness: Readiness,
+    steering: Steering,
+    waiting: Waiting,
+    predecessor: Option<Predecessor>,
+    /// `None`: they are the supervisor's.
+    records: Option<Records>,
     trigger: DrainTrigger,
     drain: DrainWatcher,
     drain_deadline: Duration,
 }
 
-/// Why a gateway does not start, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    #[error(transparent)]
-    Holding(#[from] HoldingError),
-    #[error(transparent)]
-    PolicyFile(#[from] LocalSourceError),
-    #[error("{}", located(path, reason))]
-    Refused { path: PathBuf, reason: NackReason },
-    #[error("{flag} {address}: {}", bind_problem(error))]
-    Bind { flag: &'static str, address: SocketAddr, error: io::Error },
-    #[error("decision events cannot be written to `{}`: {error}; name another file with --decision-log", path.display())]
-    DecisionLog { path: PathBuf, error: io::Error },
-    #[error(transparent)]
-    Proxy(#[from] ProxyError),
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    #[error(transparent)]
-    NotTakenIn(#[from] NotTakenIn),
-    #[error("a part of the gateway ended by itself: {0}")]
-    Defect(&'static str),
+/// What serves, whoever steers.
+struct DataPlane {
+    listener: BoundProxy,
+    proxy: Proxy,
+    live: LivePolicy,
+    readiness: Readiness,
+    trigger: DrainTrigger,
+    drain: DrainWatcher,
 }
 
 /// Takes everything a gateway needs; port 0 picks a free one.
@@ -95,42 +91,69 @@ pub enum AppError {
 /// # Errors
 /// The first thing that is not there, not allowed, or taken. A bad policy file is one only where
 /// there is no pack on disk to serve instead.
-pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
-    let dir = settings.instance_dir();
+pub async fn bind(settings: Settings, launch: Launch, clock: Clock) -> Result<Bound, AppError> {
     // Before anything is created, so that a typing error leaves no trace.
-    let policy_source = match &settings.source {
-        Source::File(path) => Some(local_source::read(path)?),
-        Source::ControlPlane(source) => {
-            if !dir.join("credential.json").exists() {
-                source.operator_token.check_named()?;
+    let first = FirstPack::look(&settings)?;
+    let records = (!launch.supervised).then(|| Records::of(&settings.place(), &clock));
+    let bound = match launch.take_over {
+        true => {
+            // What may go wrong by itself goes wrong before anybody else is troubled.
+            let plane = data_plane(&settings, launch.listener, &clock).await?;
+            let (holding, predecessor) = take_over::take_over(&settings.place()).await?;
+            let bound = steered(settings, plane, holding, first, clock).await;
+            bound.map(|(bound, first)| (Bound { predecessor, ..bound }, first))
+        }
+        false => {
+            let holding = Holding::take(settings.place())?;
+            match data_plane(&settings, launch.listener, &clock).await {
+                Ok(plane) => steered(settings, plane, holding, first, clock).await,
+                Err(error) => Err(error),
             }
-            None
         }
     };
-    let instance = Holding::take(settings.place())?;
-    let hangups = drain::hangups();
+    match (bound, records) {
+        (Ok((bound, first)), Some(records)) => {
+            records.started(&bound.steering.handle().record(), first).await;
+            Ok(Bound { records: Some(records), ..bound })
+        }
+        (Err(error), Some(records)) => {
+            records.not_started(&error).await;
+            Err(error)
+        }
+        (bound, None) => bound.map(|(bound, _)| bound),
+    }
+}
+
+/// What a start would say of the settings, with nothing made.
+///
+/// # Errors
+/// As [`bind`], as far as it can be known.
+pub fn check(settings: &Settings) -> Result<(), AppError> {
+    FirstPack::look(settings).map(drop)
+}
+
+async fn data_plane(
+    settings: &Settings,
+    inherited: Option<TcpListener>,
+    clock: &Clock,
+) -> Result<DataPlane, AppError> {
     let (trigger, drain) = drain::channel();
     let readiness = Readiness::new();
-    let metrics_port = match settings.metrics_listen {
-        Some(address) => {
-            Some(MetricsPort::bind(address, readiness.clone()).await.map_err(|error| AppError::Bind {
-                flag: "--metrics-listen",
-                address,
-                error,
-            })?)
-        }
-        None => None,
+    if settings.metrics_listen.is_some() {
+        // Handles that are made before it count nowhere.
+        metrics_port::record();
+    }
+    let listener = match inherited {
+        Some(listener) => BoundProxy::inherit(listener).map_err(AppError::Inherited)?,
+        None => BoundProxy::bind(settings.listen).await.map_err(|error| AppError::Bind {
+            flag: "--listen",
+            address: settings.listen,
+            error,
+        })?,
     };
-    let listener = BoundProxy::bind(settings.listen).await.map_err(|error| AppError::Bind {
-        flag: "--listen",
-        address: settings.listen,
-        error,
-    })?;
-    let addresses =
-        Addresses { data: listener.address(), metrics: metrics_port.as_ref().map(MetricsPort::address) };
-
     let live = LivePolicy::empty();
-    let log = settings.decision_log.clone().unwrap_or_else(|| instance.dir().join("logs/decisions.jsonl"));
+    let log =
+        settings.decision_log.clone().unwrap_or_else(|| settings.place().logs().join("decisions.jsonl"));
     let decisions = DecisionLog::open(&log, &drain)
         .map_err(|error| AppError::DecisionLog { path: log.clone(), error })?;
     let proxy_settings = ProxySettings {
@@ -139,55 +162,68 @@ pub async fn bind(settings: Settings, clock: Clock) -> Result<Bound, AppError> {
         ..ProxySettings::default()
     };
     let proxy = Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?;
-    // From here on a pack runs, and an end that nobody asked for counts against it: what may refuse came before.
-    let (activator, handle) = Activator::start(Parts {
-        live: live.clone(),
-        ledger: Arc::new(Ledger::new(instance.dir(), owner(&settings))),
-        history: History::of(instance.place()),
-        secrets: SecretRules {
-            env_file: settings.env_file.clone(),
-            environment: settings.environment.clone(),
-            globs: settings.secret_globs.clone(),
-            dir: instance.place().secrets(),
-        },
-        readiness: readiness.clone(),
-        clock: clock.clone(),
-        proving_time: settings.proving_time,
-    })
-    .await;
-    let activator = drain.spawn("activator", activator.run(drain.clone()));
+    Ok(DataPlane { listener, proxy, live, readiness, trigger, drain })
+}
 
-    let policy_file = match (&settings.source, policy_source) {
-        (Source::File(path), Some(source)) => {
-            apply_first(path, source, &handle, &live).await?;
-            Some(path.clone())
-        }
-        (Source::File(_) | Source::ControlPlane(_), _) => None,
+/// Starts what the directory holds; answers how the first pack went, too.
+async fn steered(
+    settings: Settings,
+    plane: DataPlane,
+    holding: Holding,
+    first: FirstPack,
+    clock: Clock,
+) -> Result<(Bound, first_pack::Outcome), AppError> {
+    // Heard from the first moment on: a SIGHUP to a gateway that starts must not end it.
+    let hangups = drain::hangups();
+    let metrics_port = steering::metrics_port(&settings, &plane.readiness).await.map_err(|error| {
+        let address = settings.metrics_listen.unwrap_or(settings.listen);
+        AppError::Bind { flag: "--metrics-listen", address, error }
+    })?;
+    let data = plane.listener.address();
+    let addresses = Addresses { data, metrics: metrics_port.as_ref().map(MetricsPort::address) };
+    let (connected, _) = watch::channel(false);
+    let drain_deadline = settings.drain_deadline;
+    let parts = Parts {
+        settings: Arc::new(settings),
+        clock,
+        live: plane.live.clone(),
+        readiness: plane.readiness.clone(),
+        listen: data,
+        connected,
+        drain: plane.drain.clone(),
     };
-    let (admin, door) = door::open(&settings, &instance, addresses.data, &live, &handle, &readiness, &clock);
-    let link = link(&settings, &instance, &handle, &clock, &drain);
-    if let Err(error) = instance.describe(&settings, addresses.data) {
+    let (steering, waiting) = parts.take(holding, hangups, metrics_port, None).await;
+    let place = steering.holding().place();
+    let first = match first.apply(place, steering.handle(), &plane.live).await {
+        Ok(first) => first,
+        Err(error) => {
+            // An end in order, for the pack that did not run.
+            steering.end();
+            steering.all_ended().await;
+            steering.remove_door();
+            return Err(error);
+        }
+    };
+    if let Err(error) = steering.holding().describe(&steering.parts().settings, data) {
         // Tools of this host will not find it; its clients will, and a full disk is no reason to send them away.
-        tracing::warn!(dir = %instance.dir().display(), %error, "instance.json cannot be written");
+        tracing::warn!(dir = %place.dir().display(), %error, "instance.json cannot be written");
     }
-    Ok(Bound {
+    let DataPlane { listener, proxy, live, readiness, trigger, drain } = plane;
+    let bound = Bound {
         addresses,
-        instance,
         listener,
-        proxy: Arc::new(proxy.with_admin(Arc::clone(&admin))),
-        door: (admin, door),
-        metrics_port,
-        readiness,
+        proxy: Arc::new(proxy.with_admin(steering.admin())),
         live,
-        handle,
-        activator,
-        link,
-        policy_file,
-        hangups,
+        readiness,
+        steering,
+        waiting,
+        predecessor: None,
+        records: None,
         trigger,
         drain,
-        drain_deadline: settings.drain_deadline,
-    })
+        drain_deadline,
+    };
+    Ok((bound, first))
 }
 
 // === impl Bound ===
@@ -198,182 +234,35 @@ impl Bound {
     }
 
     /// Serves until `stop`; then no new request is taken, and those in flight get their last byte
-    /// (at most for the drain deadline).
+    /// (at most for the drain deadline). Where another process has taken over, nobody waits for this one, and they
+    /// have the time that the longest stream may take, or the drain deadline after `hurry`.
     ///
     /// # Errors
     /// It ended without being told to.
-    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
-        let Self { instance, trigger, drain, mut activator, drain_deadline, .. } = self;
-        let mut data_plane = drain.spawn("data plane", self.listener.serve(self.proxy, drain.clone()));
-        if let (admin, Some(door)) = self.door {
-            let (hand_overs, _) = mpsc::channel(1);
-            drain.spawn("admin door", door.serve(admin, hand_overs, drain.clone()));
-        }
-        if let Some(port) = self.metrics_port {
-            port.spawn(self.live.clone(), &drain);
-        }
-        let reloads = reload_on_hangup(self.hangups, self.policy_file, self.handle, self.live, drain.clone());
-        drain.spawn("policy file", reloads);
-        let managed = self.link.is_some();
-        let link = self.link.map(|link| drain.spawn("control link", link.run()));
-        let link_ended = async {
-            match link {
-                Some(link) => link.await,
-                None => std::future::pending().await,
-            }
-        };
-        tracing::info!(listen = %self.addresses.data, managed, ready = self.readiness.is_ready(), "serving");
-
-        let outcome = tokio::select! {
-            () = stop => Ok(()),
-            ended = link_ended => match ended {
-                Ok(Ok(())) => Err(AppError::Defect("control link")),
-                Ok(Err(refused)) => Err(refused.into()),
-                Err(_) => Err(AppError::Defect("control link")),
-            },
-            _ = &mut data_plane => Err(AppError::Defect("data plane")),
-            _ = &mut activator => Err(AppError::Defect("activator")),
-        };
-        if outcome.is_err() {
-            // Nobody asked for this end: it must not look like one that somebody did.
-            activator.abort();
-        }
-        tracing::info!("draining: requests in flight finish, no new ones are taken");
-        trigger.start();
-        match trigger.drained(drain_deadline).await {
-            Ok(()) => tracing::info!("stopped"),
-            Err(busy) => tracing::warn!(%busy, "stopped before everything had finished"),
-        }
-        drop(instance);
-        outcome
+    pub async fn serve(
+        self,
+        stop: impl Future<Output = Option<Signal>>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<(), AppError> {
+        serving::run(self, stop, hurry).await
     }
 }
 
-// === impl AppError ===
+/// The listening socket that a supervisor left on stdin.
+///
+/// # Errors
+/// It is something else.
+pub fn inherited_listener() -> Result<TcpListener, AppError> {
+    use std::os::fd::AsFd;
 
-impl AppError {
-    /// Of the one table of exit codes.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Holding(HoldingError::InUse { .. }) => 6,
-            Self::Holding(HoldingError::Unusable { .. }) => 1,
-            Self::PolicyFile(LocalSourceError::Missing(_)) => 3,
-            Self::PolicyFile(LocalSourceError::Forbidden(_)) => 4,
-            Self::PolicyFile(LocalSourceError::Unreadable { .. }) => 2,
-            Self::Refused { reason, .. } => match reason.stage {
-                Stage::Verify | Stage::Lint => 2,
-                Stage::Secrets | Stage::Compile | Stage::SelfTest | Stage::Storage => 1,
-                Stage::Generation => 6,
-            },
-            Self::Bind { error, .. } => match error.kind() {
-                io::ErrorKind::AddrInUse => 6,
-                io::ErrorKind::PermissionDenied => 4,
-                _ => 2,
-            },
-            Self::Identity(_) => 4,
-            Self::NotTakenIn(refused) => refused.exit_code,
-            Self::DecisionLog { .. } | Self::Proxy(_) | Self::Defect(_) => 1,
-        }
-    }
-}
-
-/// The file of the command line, over what the disk held. What it gets wrong ends the start only if
-/// there is nothing to serve instead.
-async fn apply_first(
-    path: &Path,
-    source: Vec<u8>,
-    handle: &ActivatorHandle,
-    live: &LivePolicy,
-) -> Result<(), AppError> {
-    let digest = ConfigDigest::of(&source);
-    if handle.record().is_withdrawn(digest) {
-        // A supervisor starts the same words again and again: that is no wish to try it once more.
-        tracing::error!(path = %path.display(), %digest,
-            "the policy file is withdrawn: somebody went back from it, or it crashed twice; change it, or send SIGHUP");
-        return Ok(());
-    }
-    let asked = Asked::by(holding::user(), Action::Start);
-    let outcome = handle.order(asked, LocalChange::Load(source)).await;
-    let Err(error) = outcome else { return Ok(()) };
-    let refused = not_loaded(path, error);
-    match live.snapshot() {
-        None => Err(refused),
-        Some(policy) => {
-            tracing::error!(
-                version = %policy.version,
-                digest = %policy.digest,
-                "the policy file is refused, serving what is on disk"
-            );
-            for line in refused.to_string().lines() {
-                tracing::error!("{line}");
-            }
-            Ok(())
-        }
-    }
-}
-
-async fn reload_on_hangup(
-    mut hangups: Hangups,
-    policy_file: Option<PathBuf>,
-    handle: ActivatorHandle,
-    live: LivePolicy,
-    drain: DrainWatcher,
-) {
-    loop {
-        tokio::select! {
-            () = drain.signaled() => return,
-            () = hangups.recv() => {}
-        }
-        let Some(path) = &policy_file else {
-            tracing::info!("SIGHUP: nothing to read again, packs come from the control plane");
-            continue;
-        };
-        if let Err(error) = reload(path, &handle).await {
-            let version = live.snapshot().map(|policy| policy.version.to_string());
-            tracing::error!(version, "reload failed, the old policy serves on");
-            for line in error.to_string().lines() {
-                tracing::error!("{line}");
-            }
-        }
-    }
-}
-
-/// Reads the policy file again and applies it through the same stages as ever.
-async fn reload(path: &Path, handle: &ActivatorHandle) -> Result<HistoryRecord, AppError> {
-    let source = local_source::read(path)?;
-    let asked = Asked::by("SIGHUP", Action::Reload);
-    handle.order(asked, LocalChange::Load(source)).await.map_err(|error| not_loaded(path, error))
-}
-
-fn not_loaded(path: &Path, error: OrderError) -> AppError {
-    match error {
-        OrderError::Refused(reason) => AppError::Refused { path: path.to_owned(), reason },
-        OrderError::NothingToRevert | OrderError::Managed | OrderError::Stopping => {
-            AppError::Defect("activator")
-        }
-    }
-}
-
-fn owner(settings: &Settings) -> Owner {
-    Owner { instance: settings.name.to_string(), fleet: settings.fleet().map(ToString::to_string) }
-}
-
-fn link(
-    settings: &Settings,
-    instance: &Holding,
-    handle: &ActivatorHandle,
-    clock: &Clock,
-    drain: &DrainWatcher,
-) -> Option<Link> {
-    let Source::ControlPlane(source) = &settings.source else { return None };
-    let store =
-        IdentityStore::new(instance.dir(), source.url.as_str(), source.fleet.clone(), settings.name.clone());
-    Some(Link::new(
-        source.clone(),
-        store,
-        settings.labels.clone(),
-        handle.clone(),
-        clock.clone(),
-        drain.clone(),
-    ))
+    use nix::sys::socket::{getsockopt, sockopt};
+    let listener = || {
+        let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+        let is_listening = getsockopt(&stdin, sockopt::AcceptConn).unwrap_or_default();
+        let listener = TcpListener::from(stdin);
+        // Of a unix socket it is none.
+        listener.local_addr().map_err(|_| io::Error::other("it is no TCP socket"))?;
+        if is_listening { Ok(listener) } else { Err(io::Error::other("it does not listen")) }
+    };
+    listener().map_err(AppError::Inherited)
 }

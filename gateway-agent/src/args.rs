@@ -12,9 +12,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub name: String,
 
-    /// Address that clients talk to; port 0 picks a free one
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:41002")]
-    pub listen: String,
+    /// Address that clients talk to; port 0 picks a free one [default: 127.0.0.1:41002]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
 
     /// Run from this policy file; SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
@@ -48,11 +48,54 @@ pub struct Args {
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics_listen: Option<String>,
 
-    /// Largest request body, in bytes or with KiB or MiB
-    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
-    pub max_body: String,
+    /// Largest request body, in bytes or with KiB or MiB [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub max_body: Option<String>,
 
     /// The directory that later reloads resolve their paths beneath [default: the present one]
     #[arg(long, value_name = "DIR")]
     pub working_dir: Option<PathBuf>,
+
+    /// Run as it was installed; flags beside it win. Of an installed gateway it is what no source means
+    #[arg(long, hide = true)]
+    pub stored: bool,
+
+    /// Say what a start would refuse of the flags and the environment, and make nothing
+    #[arg(long, hide = true)]
+    pub check: bool,
+
+    /// Run for a supervisor: stdin is the socket to accept from, and the records of start and stop are the supervisor's
+    #[arg(long, hide = true)]
+    pub supervised: bool,
+
+    /// Take over from the process of this gateway that serves
+    #[arg(long, hide = true, requires = "supervised")]
+    pub take_over: bool,
+}
+
+// === impl Args ===
+
+impl Args {
+    /// Whether the command line itself says this, by the name of its flag.
+    pub(crate) fn gives(&self, flag: &str) -> bool {
+        match flag {
+            "--listen" => self.listen.is_some(),
+            "--policy-config" => self.policy_config.is_some(),
+            "--control-plane" => self.control_plane.is_some(),
+            "--fleet" => self.fleet.is_some(),
+            "--label" => !self.labels.is_empty(),
+            "--env-file" => self.env_file.is_some(),
+            "--secret-env" => !self.secret_env.is_empty(),
+            "--decision-log" => self.decision_log.is_some(),
+            "--metrics-listen" => self.metrics_listen.is_some(),
+            "--max-body" => self.max_body.is_some(),
+            "--working-dir" => self.working_dir.is_some(),
+            _ => true,
+        }
+    }
+
+    /// Whether it names a source of packs.
+    pub(crate) fn names_a_source(&self) -> bool {
+        self.policy_config.is_some() || self.control_plane.is_some() || self.fleet.is_some()
+    }
 }

@@ -69,6 +69,7 @@ impl Holding {
         }
         let (source, policy_config, control_plane) = match &settings.source {
             Source::File(path) => (SourceWord::Local, Some(path.clone()), None),
+            Source::Stored(stored) => (SourceWord::Local, stored.policy_file.clone(), None),
             Source::ControlPlane(source) => (SourceWord::ControlPlane, None, Some(source.url.to_string())),
         };
         let description = Description {

@@ -23,6 +23,7 @@ mod upstream;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -96,6 +97,13 @@ pub struct Proxy {
 pub struct BoundProxy {
     listener: TcpListener,
     address: SocketAddr,
+    heir: Heir,
+}
+
+/// Whether another process accepts from the same socket. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Heir {
+    there: Arc<AtomicBool>,
 }
 
 /// Why a data plane cannot be built.
@@ -182,8 +190,26 @@ impl BoundProxy {
     /// Binds; port 0 picks a free one.
     pub async fn bind(listen: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
+        Self::of(listener)
+    }
+
+    /// A socket that somebody else bound and may share with others.
+    ///
+    /// # Errors
+    /// It is no socket that listens for TCP.
+    pub fn inherit(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Self::of(TcpListener::from_std(listener)?)
+    }
+
+    fn of(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, heir: Heir::default() })
+    }
+
+    /// To be told whether another process is there.
+    pub fn heir(&self) -> Heir {
+        self.heir.clone()
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -193,7 +219,20 @@ impl BoundProxy {
     /// Accepts until the drain begins. Connections go on as tasks that `drain` counts until their
     /// last request has its last byte; how long that may take is the caller's deadline.
     pub async fn serve(self, proxy: Arc<Proxy>, drain: DrainWatcher) {
-        accept::run(self.listener, proxy, drain).await;
+        accept::run(self.listener, proxy, self.heir, drain).await;
+    }
+}
+
+// === impl Heir ===
+
+impl Heir {
+    /// While it is there, what waits in the socket's backlog when the drain begins is left to it.
+    pub fn is_there(&self, there: bool) {
+        self.there.store(there, Ordering::Relaxed);
+    }
+
+    fn takes_the_backlog(&self) -> bool {
+        self.there.load(Ordering::Relaxed)
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod environment;
 mod parse;
+mod stored;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use fleet_core::gateway::{FleetName, GatewayName, Labels};
 use instance::Place;
 use instance::documents::Source as SourceWord;
+use policy_config::ConfigDigest;
 use url::Url;
 
 pub use environment::Environment;
@@ -51,6 +53,16 @@ pub struct Settings {
 pub enum Source {
     File(PathBuf),
     ControlPlane(ControlPlaneSource),
+    /// What its directory holds; of a gateway that was installed and is not managed.
+    Stored(StoredSource),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSource {
+    /// What SIGHUP reads.
+    pub policy_file: Option<PathBuf>,
+    /// The pack that the first start puts in force.
+    pub installed: Option<ConfigDigest>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,18 +81,47 @@ pub enum SettingsError {
     Invalid { what: &'static str, problem: String },
     #[error("{what}: there is no `{}`", path.display())]
     Missing { what: &'static str, path: PathBuf },
+    #[error(
+        "gateway `{0}` is not installed; install it with `kt gateway install --name {0}`, or name a source"
+    )]
+    NotInstalled(String),
+    #[error("instance.json: `{}` cannot be used: {error}", path.display())]
+    Description { path: PathBuf, error: std::io::Error },
+    /// What was installed is not valid any more.
+    #[error("instance.json: {0}")]
+    Stored(Box<SettingsError>),
 }
 
 // === impl Settings ===
 
 impl Settings {
-    /// The flag, then the variable, then the default. Creates nothing.
+    /// The flag, then what was installed if no flag names a source, then the variable, then the default. Creates nothing.
     ///
     /// # Errors
     /// The first thing that is not valid, by the flag or variable that said it.
     pub fn from_args(args: Args, environment: Environment) -> Result<Self, SettingsError> {
-        let name = args.name.parse().map_err(|error| invalid("--name", error))?;
-        let listen = parse::address("--listen", &args.listen)?;
+        let name: GatewayName = args.name.parse().map_err(|error| invalid("--name", error))?;
+        if !args.stored && args.names_a_source() {
+            let source = source(&args, &environment)?;
+            return Self::of(args, name, source, environment);
+        }
+        let place = Place::new(&environment.state_home()?, name.as_str());
+        match stored::description(&args, &place)? {
+            Some(description) => stored::settings(args, name, description, environment),
+            None => Err(invalid(
+                "--policy-config",
+                "a gateway needs a source: --policy-config FILE, or --control-plane URL --fleet FLEET",
+            )),
+        }
+    }
+
+    fn of(
+        args: Args,
+        name: GatewayName,
+        source: Source,
+        environment: Environment,
+    ) -> Result<Self, SettingsError> {
+        let listen = parse::address("--listen", args.listen.as_deref().unwrap_or(DEFAULT_LISTEN))?;
         let metrics_listen = args
             .metrics_listen
             .as_deref()
@@ -92,7 +133,6 @@ impl Settings {
                 "metrics are served on loopback only, as 127.0.0.1:9464",
             ));
         }
-        let source = source(&args, &environment)?;
         let globs = if args.secret_env.is_empty() { vec!["*_API_KEY".to_owned()] } else { args.secret_env };
         let secret_globs =
             globs.iter().map(|glob| SecretGlob::new(glob)).collect::<Result<_, SettingsError>>()?;
@@ -109,7 +149,7 @@ impl Settings {
             secret_globs,
             decision_log: args.decision_log,
             metrics_listen,
-            max_body: parse::size("--max-body", &args.max_body)?,
+            max_body: parse::size("--max-body", args.max_body.as_deref().unwrap_or(DEFAULT_MAX_BODY))?,
             working_dir: working_dir(args.working_dir)?,
             environment,
             drain_deadline: Duration::from_secs(30),
@@ -128,15 +168,24 @@ impl Settings {
     /// As documents name the source.
     pub fn source_word(&self) -> SourceWord {
         match &self.source {
-            Source::File(_) => SourceWord::Local,
+            Source::File(_) | Source::Stored(_) => SourceWord::Local,
             Source::ControlPlane(_) => SourceWord::ControlPlane,
         }
     }
 
     pub fn fleet(&self) -> Option<&FleetName> {
         match &self.source {
-            Source::File(_) => None,
+            Source::File(_) | Source::Stored(_) => None,
             Source::ControlPlane(source) => Some(&source.fleet),
+        }
+    }
+
+    /// What SIGHUP reads.
+    pub fn policy_file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            Source::Stored(stored) => stored.policy_file.as_deref(),
+            Source::ControlPlane(_) => None,
         }
     }
 }
@@ -148,10 +197,26 @@ impl SettingsError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Invalid { .. } => 2,
-            Self::Missing { .. } => 3,
+            Self::Missing { .. } | Self::NotInstalled(_) => 3,
+            Self::Description { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => 4,
+            Self::Description { .. } => 2,
+            Self::Stored(error) => error.exit_code(),
+        }
+    }
+
+    /// The flag or variable that is to blame.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Invalid { what, .. } | Self::Missing { what, .. } => what,
+            Self::NotInstalled(_) => "--name",
+            Self::Description { .. } => "instance.json",
+            Self::Stored(error) => error.what(),
         }
     }
 }
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:41002";
+const DEFAULT_MAX_BODY: &str = "16MiB";
 
 fn source(args: &Args, environment: &Environment) -> Result<Source, SettingsError> {
     match (&args.policy_config, &args.control_plane, &args.fleet) {

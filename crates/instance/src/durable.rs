@@ -42,6 +42,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     place.sync()
 }
 
+/// Replaces `path`, 0600, whole or not at all, for what may be lost with a crash of the machine: nothing is synced.
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = fill(path, bytes, |_| Ok(()))?;
+    put(&unfinished, path)
+}
+
 /// As [`write()`], and what was there is kept as `previous`; at every moment one of the two is whole.
 ///
 /// An error means that `path` holds what it held before, for whoever reads it after this process.
@@ -158,6 +164,10 @@ impl Place {
 /// may count as clean although they never reached the disk, so that a second sync would succeed and lie. Each try
 /// begins with a new file.
 fn stage(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    fill(path, bytes, File::sync_all)
+}
+
+fn fill(path: &Path, bytes: &[u8], settle: impl FnOnce(&File) -> io::Result<()>) -> io::Result<PathBuf> {
     let unfinished = with_suffix(path, UNFINISHED);
     drop_unfinished(&unfinished);
     let written = OpenOptions::new()
@@ -168,7 +178,7 @@ fn stage(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         .open(&unfinished)
         .and_then(|mut file| {
             file.write_all(bytes)?;
-            file.sync_all()
+            settle(&file)
         });
     if written.is_err() {
         // On a full disk the half is in the way of the next try.

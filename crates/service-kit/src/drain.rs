@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-pub use signals::{Hangups, Signal, hangups, run_until_signal};
+pub use signals::{Hangups, Signal, hangups, run_until_signal, run_until_terminated};
 
 /// Starts the drain and waits for its end. Dropping it without [`DrainTrigger::start`] starts nothing.
 #[derive(Debug)]

@@ -129,12 +129,3 @@ impl Activator {
         self.swap(Arc::new(ActivePolicy { engine, version, digest }), config);
     }
 }
-
-impl Drop for Activator {
-    fn drop(&mut self) {
-        // Ending without a policy is not becoming ready: this blocker is never cleared.
-        if let Some(blocker) = self.not_ready.take() {
-            std::mem::forget(blocker);
-        }
-    }
-}

@@ -24,6 +24,8 @@ use format::Stored;
 pub struct Ledger {
     place: Place,
     owner: Owner,
+    /// A pack that was put here to be the first one: it is neither forgotten nor started by itself.
+    installed: Option<ConfigDigest>,
     /// The number of the last write of the standing. It only grows, so that an older copy can be told.
     writes: AtomicU64,
 }
@@ -54,7 +56,13 @@ const LARGEST_STANDING: u64 = 4 * 1024 * 1024;
 
 impl Ledger {
     pub fn new(dir: &Path, owner: Owner) -> Self {
-        Self { place: Place::at(&owner.instance, dir.to_owned()), owner, writes: AtomicU64::new(0) }
+        let place = Place::at(&owner.instance, dir.to_owned());
+        Self { place, owner, installed: None, writes: AtomicU64::new(0) }
+    }
+
+    /// As it is of a gateway that was installed with this pack.
+    pub fn with_installed(self, installed: Option<ConfigDigest>) -> Self {
+        Self { installed, ..self }
     }
 
     /// Whose memory it is.
@@ -77,7 +85,11 @@ impl Ledger {
             }
             None if foreign => {}
             None => {
-                let left = self.packs_left(&mut remarks);
+                let mut left = self.packs_left(&mut remarks);
+                if remarks.is_empty() && left.iter().all(|digest| Some(*digest) == self.installed) {
+                    // Nothing was lost: this is the first start.
+                    left.clear();
+                }
                 if !left.is_empty() {
                     remarks.push("starting the newest pack on disk, because no standing is left".to_owned());
                 }
@@ -114,7 +126,7 @@ impl Ledger {
 
     /// Removes the bytes of packs that the record no longer names.
     pub fn forget_packs(&self, forgotten: &[ConfigDigest]) {
-        for digest in forgotten {
+        for digest in forgotten.iter().filter(|digest| Some(**digest) != self.installed) {
             let path = self.pack_path(*digest);
             if let Err(error) = fs::remove_file(&path)
                 && error.kind() != io::ErrorKind::NotFound

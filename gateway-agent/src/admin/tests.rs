@@ -91,6 +91,7 @@ async fn activator(place: &Place, live: &LivePolicy, readiness: &Readiness) -> (
     Activator::start(crate::activation::Parts {
         live: live.clone(),
         ledger: Arc::new(Ledger::new(place.dir(), owner)),
+        history: instance::History::of(place),
         secrets,
         readiness: readiness.clone(),
         clock: Clock::system(),

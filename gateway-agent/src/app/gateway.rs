@@ -10,7 +10,8 @@ use service_kit::drain;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::{Addresses, AppError, bind, reload};
+use super::policy_file::reload;
+use super::{Addresses, AppError, Launch, bind};
 use crate::activation::handle::ActivatorHandle;
 use crate::activation::live::{ActivePolicy, LivePolicy};
 use crate::activation::record::Record;
@@ -32,17 +33,22 @@ impl Gateway {
     /// # Errors
     /// As [`bind`].
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, AppError> {
-        let bound = bind(settings, clock).await?;
+        let bound = bind(settings, Launch::default(), clock).await?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let (addresses, handle, live) = (bound.addresses, bound.handle.clone(), bound.live.clone());
-        let policy_file = bound.policy_file.clone();
+        let (addresses, handle, live) =
+            (bound.addresses, bound.steering.handle().clone(), bound.live.clone());
+        let policy_file = bound.steering.parts().settings.policy_file().map(ToOwned::to_owned);
         let (_trigger, watcher) = drain::channel();
         let ended = watcher.spawn(
             "gateway",
-            bound.serve(async {
-                // Dropping the sender is an order as well.
-                let _ = stopped.await;
-            }),
+            bound.serve(
+                async {
+                    // Dropping the sender is an order as well.
+                    let _ = stopped.await;
+                    None
+                },
+                std::future::pending(),
+            ),
         );
         Ok(Self { addresses, handle, live, policy_file, stop, ended })
     }

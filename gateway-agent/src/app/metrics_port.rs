@@ -59,6 +59,11 @@ impl MetricsPort {
     }
 }
 
+/// Begins to record, before anything is counted.
+pub(super) fn record() {
+    recorder();
+}
+
 /// One recorder a process; where the process brought one of its own, that one stays.
 fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();

@@ -6,21 +6,22 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use service_kit::clock::Clock;
-use service_kit::drain;
+use service_kit::drain::{self, Signal};
 use service_kit::failpoint;
 use service_kit::telemetry::{self, Format};
 
-use super::{AppError, bind};
+use super::{AppError, Launch, bind, inherited_listener};
 use crate::args::Args;
 use crate::settings::{Environment, Settings};
 
 /// What a start may still take when it is told to stop.
 const START_MAY_END_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM, or SIGINT where nobody supervises it.
 pub fn main(args: Args) -> ExitCode {
     let environment = Environment::of_process();
     let filter = environment.text("RUST_LOG").unwrap_or_else(|| "info".to_owned());
+    let Args { check, supervised, take_over, .. } = args;
     let settings = match Settings::from_args(args, environment) {
         Ok(settings) => settings,
         Err(error) => return failed(&error, error.exit_code()),
@@ -31,20 +32,28 @@ pub fn main(args: Args) -> ExitCode {
     if let Err(error) = failpoint::arm(settings.environment.text(failpoint::VARIABLE).as_deref()) {
         return failed(&error, 2);
     }
+    if check {
+        return ended(super::check(&settings));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no threads to serve with: {error}"), 1),
     };
-    match runtime.block_on(serve(settings)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error, error.exit_code()),
-    }
+    let listener = match supervised.then(inherited_listener).transpose() {
+        Ok(listener) => listener,
+        Err(error) => return failed(&error, error.exit_code()),
+    };
+    ended(runtime.block_on(serve(settings, Launch { supervised, take_over, listener })))
 }
 
-async fn serve(settings: Settings) -> Result<(), AppError> {
-    let signal = drain::run_until_signal();
-    let starting = bind(settings, Clock::system());
+async fn serve(settings: Settings, launch: Launch) -> Result<(), AppError> {
+    let supervised = launch.supervised;
+    let signal = until_told(supervised);
+    let starting = bind(settings, launch, Clock::system());
     tokio::pin!(signal, starting);
+    let hurry = async {
+        until_told(supervised).await;
+    };
     // Heard from the first moment on: whoever sees the port may already send one.
     let bound = tokio::select! {
         biased;
@@ -52,18 +61,28 @@ async fn serve(settings: Settings) -> Result<(), AppError> {
             tracing::info!(%signal, "told to stop while starting");
             // A start is not cut off: what it has noted of the pack on trial, an end in order takes back.
             return match tokio::time::timeout(START_MAY_END_WITHIN, starting).await {
-                Ok(Ok(bound)) => bound.serve(std::future::ready(())).await,
+                Ok(Ok(bound)) => bound.serve(std::future::ready(Some(signal)), hurry).await,
                 Ok(Err(_)) | Err(_) => Ok(()),
             };
         }
         bound = &mut starting => bound?,
     };
-    bound
-        .serve(async {
-            let signal = signal.await;
-            tracing::info!(%signal, "told to stop");
-        })
-        .await
+    bound.serve(async { Some(signal.await) }, hurry).await
+}
+
+/// A terminal's SIGINT goes to all of its programs, and is not for one that is supervised.
+async fn until_told(supervised: bool) -> Signal {
+    match supervised {
+        true => drain::run_until_terminated().await,
+        false => drain::run_until_signal().await,
+    }
+}
+
+fn ended(outcome: Result<(), AppError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, error.exit_code()),
+    }
 }
 
 fn failed(error: &dyn Display, exit_code: u8) -> ExitCode {

@@ -76,6 +76,7 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
         Err(_) => return lost("the control plane did not answer the hello in time", None),
     };
     let welcomed_at = Instant::now();
+    opening.connected.send_replace(true);
     tracing::info!(gateway = welcomed.gateway, session = %welcomed.session, "link up");
     let (validated, mut answers) = mpsc::channel(1);
     let mut exchange = Exchange {

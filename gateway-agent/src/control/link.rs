@@ -7,6 +7,7 @@ use fleet_core::gateway::Labels;
 use service_kit::backoff::Backoff;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
+use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
 
 use super::exchange::{self, Ended};
@@ -22,6 +23,8 @@ pub struct Link {
     activator: ActivatorHandle,
     clock: Clock,
     drain: DrainWatcher,
+    /// Whether a stream is welcomed.
+    connected: watch::Sender<bool>,
     identity: Option<Identity>,
     /// The control plane did not know the credential; enrol anew if that can be done.
     rejected: bool,
@@ -79,6 +82,7 @@ impl Link {
         activator: ActivatorHandle,
         clock: Clock,
         drain: DrainWatcher,
+        connected: watch::Sender<bool>,
     ) -> Self {
         Self {
             source,
@@ -87,6 +91,7 @@ impl Link {
             activator,
             clock,
             drain,
+            connected,
             identity: None,
             rejected: false,
             session_counter: 0,
@@ -129,8 +134,11 @@ impl Link {
             activator: &self.activator,
             clock: &self.clock,
             drain: &self.drain,
+            connected: &self.connected,
         };
-        Try::Exchanged(exchange::run(channel, hello).await)
+        let ended = exchange::run(channel, hello).await;
+        self.connected.send_replace(false);
+        Try::Exchanged(ended)
     }
 
     async fn make_ready(&mut self) -> Result<(Channel, Identity), Try> {

@@ -68,3 +68,50 @@ async fn a_full_file_is_set_aside_once() {
     assert_eq!(ids(&directory.path().join("decisions.jsonl.1")), ["older"]);
     assert_eq!(ids(&path), ["newer"]);
 }
+
+#[tokio::test]
+async fn of_two_processes_one_sets_the_full_file_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("decisions.jsonl");
+    let (trigger, watcher) = drain::channel();
+    // Both have the same file open, and it is full for both.
+    std::fs::write(&path, "{\"id\":\"older\"}\n").unwrap();
+    let logs = ["old process", "new process"].map(|id| {
+        let log = DecisionLog::open_with_limit(&path, &watcher, 8).unwrap();
+        (log.sink(), id)
+    });
+    for (sink, id) in logs {
+        sink.record(event(id));
+        let written = async {
+            // For a moment there is none.
+            while !std::fs::read_to_string(&path).unwrap_or_default().contains(id) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written");
+    }
+    drop(watcher);
+    trigger.start();
+    trigger.drained(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(ids(&directory.path().join("decisions.jsonl.1")), ["older"]);
+    assert_eq!(ids(&path), ["old process", "new process"]);
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_written_and_never_moved() {
+    use std::os::unix::fs::FileTypeExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (trigger, watcher) = drain::channel();
+    let log = DecisionLog::open_with_limit(&path, &watcher, 8).unwrap();
+    for number in 0..3 {
+        log.sink().record(event(&number.to_string()));
+        tokio::task::yield_now().await;
+    }
+    drop(watcher);
+    trigger.start();
+    trigger.drained(Duration::from_secs(10)).await.unwrap();
+    assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -98,8 +98,12 @@ impl EventFile {
     /// Appends whole lines. After an error the file is opened anew at the next call.
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let (mut file, size) = match self.open.take() {
-            Some((_, size)) if size >= self.rotate_at => {
-                fs::rename(&self.path, self.rotated())?;
+            Some((file, size)) if size >= self.rotate_at => {
+                // A process that took over writes here too, and may have put the full one away already. What is no
+                // file (/dev/null) is left where it is.
+                if is_at(&file, &self.path) {
+                    fs::rename(&self.path, self.rotated())?;
+                }
                 open_for_append(&self.path)?
             }
             Some(opened) => opened,
@@ -115,6 +119,11 @@ impl EventFile {
         name.push(".1");
         PathBuf::from(name)
     }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    there.is_file() && (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
 /// A line that a crash or a full disk tore is closed first, so that the next one stands alone.

@@ -17,8 +17,8 @@ use service_kit::drain::DrainWatcher;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Proxy;
 use super::patience::{Activity, Patience};
+use super::{Heir, Proxy};
 use crate::decisions::DecisionSink;
 
 /// Pause after a failed accept: the cause (no more descriptors) ends when a connection does.
@@ -38,15 +38,16 @@ pub(super) struct Connection {
 }
 
 /// Accepts until the drain begins.
-pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, drain: DrainWatcher) {
+pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, drain: DrainWatcher) {
     let seats = Arc::new(Semaphore::new(proxy.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     // Held while connections may still come, so that each of them finds the writer alive.
     let decisions = proxy.decisions.sink();
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = drain.signaled() => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -62,6 +63,10 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, drain: DrainWa
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+    if heir.takes_the_backlog() {
+        // Closing our hold of the socket resets nobody, and there nobody is sent away while being idle.
+        return;
     }
     // Whoever is already in the backlog was told "connected": closing the listener would reset them.
     // The yield lets the runtime hear of those that arrived with the signal.

@@ -30,6 +30,15 @@ pub async fn run_until_signal() -> Signal {
     }
 }
 
+/// Waits for SIGTERM alone, for a program that another one watches over. From its first poll on, a SIGINT that a terminal
+/// sends to all of its programs does nothing.
+pub async fn run_until_terminated() -> Signal {
+    let mut terminate = listen(SignalKind::terminate(), "SIGTERM");
+    let _unheard = listen(SignalKind::interrupt(), "SIGINT");
+    next(&mut terminate).await;
+    Signal::Terminate
+}
+
 /// Listens to SIGHUP, which no longer ends the process. Needs a tokio runtime.
 pub fn hangups() -> Hangups {
     Hangups { signal: listen(SignalKind::hangup(), "SIGHUP") }

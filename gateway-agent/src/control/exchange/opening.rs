@@ -10,7 +10,7 @@ use proto::v1;
 use proto::v1::delivery_service_client::DeliveryServiceClient;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -27,6 +27,8 @@ pub(in crate::control) struct Opening<'a> {
     pub(in crate::control) activator: &'a ActivatorHandle,
     pub(in crate::control) clock: &'a Clock,
     pub(in crate::control) drain: &'a DrainWatcher,
+    /// Told once the stream is welcomed.
+    pub(in crate::control) connected: &'a watch::Sender<bool>,
 }
 
 /// What the welcome said.

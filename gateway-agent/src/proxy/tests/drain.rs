@@ -1,12 +1,20 @@
 //! The end: what is in flight is finished, what is idle is closed, nothing new is taken.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use service_kit::clock::Clock;
+use service_kit::drain::{self, DrainWatcher};
+use service_kit::readiness::Readiness;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::harness::{Gateway, config, target};
 use super::streaming::{delta, fed_provider, piece, streamed};
+use crate::activation::live::LivePolicy;
+use crate::decisions::DecisionLog;
+use crate::proxy::{BoundProxy, Proxy, ProxySettings};
 
 #[tokio::test]
 async fn a_stream_in_flight_is_finished_and_the_listener_is_gone() {
@@ -54,4 +62,33 @@ async fn a_kept_alive_client_is_told_to_leave_and_not_reset() {
     let second = text.split("HTTP/1.1 200").nth(1).unwrap_or_else(|| panic!("no second answer: {text}"));
     assert!(second.contains("connection: close"), "{text}");
     assert_eq!(gateway.decisions().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_in_a_shared_backlog_is_left_to_the_other_process() {
+    let shared = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for other in [true, false] {
+        let bound = BoundProxy::inherit(shared.try_clone().unwrap()).unwrap();
+        bound.heir().is_there(other);
+        let mut client = TcpStream::connect(bound.address()).await.unwrap();
+        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (trigger, drain) = drain::channel();
+        trigger.start();
+        bound.serve(proxy(dir.path(), &drain), drain.clone()).await;
+        let left = shared.accept().is_ok();
+        assert_eq!(left, other, "the socket is open, and whoever is alone serves whoever waits");
+        if !other {
+            let mut text = String::new();
+            client.read_to_string(&mut text).await.unwrap();
+            assert!(text.starts_with("HTTP/1.1 200") && text.contains("connection: close"), "{text}");
+        }
+        trigger.drained(Duration::from_secs(30)).await.unwrap();
+    }
+}
+
+fn proxy(dir: &Path, drain: &DrainWatcher) -> Arc<Proxy> {
+    let decisions = DecisionLog::open(&dir.join("decisions.jsonl"), drain).unwrap();
+    let settings = ProxySettings::default();
+    Arc::new(Proxy::new(settings, LivePolicy::empty(), Readiness::new(), decisions, Clock::system()).unwrap())
 }

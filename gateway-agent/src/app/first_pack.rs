@@ -1,0 +1,138 @@
+//! The pack that a start puts in force over what the disk held: the file of the command line, or the one that was
+//! installed. What it gets wrong ends the start only if there is nothing to serve instead.
+
+use std::path::PathBuf;
+
+use fleet_core::offer::NackReason;
+use instance::documents::Finding;
+use instance::{Action, Place};
+use policy_config::ConfigDigest;
+
+use super::AppError;
+use super::policy_file::not_loaded;
+use crate::activation::handle::{ActivatorHandle, Asked, LocalChange};
+use crate::activation::live::LivePolicy;
+use crate::activation::local_source;
+use crate::holding;
+use crate::settings::{Settings, Source};
+
+/// What a start wants beside what the disk holds.
+pub(super) enum FirstPack {
+    File {
+        path: PathBuf,
+        source: Vec<u8>,
+    },
+    /// Only where nothing was ever activated.
+    Installed(Option<ConfigDigest>),
+    /// The control plane will say.
+    None,
+}
+
+/// How it went where the gateway serves all the same: for the record of the start.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) reason: Option<String>,
+    pub(super) stage: Option<String>,
+    pub(super) findings: Vec<Finding>,
+    /// What was wanted and did not come into force.
+    pub(super) wanted: Option<ConfigDigest>,
+}
+
+// === impl FirstPack ===
+
+impl FirstPack {
+    /// Looks before anything is created, so that a typing error leaves no trace.
+    pub(super) fn look(settings: &Settings) -> Result<Self, AppError> {
+        match &settings.source {
+            Source::File(path) => Ok(Self::File { path: path.clone(), source: local_source::read(path)? }),
+            Source::Stored(stored) => Ok(Self::Installed(stored.installed)),
+            Source::ControlPlane(source) => {
+                if !settings.instance_dir().join("credential.json").exists() {
+                    source.operator_token.check_named()?;
+                }
+                Ok(Self::None)
+            }
+        }
+    }
+
+    pub(super) async fn apply(
+        self,
+        place: &Place,
+        handle: &ActivatorHandle,
+        live: &LivePolicy,
+    ) -> Result<Outcome, AppError> {
+        let (path, source) = match self {
+            Self::File { path, source } => (path, source),
+            Self::Installed(Some(digest)) if handle.record().kept.is_empty() && live.snapshot().is_none() => {
+                match installed(place, digest) {
+                    Ok(source) => (place.pack(digest), source),
+                    Err(problem) => {
+                        tracing::error!("{problem}");
+                        return Ok(Outcome { wanted: Some(digest), ..Outcome::said(problem) });
+                    }
+                }
+            }
+            Self::Installed(_) | Self::None => return Ok(Outcome::default()),
+        };
+        let digest = ConfigDigest::of(&source);
+        if handle.record().is_withdrawn(digest) {
+            // A supervisor starts the same words again and again: that is no wish to try it once more.
+            tracing::error!(path = %path.display(), %digest,
+                "the policy file is withdrawn: somebody went back from it, or it crashed twice; change it, or send SIGHUP");
+            let problem = format!("`{}` is withdrawn and was not loaded", path.display());
+            return Ok(Outcome { wanted: Some(digest), ..Outcome::said(problem) });
+        }
+        let asked = Asked::by(holding::user(), Action::Start);
+        let outcome = handle.order(asked, LocalChange::Load(source)).await;
+        let Err(error) = outcome else { return Ok(Outcome::default()) };
+        let refused = not_loaded(&path, error);
+        let Some(policy) = live.snapshot() else { return Err(refused) };
+        tracing::error!(
+            version = %policy.version,
+            digest = %policy.digest,
+            "the policy file is refused, serving what is on disk"
+        );
+        for line in refused.to_string().lines() {
+            tracing::error!("{line}");
+        }
+        Ok(Outcome { wanted: Some(digest), ..Outcome::of(&refused) })
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// What was refused, and by which stage.
+    pub(super) fn of(error: &AppError) -> Self {
+        match error {
+            AppError::Refused { reason: NackReason { stage, reason, findings }, .. } => Self {
+                reason: Some(reason.clone()),
+                stage: Some(stage.to_string()),
+                findings: findings.iter().map(Finding::from).collect(),
+                wanted: None,
+            },
+            error => Self::said(error.to_string()),
+        }
+    }
+
+    pub(super) fn said(reason: String) -> Self {
+        Self { reason: Some(reason), ..Self::default() }
+    }
+}
+
+/// The bytes that were installed, if they are what their name says.
+fn installed(place: &Place, digest: ConfigDigest) -> Result<Vec<u8>, String> {
+    const LARGEST: u64 = 1024 * 1024;
+    let path = place.pack(digest);
+    match instance::durable::read(&path, LARGEST) {
+        Ok(bytes) if ConfigDigest::of(&bytes) == digest => Ok(bytes),
+        Ok(_) => Err(format!(
+            "the installed pack `{}` is not what its name says; load one with `kt gateway reload`",
+            path.display()
+        )),
+        Err(error) => Err(format!(
+            "the installed pack `{}` cannot be read: {error}; load one with `kt gateway reload`",
+            path.display()
+        )),
+    }
+}
