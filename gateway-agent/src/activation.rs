@@ -95,6 +95,8 @@ impl Activator {
         loop {
             let good_at = self.good_at;
             tokio::select! {
+                // Once the gateway ends, nothing new is begun.
+                biased;
                 () = drain.signaled() => {
                     self.turn_away().await;
                     return self.end_in_order().await;

@@ -348,15 +348,22 @@ async fn orders_come_to_their_end_one_after_the_other_whoever_still_waits() {
 async fn orders_that_wait_when_the_gateway_ends_are_refused_and_told() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path()).await;
-    let waiting = load(&running, "0.1.0");
-    running.trigger.start();
-    let outcome = waiting.await;
+    // The first one is begun, and kept from its end.
+    let kept = instance::lock::Lock::wait(&dir.path().join("history.lock")).unwrap();
+    let ending = async {
+        while running.live.snapshot().is_none() {
+            tokio::task::yield_now().await;
+        }
+        running.trigger.start();
+        drop(kept);
+    };
+    let (begun, waiting, ()) = tokio::join!(load(&running, "0.1.0"), load(&running, "0.2.0"), ending);
     running.task.await.unwrap();
-    // It may have been begun before the end was.
-    match outcome {
-        Ok(told) => assert_eq!(told.outcome, Outcome::Succeeded),
-        Err(error) => assert_eq!(error, OrderError::Stopping),
-    }
+    assert_eq!(begun.unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(waiting, Err(OrderError::Stopping));
+    let told = told(dir.path());
+    assert_eq!(told.iter().map(|it| it.outcome).collect::<Vec<_>>(), [Outcome::Succeeded, Outcome::Failed]);
+    assert_eq!(told[1].reason.as_deref(), Some("the gateway is stopping"));
 }
 
 #[tokio::test]
