@@ -30,7 +30,8 @@ struct Doorway {
     admin: Arc<Admin>,
     hand_overs: mpsc::Receiver<HandOver>,
     trigger: DrainTrigger,
-    _home: TempDir,
+    live: LivePolicy,
+    home: TempDir,
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,7 +49,7 @@ impl Doorway {
             source: Source::Local,
             listen: "127.0.0.1:1".parse().unwrap(),
             working_dir: home.path().to_owned(),
-            live,
+            live: live.clone(),
             readiness,
             clock: Clock::system(),
             link: None,
@@ -57,7 +58,7 @@ impl Doorway {
         let door = Door::bind(&place).unwrap().open_to(may_order);
         let (wishes, hand_overs) = mpsc::channel(1);
         drain.spawn("door", door.serve(Arc::clone(&admin), wishes, drain.clone()));
-        Self { place, admin, hand_overs, trigger, _home: home }
+        Self { place, admin, hand_overs, trigger, live, home }
     }
 
     async fn asks(&self, request: &str) -> UnixStream {
@@ -221,4 +222,51 @@ async fn orders_go_to_the_activator_that_decides_now() {
     let said = reads(&mut doorway.asks(revert).await, END).await;
     assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("stopping"), "{said}");
     doorway.drains().await;
+}
+
+/// An order that waits reads what is there when its turn has come, and is carried out although nobody waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_reload_reads_in_its_turn_and_is_finished_without_its_sender() {
+    let doorway = Doorway::open(instance::door::may_order).await;
+    let file = doorway.home.path().join("policy.yaml");
+    let body = r#"{"config_path":"policy.yaml"}"#;
+    let length = body.len();
+    let reload = format!(
+        "POST /keeptrusts/config/reload HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let running = || doorway.live.snapshot().map(|policy| policy.version.to_string());
+
+    let before_it = doorway.admin.reloading.acquire().await.unwrap();
+    std::fs::write(&file, pack("0.1.0")).unwrap();
+    let mut patient = doorway.asks(&reload).await;
+    // This clock stands while anybody works.
+    tokio::time::timeout(Duration::from_secs(1), patient.readable()).await.expect_err("it is not its turn");
+    std::fs::write(&file, pack("0.2.0")).unwrap();
+    drop(before_it);
+    let said = reads(&mut patient, "}").await;
+    assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+    assert_eq!(running().as_deref(), Some("0.2.0"));
+
+    let before_it = doorway.admin.reloading.acquire().await.unwrap();
+    std::fs::write(&file, pack("0.3.0")).unwrap();
+    let mut hurried = doorway.asks(&reload).await;
+    tokio::time::timeout(Duration::from_secs(1), hurried.readable()).await.expect_err("it is not its turn");
+    drop(hurried);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(before_it);
+    let finished = async {
+        while running().as_deref() != Some("0.3.0") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, finished).await.expect("finished");
+    doorway.drains().await;
+}
+
+fn pack(version: &str) -> String {
+    format!(
+        "pack: {{name: local-dev, version: {version}, enabled: true}}\nproviders:\n  targets:\n    - {{id: local, \
+         provider: openai-compatible, model: \"*\", base_url: \"http://127.0.0.1:9\"}}\npolicies:\n  chain: \
+         [audit-logger]\npolicy:\n  audit-logger: {{}}\n"
+    )
 }
