@@ -51,11 +51,19 @@ fn remaps() -> Vec<String> {
 
 fn weigh(file: &Path, program: &str) -> Outcome {
     let bytes = size(file)?;
+    let content = fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    if holds(&content, &format!("{}/", root().display())) {
+        return Err(format!("{program} tells where it was built; see `remaps` in xtask/src/dist.rs"));
+    }
     say(&format!("{program}: {bytes} bytes"));
     if bytes > MOST_BYTES && program != "kt-control-plane" {
         return Err(format!("{program} has {bytes} bytes; it may have {MOST_BYTES}"));
     }
     Ok(())
+}
+
+fn holds(content: &[u8], text: &str) -> bool {
+    content.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
 fn size(file: &Path) -> Result<u64, String> {
@@ -71,4 +79,17 @@ fn host() -> Result<String, String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let triple = text.lines().find_map(|line| line.strip_prefix("host: "));
     triple.map(str::to_owned).ok_or_else(|| "`rustc -vV` names no host".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_program_was_built_is_seen_in_it() {
+        assert!(holds(b"\0\0/home/me/kt/src/x.rs\0", "/home/me/kt/"));
+        assert!(!holds(b"\0\0/kt/src/x.rs\0", "/home/me/kt/"));
+        let here = format!("{}=/kt", root().display());
+        assert!(remaps().contains(&here), "{here} is not in {:?}", remaps());
+    }
 }
