@@ -22,6 +22,17 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Exit, Failure> 
     match command {
         Command::Policy(PolicyCommand::Lint(args)) => policy::lint::run(&args, printer),
         Command::Gateway(command) => match command {
+            GatewayCommand::Install(args) => gateway::install::run(&args, printer),
+            GatewayCommand::Start(args) => block_on(gateway::start::run(&args, printer)),
+            GatewayCommand::Stop(args) => block_on(gateway::stop::run(&args, printer)),
+            GatewayCommand::Restart(args) => block_on(gateway::restart::run(&args, printer)),
+            GatewayCommand::Status(args) => block_on(gateway::status::run(&args, printer)),
+            GatewayCommand::Reload(args) => block_on(gateway::reload::run(&args, printer)),
+            GatewayCommand::Revert(args) => block_on(gateway::revert::run(&args, printer)),
+            GatewayCommand::Unpin(args) => block_on(gateway::unpin::run(&args, printer)),
+            GatewayCommand::Logs(args) => block_on(gateway::logs::run(&args, printer)),
+            GatewayCommand::Uninstall(args) => block_on(gateway::uninstall::run(&args, printer)),
+            GatewayCommand::Supervise(args) => block_on(gateway::supervise::run(args)),
             GatewayCommand::Run(args) => gateway::run::run(&args),
             GatewayCommand::List(args) => block_on(gateway::list::run(&args, printer)),
             GatewayCommand::Inspect(args) => block_on(gateway::inspect::run(&args, printer)),

@@ -6,12 +6,14 @@ pub(crate) mod configs;
 pub(crate) mod findings;
 pub(crate) mod fleets;
 pub(crate) mod history;
+pub(crate) mod local;
 pub(crate) mod rollouts;
 
 pub(crate) use configs::{DiffView, PushView, RevisionView};
 pub(crate) use findings::{ErrorDocument, ErrorView, FindingView, LintView, finding};
 pub(crate) use fleets::{FleetView, GatewayView, VersionView};
 pub(crate) use history::{EventView, InForceView};
+pub(crate) use local::LocalGatewayView;
 pub(crate) use rollouts::{CountsView, RolloutView};
 
 use prost_types::Timestamp;
