@@ -31,7 +31,7 @@ fn wrong_words_are_usage_errors() {
         &["frobnicate"],
         &["policy", "lint"],
         &["policy", "lint", "--file", "a", "--file", "b"],
-        &["gateway", "list"],
+        &["gateway", "list", "--fleet"],
         &["gateway", "inspect", "edge-1"],
         &["gateway", "run", "--policy-config", "p", "--fleet", "f"],
         &["gateway", "run", "--control-plane", "http://127.0.0.1:1"],

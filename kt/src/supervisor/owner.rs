@@ -206,7 +206,8 @@ impl Owner {
         match self.course.next(ran, false) {
             Next::Rest => Then::End,
             Next::Start { after, is_told } => {
-                self.log.say(&format!("{why}; it is started again in {after:?}"));
+                let when = if after.is_zero() { "at once".to_owned() } else { format!("in {after:?}") };
+                self.log.say(&format!("{why}; the gateway is started again {when}"));
                 self.again = Some(Again { at: Instant::now() + after, is_told, why });
                 Then::GoOn
             }

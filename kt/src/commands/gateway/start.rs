@@ -9,8 +9,8 @@ use crate::failure::{Exit, Failure};
 use crate::instances::{self, Found, door};
 use crate::printer::Printer;
 use crate::programs;
-use crate::supervisor::client;
-use crate::supervisor::protocol::{Answer, failure};
+use crate::supervisor::client::{self, Heard};
+use crate::supervisor::protocol::{Answer, Ask, failure, limit_ms};
 use crate::supervisor::told;
 use crate::words::parse_duration;
 
@@ -23,6 +23,10 @@ pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Ex
         return unsupervised(&found, printer).await;
     }
     found.installed()?;
+    let ask = Ask::Start { limit_ms: limit_ms(limit) };
+    if let Heard::Answer(answer) = client::ask(&found.place, &ask, limit).await? {
+        return started(&found, answer, printer);
+    }
     let program = programs::find("kt-gateway")?;
     started(&found, client::start(&found.place, &program, limit).await?, printer)
 }

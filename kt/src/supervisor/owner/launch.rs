@@ -162,7 +162,7 @@ impl Owner {
     fn ended_early(&self, gateway: &Gateway, ended: Ended) -> NotLaunched {
         let name = self.place.name();
         let message = match gateway.last_words(&self.place) {
-            Some(words) => words,
+            Some(words) => format!("gateway `{name}` did not start: {words}"),
             None => format!("gateway `{name}` {ended} before it was ready"),
         };
         let exit = match ended {
