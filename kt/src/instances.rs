@@ -16,6 +16,9 @@ use instance::{Description, Place, place};
 use crate::failure::{Exit, Failure};
 use crate::settings::state_dir;
 
+/// The code of [`not_running`].
+const NOT_RUNNING: &str = "not_running";
+
 /// A gateway whose directory is there.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
@@ -114,9 +117,17 @@ impl Found {
     /// What it runs and should run: from itself, or from its disk while it is stopped.
     pub(crate) async fn status(&self) -> Result<Status, Failure> {
         match door::status(&self.place).await {
-            Ok(status) => Ok(status),
-            Err(failure) if self.is_served() => Err(failure),
+            Err(failure) if failure.code() != NOT_RUNNING => Err(failure),
+            Err(_) if self.is_served() => {
+                let mut status = stopped::status(self)?;
+                status.running = true;
+                status.remarks.push(
+                    "it has no door: it is starting or ending, or could not make its socket".to_owned(),
+                );
+                Ok(status)
+            }
             Err(_) => stopped::status(self),
+            Ok(status) => Ok(status),
         }
     }
 }
@@ -142,7 +153,7 @@ pub(crate) fn cannot_use(path: &Path, error: &io::Error) -> Failure {
 
 /// Nobody answers for this gateway.
 pub(crate) fn not_running(name: &str) -> Failure {
-    Failure::new(Exit::Unreachable, "not_running", format!("gateway `{name}` is not running"))
+    Failure::new(Exit::Unreachable, NOT_RUNNING, format!("gateway `{name}` is not running"))
         .with_hint(format!("start it with `kt gateway start --name {name}`"))
 }
 

@@ -226,7 +226,8 @@ impl Owner {
             Ok(_) => Then::GoOn,
             // The stop is heard next.
             Err(_) if self.is_told_to_stop() => Then::GoOn,
-            Err(NotLaunched { failure, .. }) => self.ended(failure.message().to_owned()),
+            Err(NotLaunched { ended: Some(ended), .. }) => self.ended(ended.to_string()),
+            Err(NotLaunched { failure, ended: None }) => self.ended(failure.message().to_owned()),
         }
     }
 

@@ -21,7 +21,9 @@ pub(super) fn judge(status: &Status, pid: u32, answered: Duration) -> Standing {
         return Standing::NotYet;
     }
     let connected = status.control_plane.as_ref().is_none_or(|link| link.connected);
-    if status.ready && connected || answered >= GRACE { Standing::Settled } else { Standing::NotYet }
+    // Ready a moment before it says with what.
+    let serves = status.ready && status.observed.is_some();
+    if serves && connected || answered >= GRACE { Standing::Settled } else { Standing::NotYet }
 }
 
 /// How a gateway stands that runs; after `… runs (pid 7) on 127.0.0.1:41002: `. `Err`: it does nothing for anybody.
@@ -129,6 +131,8 @@ mod tests {
             assert_eq!(judge(&status, 7, answered), expected, "{case}");
             assert_eq!(told(&status), words.map(str::to_owned).map_err(str::to_owned), "{case}");
             assert_eq!(judge(&status, 8, answered), NotYet, "{case}: of another process");
+            let vague = Status { observed: None, ..status };
+            assert_eq!(judge(&vague, 7, at_once), NotYet, "{case}: it says not yet with what");
         }
     }
 }

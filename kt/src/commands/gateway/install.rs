@@ -46,6 +46,10 @@ pub(crate) fn run(args: &GatewayInstallArgs, printer: &Printer) -> Result<Exit, 
             "on the control plane's host its operator token lets a gateway join: leave the flag out",
         ));
     }
+    if args.run.policy_config.as_deref().is_some_and(|path| path.as_os_str() == "-") {
+        let message = "a gateway is installed from a file, not from standard input";
+        return Err(Failure::usage("--policy-config", message));
+    }
     check(&args.run)?;
     let pack = args.run.policy_config.as_deref().map(|path| read(path, printer)).transpose()?;
     let description = describe(&args.run, pack.as_ref())?;
@@ -103,12 +107,6 @@ fn refused(said: &str, code: Option<i32>) -> Failure {
 
 /// Reads and lints, as `kt policy lint` does.
 fn read(path: &Path, printer: &Printer) -> Result<Pack, Failure> {
-    if path.as_os_str() == "-" {
-        return Err(Failure::usage(
-            "--policy-config",
-            "a gateway is installed from a file, not from standard input",
-        ));
-    }
     let source = NamedSource::read(path, "--policy-config")?;
     let (config, found) = PolicyDocument::new(source.bytes.clone()).parse();
     let exhibit = Exhibit { name: &source.name, source: &source.bytes };

@@ -6,7 +6,7 @@ use instance::documents::{Source, Status};
 
 use crate::cli::gateway::GatewayTimedArgs;
 use crate::failure::{Exit, Failure};
-use crate::instances::{self, Found, door};
+use crate::instances::{self, Found};
 use crate::printer::Printer;
 use crate::programs;
 use crate::supervisor::client::{self, Heard};
@@ -84,7 +84,7 @@ fn show(status: &Status, how: &str, printer: &Printer) -> Result<Exit, Failure> 
 
 /// Somebody runs it in a foreground, or it lost its supervisor.
 async fn unsupervised(found: &Found, printer: &Printer) -> Result<Exit, Failure> {
-    let status = door::status(&found.place).await?;
+    let status = found.status().await?;
     let name = found.name();
     printer.warn(&format!(
         "nobody supervises gateway `{name}`: it is not started again should it end; `kt gateway stop --name {name}` and then `start` changes that"

@@ -161,8 +161,10 @@ impl Owner {
 
     fn ended_early(&self, gateway: &Gateway, ended: Ended) -> NotLaunched {
         let name = self.place.name();
-        let message = match gateway.last_words(&self.place) {
+        let words = gateway.last_words(&self.place).filter(|_| matches!(ended, Ended::Exit(_)));
+        let message = match words {
             Some(words) => format!("gateway `{name}` did not start: {words}"),
+            // Whoever is killed had no time to say why.
             None => format!("gateway `{name}` {ended} before it was ready"),
         };
         let exit = match ended {
