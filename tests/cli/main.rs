@@ -9,6 +9,7 @@ mod lint;
 mod local_host;
 mod local_lifecycle;
 mod local_loop;
+mod local_managed;
 mod local_places;
 mod local_refusals;
 mod reference;

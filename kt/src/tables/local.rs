@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{facts, table};
 use crate::views::LocalGatewayView;
-use crate::words::short_digest;
+use crate::words::{clean_line, short_digest};
 
 pub(crate) fn gateways(gateways: &[LocalGatewayView], width: Option<u16>) -> String {
     let rows = gateways.iter().map(|gateway| {
@@ -37,7 +37,8 @@ pub(crate) fn status(status: &Status, is_supervised: bool) -> String {
         ("why", why(status)),
     ];
     if let Some(failure) = &status.last_failure {
-        rows.extend(failure.findings.iter().take(3).map(|finding| {
+        let untold = failure.findings.iter().filter(|finding| !failure.reason.contains(&finding.message));
+        rows.extend(untold.take(3).map(|finding| {
             let place = if finding.line > 0 {
                 format!(" at {}:{}", finding.line, finding.column)
             } else {
@@ -79,9 +80,8 @@ pub(crate) fn changed(name: &str, record: &HistoryRecord) -> String {
     match (record.outcome, record.action) {
         (Outcome::NoChange, _) => format!("no change: gateway {name} runs {now} already"),
         (Outcome::Withdrawn, _) => {
-            let digest = record.from.as_ref().filter(|from| from.version.is_none());
-            let left = digest.map_or(from, |left| short_digest(&left.digest.to_string()));
-            format!("withdrawn: {left} is not wanted any more; gateway {name} runs {now}, as before")
+            let why = record.reason.as_deref().unwrap_or("what did not come to run is not wanted any more");
+            format!("withdrawn: gateway {name} runs {now}, as before; {}", clean_line(why))
         }
         (_, Action::Revert) => {
             format!(
@@ -150,12 +150,9 @@ fn kept(kept: &[KeptVersion]) -> String {
 
 fn version(version: &Version) -> String {
     let generation = version.generation.map(|number| format!(", generation {number}")).unwrap_or_default();
-    format!(
-        "{} ({}{generation}) since {}",
-        short(Some(version)),
-        short_digest(&version.digest.to_string()),
-        second(version.at)
-    )
+    let name = version.version.as_deref().unwrap_or("a pack that does not parse");
+    let digest = short_digest(&version.digest.to_string());
+    format!("{name} ({digest}{generation}) since {}", second(version.at))
 }
 
 /// The author's version; of bytes that do not parse their digest.

@@ -37,6 +37,8 @@ fn installed_file(found: &Found) -> Result<PathBuf, Failure> {
     let name = found.name();
     let beneath = |path: &Path| path.strip_prefix(&description.working_dir).map(Path::to_path_buf).ok();
     match &description.policy_config {
+        // As a `run` was told it; the gateway says what is wrong with it.
+        Some(path) if path.is_relative() => Ok(path.clone()),
         Some(path) => beneath(path).ok_or_else(|| {
             Failure::usage(
                 FIELD,

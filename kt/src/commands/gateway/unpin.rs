@@ -1,12 +1,13 @@
 //! `kt gateway unpin`: a gateway that was changed on its host follows its fleet again.
 
-use instance::documents::{Status, UnpinRequest, routes};
+use instance::documents::{Source, Status, UnpinRequest, routes};
 
 use super::change;
 use crate::cli::gateway::GatewayUnpinArgs;
 use crate::failure::{Exit, Failure};
 use crate::instances::door::{self, NotDone};
 use crate::printer::Printer;
+use crate::words::clean_line;
 
 pub(crate) async fn run(args: &GatewayUnpinArgs, printer: &Printer) -> Result<Exit, Failure> {
     let found = change::running(&args.gateway.name, None).await?;
@@ -20,7 +21,11 @@ pub(crate) async fn run(args: &GatewayUnpinArgs, printer: &Printer) -> Result<Ex
         printer.json(&status)?;
         return Ok(Exit::Done);
     }
-    let fleet = status.control_plane.as_ref().map_or("its fleet", |link| link.fleet.as_str());
-    printer.text(&format!("gateway {} is not pinned: it runs what {fleet} says", status.name))?;
+    let follows = match (&status.control_plane, status.source) {
+        (Some(link), _) => format!("it runs what fleet {} says", clean_line(&link.fleet)),
+        (None, Source::ControlPlane) => "it runs what its fleet says".to_owned(),
+        (None, Source::Local) => "its packs come from this host".to_owned(),
+    };
+    printer.text(&format!("gateway {} is not pinned: {follows}", status.name))?;
     Ok(Exit::Done)
 }

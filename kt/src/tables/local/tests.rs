@@ -134,6 +134,11 @@ fn a_change_is_one_line() {
         (Action::Reload, Outcome::NoChange, "no change: gateway a runs 0.2.0 already"),
         (
             Action::Revert,
+            Outcome::Withdrawn,
+            "withdrawn: gateway a runs 0.2.0, as before; what did not come to run is not wanted any more",
+        ),
+        (
+            Action::Revert,
             Outcome::Succeeded,
             "reverted gateway a: 0.1.0 → 0.2.0 in 12 ms; 0.1.0 is withdrawn until it is loaded again",
         ),
