@@ -131,7 +131,7 @@ fn holder(file: &std::fs::Metadata) -> Option<i32> {
     line.split_whitespace().nth(4)?.parse().ok()
 }
 
-/// The programs where another user may run them, and that user's home.
+/// The programs where another user may run them, and that user's home; dropped, gateway `a` there ends.
 pub(crate) struct Stranger {
     pub(crate) kt: PathBuf,
     pub(crate) home: PathBuf,
@@ -165,11 +165,29 @@ impl Stranger {
         Some(Self { kt: programs.join("kt"), home })
     }
 
+    /// The same programs at another place, as a new release would be.
+    pub(crate) fn renewed(&self) -> Self {
+        let old = self.kt.parent().expect("a directory");
+        let new = old.with_file_name("new-bin");
+        std::fs::create_dir(&new).expect("a directory");
+        for name in ["kt", "kt-gateway"] {
+            std::fs::hard_link(old.join(name), new.join(name)).expect("a link");
+        }
+        std::fs::set_permissions(&new, std::fs::metadata(old).expect("it").permissions()).expect("its mode");
+        Self { kt: new.join("kt"), home: self.home.clone() }
+    }
+
     pub(crate) fn run(&self, words: &str) -> std::process::Output {
         let mut command = Command::new(&self.kt);
         command.args(words.split_whitespace()).env_clear().current_dir(&self.home);
         command.env("HOME", &self.home).env("OPENAI_API_KEY", "x").env("PATH", "/usr/bin:/bin");
         command.uid(NOBODY).gid(NOBODY).stdin(Stdio::null());
         command.output().expect("kt runs")
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.run("gateway stop --name a --timeout 20s");
     }
 }

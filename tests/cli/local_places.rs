@@ -95,7 +95,17 @@ fn an_ordinary_user_has_gateways_that_only_root_may_touch() {
     ok(&format!("gateway install --name a --listen 127.0.0.1:{port} --policy-config policy-config.yaml"));
     assert!(ok("gateway start --name a").contains("serving 0.1.0"));
     ok("gateway reload --name a --config-path policy-config.yaml");
-    ok("gateway restart --name a");
+    std::fs::write(stranger.home.join("closed.yaml"), "pack: 1\n").unwrap();
+    std::fs::set_permissions(stranger.home.join("closed.yaml"), std::fs::Permissions::from_mode(0o600))
+        .unwrap();
+    let closed = stranger.run("gateway reload --name a --config-path closed.yaml");
+    assert_eq!(closed.status.code(), Some(4), "{closed:?}");
+    let renewed = stranger.renewed();
+    let restarted = renewed.run("gateway restart --name a --json");
+    assert!(restarted.status.success(), "{restarted:?}");
+    let told: serde_json::Value = serde_json::from_slice(&restarted.stdout).expect("JSON");
+    let program = std::fs::read_link(format!("/proc/{}/exe", told["pid"])).expect("it runs");
+    assert_eq!(program, renewed.kt.with_file_name("kt-gateway"), "a restart runs the program that kt found");
     let state = stranger.home.join(".local/state/kt");
     let root = Command::new(&stranger.kt)
         .args(["gateway", "status", "--name", "a", "--json"])

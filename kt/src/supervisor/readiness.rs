@@ -6,6 +6,8 @@ use instance::documents::{Source, Status};
 
 /// A gateway that answers has decided what it serves; its control plane may still be on the way.
 const GRACE: Duration = Duration::from_secs(2);
+/// From a control plane that has a config it comes at once.
+const FIRST_CONFIG: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -20,10 +22,15 @@ pub(super) fn judge(status: &Status, pid: u32, answered: Duration) -> Standing {
         // The one before, which still has the socket.
         return Standing::NotYet;
     }
-    let connected = status.control_plane.as_ref().is_none_or(|link| link.connected);
+    let link = status.control_plane.as_ref().map(|link| link.connected);
     // Ready a moment before it says with what.
     let serves = status.ready && status.observed.is_some();
-    if serves && connected || answered >= GRACE { Standing::Settled } else { Standing::NotYet }
+    let patience = match (serves, link) {
+        (true, None | Some(true)) => Duration::ZERO,
+        (false, Some(true)) => FIRST_CONFIG,
+        (false, None) | (_, Some(false)) => GRACE,
+    };
+    if answered >= patience { Standing::Settled } else { Standing::NotYet }
 }
 
 /// How a gateway stands that runs; after `… runs (pid 7) on 127.0.0.1:41002: `. `Err`: it does nothing for anybody.
@@ -116,7 +123,15 @@ mod tests {
                 Ok("control plane unreachable, serving 0.1.0 from disk"),
             ),
             (ControlPlane, false, true, at_once, NotYet, Ok("connected, waiting for its first config")),
-            (ControlPlane, false, true, later, Settled, Ok("connected, waiting for its first config")),
+            (ControlPlane, false, true, FIRST_CONFIG, Settled, Ok("connected, waiting for its first config")),
+            (
+                ControlPlane,
+                true,
+                false,
+                FIRST_CONFIG,
+                NotYet,
+                Ok("control plane unreachable, serving 0.1.0 from disk"),
+            ),
             (
                 ControlPlane,
                 false,
