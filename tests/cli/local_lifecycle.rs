@@ -182,9 +182,10 @@ async fn the_log_is_kept_shown_and_followed() {
     let _ = host.run("gateway start --name a").ok();
     assert!(!host.run("gateway logs --name a").ok().stdout.is_empty());
     assert_eq!(host.run("gateway logs --name a --lines 1").ok().stdout.lines().count(), 1);
-    let mut child = host.kt.spawn(&["gateway", "logs", "--name", "a", "-f", "-n", "0"], Stdio::null());
-    signal(host.pid("a"), Signal::SIGKILL);
+    let mut child = host.kt.spawn(&["gateway", "logs", "--name", "a", "-f"], Stdio::null());
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert!(lines.any(|line| line.expect("text").contains("listen=127.0.0.1")), "what is there");
+    signal(host.pid("a"), Signal::SIGKILL);
     assert!(lines.any(|line| line.expect("text").contains("ended by signal 9")), "it goes on");
     drop(lines);
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().expect("it ends"))
