@@ -1,6 +1,7 @@
 //! The clap tree: what may be typed, and nothing of what it means.
 
 pub(crate) mod central;
+pub(crate) mod gateway;
 pub(crate) mod local;
 
 use clap::{Args, Parser, Subcommand};

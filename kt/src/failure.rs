@@ -64,6 +64,19 @@ impl Exit {
             Self::Conflict => 6,
         }
     }
+
+    /// What another program of ours ended with; a number that is not in the table is a failure.
+    pub(crate) const fn of_code(code: u8) -> Self {
+        match code {
+            0 => Self::Done,
+            2 => Self::Usage,
+            3 => Self::NotFound,
+            4 => Self::Forbidden,
+            5 => Self::Unreachable,
+            6 => Self::Conflict,
+            _ => Self::Failed,
+        }
+    }
 }
 
 // === impl Failure ===
@@ -174,5 +187,7 @@ mod tests {
             Exit::Conflict,
         ];
         assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(all.map(|exit| Exit::of_code(exit.code())), all);
+        assert_eq!(Exit::of_code(101), Exit::Failed);
     }
 }

@@ -1,9 +1,9 @@
 //! `kt`: the command a platform team types.
 //!
 //! What was typed ([`cli`]) becomes what it means ([`settings`]); one file per command ([`commands`]) reads,
-//! asks the control plane ([`client`]) and hands wire messages to pure [`views`] and [`diagnostics`]; the
+//! asks the control plane ([`client`]) or a gateway of this host ([`instances`]) and hands wire messages to pure [`views`] and [`diagnostics`]; the
 //! [`printer`] alone writes; [`failure`] holds the one table of exit codes. `kt` links no other program: it
-//! runs them ([`programs`]).
+//! runs them ([`programs`]), gateways in the background under a [`supervisor`].
 
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,11 @@ mod commands;
 mod diagnostics;
 mod failure;
 mod input;
+mod instances;
 mod printer;
 mod programs;
 mod settings;
+mod supervisor;
 mod systemd;
 mod tables;
 mod templates;

@@ -21,7 +21,6 @@ const TEXT: &str = include_str!("systemd/kt-gateway.service");
 
 /// The text of the unit, to be saved as `/etc/systemd/system/kt-gateway-NAME.service`. Paths that are not UTF-8 are
 /// written with replacement characters: systemd takes no others.
-#[cfg_attr(not(test), expect(dead_code, reason = "for `kt gateway install --print-systemd-unit`"))]
 pub(crate) fn unit(unit: &Unit<'_>) -> String {
     let (keys, flags) = match unit.env_file {
         Some(file) => (

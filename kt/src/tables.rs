@@ -1,5 +1,7 @@
 //! Views as text for people: tables and short lists. Pure; everything from elsewhere is cleaned here.
 
+pub(crate) mod local;
+
 use comfy_table::{ContentArrangement, Row, Table, presets};
 
 use crate::views::fleets::OutcomeView;

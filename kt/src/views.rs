@@ -7,6 +7,7 @@ pub(crate) mod configs;
 pub(crate) mod findings;
 pub(crate) mod fleets;
 pub(crate) mod history;
+pub(crate) mod local;
 pub(crate) mod rollouts;
 
 pub(crate) use cases::{CaseView, TestView};
@@ -14,6 +15,7 @@ pub(crate) use configs::{DiffView, FileDiffView, PushView, RevisionView, Section
 pub(crate) use findings::{ErrorDocument, ErrorView, FindingView, LintView, finding};
 pub(crate) use fleets::{FleetView, GatewayView, VersionView};
 pub(crate) use history::{EventView, InForceView};
+pub(crate) use local::LocalGatewayView;
 pub(crate) use rollouts::{CountsView, RolloutView};
 
 use prost_types::Timestamp;

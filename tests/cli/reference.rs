@@ -19,6 +19,11 @@ Made from `kt … --help`; a test of `tests/cli` keeps it true and writes it ane
 * Plain `http` is for loopback only.
 * Durations are a number with `ms`, `s`, `m`, `h` or `d`, and sums of them: `30s`, `1h30m`. Times are RFC 3339.
 * Colour follows `NO_COLOR` and `TERM=dumb`, and is only for terminals.
+* A gateway of this host lies in `gateways/<name>` below `KT_HOME`. `kt gateway start` leaves a supervisor behind, a
+  process of its own session: it holds the listening socket, so that connections wait while one process follows another;
+  starts a gateway again that ended unasked, at once and then with pauses up to 5 s, each time with the environment that
+  `start` was given; and puts `logs/gateway.log` away at 8 MiB, five files of it. A first start that fails leaves nothing
+  running; a gateway that runs and has no pack to serve is left, so that it can be told one, and `start` exits with 1.
 
 | variable | meaning |
 |---|---|

@@ -36,7 +36,7 @@ fn wrong_words_are_usage_errors() {
         &["policy", "init", "--list", "--dir", "x"],
         &["policy", "test", "x"],
         &["doctor", "--control-plane"],
-        &["gateway", "list"],
+        &["gateway", "list", "--fleet"],
         &["gateway", "inspect", "edge-1"],
         &["gateway", "run", "--policy-config", "p", "--fleet", "f"],
         &["gateway", "run", "--control-plane", "http://127.0.0.1:1"],

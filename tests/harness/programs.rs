@@ -275,7 +275,7 @@ fn dress(command: &mut Command, dir: &Path, variables: &[(String, String)]) {
 
 /// Free at this moment. Taken from below the range that the system hands out for outgoing connections, or a
 /// program that is killed could lose its port to one of them.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 12_000;

@@ -5,8 +5,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(3);
 
 /// Held for as long as it lives.
 #[derive(Debug)]
@@ -17,17 +21,21 @@ pub struct Lock {
 // === impl Lock ===
 
 impl Lock {
-    /// `None`: another process holds it.
+    /// `None`: another process holds it. That is found out only after a moment, for [`Self::is_held`] looks by
+    /// holding it for one.
     ///
     /// # Errors
     /// The file cannot be made or locked.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
         let file = open(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600), path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(TryLockError::WouldBlock) => std::thread::park_timeout(PAUSE),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(None)
     }
 
     /// Waits for its turn; for what is held for moments only.
@@ -67,5 +75,22 @@ mod tests {
         drop(held);
         assert!(!Lock::is_held(&path), "the file alone is no holder");
         assert!(Lock::take(&path).unwrap().is_some());
+    }
+    #[test]
+    fn whoever_only_looks_is_in_nobodys_way() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    Lock::is_held(&path);
+                }
+            });
+            let refused = (0..500).filter(|_| Lock::take(&path).unwrap().is_none()).count();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(refused, 0);
+        });
     }
 }

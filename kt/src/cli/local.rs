@@ -7,6 +7,10 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand};
 
 use super::Endpoint;
+use super::gateway::{
+    GatewayInstallArgs, GatewayLogsArgs, GatewayReloadArgs, GatewayRevertArgs, GatewayStatusArgs,
+    GatewaySuperviseArgs, GatewayTimedArgs, GatewayUninstallArgs, GatewayUnpinArgs,
+};
 use crate::templates::TEMPLATES;
 
 #[derive(Debug, Subcommand)]
@@ -66,12 +70,34 @@ fn templates() -> PossibleValuesParser {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GatewayCommand {
-    /// Run a gateway in the foreground, from a policy file or managed by a control plane
+    /// Keep a gateway's flags and its pack on this host, for `start`
+    Install(Box<GatewayInstallArgs>),
+    /// Start an installed gateway in the background, and wait until it is ready
+    Start(GatewayTimedArgs),
+    /// Stop a gateway; requests in flight are finished
+    Stop(GatewayTimedArgs),
+    /// Put a new process in a gateway's place without refusing a request
+    Restart(GatewayTimedArgs),
+    /// What a gateway runs, what it should run, and what happened to it
+    Status(GatewayStatusArgs),
+    /// Put a policy file into force on a running gateway
+    Reload(GatewayReloadArgs),
+    /// Go back to the last good pack
+    Revert(GatewayRevertArgs),
+    /// Let a gateway follow its fleet again
+    Unpin(GatewayUnpinArgs),
+    /// What a gateway wrote to its log
+    Logs(GatewayLogsArgs),
+    /// Stop a gateway and remove what it keeps; its history stays
+    Uninstall(GatewayUninstallArgs),
+    /// Run a gateway in the foreground: from a policy file, managed by a control plane, or as installed
     Run(Box<GatewayRunArgs>),
-    /// The gateways of a fleet: desired, observed, liveness, last outcome
+    /// The gateways of this host, or those of a fleet: desired, observed, liveness, last outcome
     List(GatewayListArgs),
     /// One gateway, with what became of its last generations
     Inspect(GatewayInspectArgs),
+    #[command(hide = true)]
+    Supervise(GatewaySuperviseArgs),
 }
 
 /// Handed to `kt-gateway` as they are; it says what is valid.
@@ -117,9 +143,9 @@ pub(crate) struct GatewayRunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct GatewayListArgs {
-    /// The fleet
+    /// The gateways of this fleet instead of those of this host
     #[arg(long)]
-    pub(crate) fleet: String,
+    pub(crate) fleet: Option<String>,
     #[command(flatten)]
     pub(crate) endpoint: Endpoint,
 }

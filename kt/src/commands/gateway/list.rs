@@ -1,4 +1,6 @@
-//! `kt gateway list --fleet FLEET`
+//! `kt gateway list [--fleet FLEET]`
+
+mod local;
 
 use proto::v1::ListGatewaysRequest;
 
@@ -11,7 +13,8 @@ use crate::tables;
 use crate::views::GatewayView;
 
 pub(crate) async fn run(args: &GatewayListArgs, printer: &Printer) -> Result<Exit, Failure> {
-    let fleet = super::super::fleet_name("--fleet", &args.fleet)?.to_string();
+    let Some(fleet) = &args.fleet else { return local::run(printer).await };
+    let fleet = super::super::fleet_name("--fleet", fleet)?.to_string();
     let client = Client::connect(&ControlPlane::resolve(&args.endpoint)?).await?;
     let gateways = client
         .all_pages(|client, page_size, page_token| {

@@ -7,19 +7,38 @@ use std::process::Command;
 
 use crate::cli::local::GatewayRunArgs;
 use crate::failure::{Exit, Failure};
+use crate::instances;
 use crate::programs;
 use crate::settings::control_plane_url;
 
 pub(crate) fn run(args: &GatewayRunArgs) -> Result<Exit, Failure> {
-    let words = words(args)?;
+    let mut words = words(args)?;
+    if is_as_installed(args) {
+        words.push("--stored".into());
+    }
     let program = programs::find("kt-gateway")?;
     // Returns only when the program could not take over.
     let error = Command::new(&program).args(words).exec();
     Err(Failure::new(Exit::Failed, "program_broken", format!("cannot run `{}`: {error}", program.display())))
 }
 
+/// Nothing says what to run, and an installation does.
+fn is_as_installed(args: &GatewayRunArgs) -> bool {
+    let without_source = args.policy_config.is_none() && args.fleet.is_none();
+    without_source && instances::find(&args.name).is_ok_and(|found| found.installed().is_ok())
+}
+
+/// The control plane that a gateway of a fleet is told.
+pub(super) fn control_plane(args: &GatewayRunArgs) -> Result<Option<String>, Failure> {
+    if args.fleet.is_none() {
+        return Ok(None);
+    }
+    let chosen = args.control_plane.clone().map_or_else(from_environment, |url| Ok(Some(url)))?;
+    control_plane_url(chosen.as_deref()).map(|(url, _)| Some(url))
+}
+
 /// The command line of `kt-gateway`; of a managed gateway with its control plane spelled out.
-fn words(args: &GatewayRunArgs) -> Result<Vec<OsString>, Failure> {
+pub(super) fn words(args: &GatewayRunArgs) -> Result<Vec<OsString>, Failure> {
     let mut words: Vec<OsString> = Vec::new();
     let mut flag = |name: &str, value: OsString| words.extend([OsString::from(name), value]);
     flag("--name", args.name.clone().into());
@@ -29,9 +48,7 @@ fn words(args: &GatewayRunArgs) -> Result<Vec<OsString>, Failure> {
     if let Some(path) = &args.policy_config {
         flag("--policy-config", path.into());
     }
-    if let Some(fleet) = &args.fleet {
-        let chosen = args.control_plane.clone().map_or_else(from_environment, |url| Ok(Some(url)))?;
-        let (url, _) = control_plane_url(chosen.as_deref())?;
+    if let (Some(fleet), Some(url)) = (&args.fleet, control_plane(args)?) {
         flag("--control-plane", url.into());
         flag("--fleet", fleet.into());
     }

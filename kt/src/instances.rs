@@ -1,0 +1,163 @@
+//! The gateways of this host: found by name, asked over their door, and what is known of one that is stopped.
+
+pub(crate) mod data_port;
+pub(crate) mod door;
+pub(crate) mod record;
+pub(crate) mod stopped;
+
+use std::io;
+use std::path::Path;
+
+use fleet_core::gateway::{GatewayName, InvalidName};
+use instance::documents::Status;
+use instance::lock::Lock;
+use instance::{Description, Place, place};
+
+use crate::failure::{Exit, Failure};
+use crate::settings::state_dir;
+
+/// The code of [`not_running`].
+const NOT_RUNNING: &str = "not_running";
+
+/// A gateway whose directory is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) place: Place,
+    /// `Err`: `instance.json` is spoiled, and why.
+    pub(crate) description: Result<Description, String>,
+}
+
+/// Where gateway `name` of this host lies, whether or not it is there.
+///
+/// # Errors
+/// It is no name.
+pub(crate) fn place_of(name: &str) -> Result<Place, Failure> {
+    let name: GatewayName = name.parse().map_err(|error: InvalidName| {
+        Failure::usage("--name", format!("`{}` is no gateway: {error}", shortened(name)))
+    })?;
+    Ok(Place::new(&state_dir(), name.as_str()))
+}
+
+/// The gateway of this name.
+///
+/// # Errors
+/// There is none; the names that are known are told.
+pub(crate) fn find(name: &str) -> Result<Found, Failure> {
+    let place = place_of(name)?;
+    match std::fs::symlink_metadata(place.dir()) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(cannot_use(place.dir(), &io::Error::from(io::ErrorKind::NotADirectory))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name)),
+        Err(error) => return Err(cannot_use(place.dir(), &error)),
+    }
+    let description = match Description::read(&place) {
+        Ok(Some(description)) => Ok(description),
+        Ok(None) => Err("instance.json is missing".to_owned()),
+        Err(error) => Err(format!("instance.json cannot be used: {error}")),
+    };
+    Ok(Found { place, description })
+}
+
+/// All of them, by name.
+pub(crate) fn all() -> Result<Vec<Found>, Failure> {
+    let home = state_dir();
+    let names = place::names(&home).map_err(|error| cannot_use(&place::gateways(&home), &error))?;
+    names.iter().filter(|name| name.parse::<GatewayName>().is_ok()).map(|name| find(name)).collect()
+}
+
+// === impl Found ===
+
+impl Found {
+    pub(crate) fn name(&self) -> &str {
+        self.place.name()
+    }
+
+    /// # Errors
+    /// It is spoiled.
+    pub(crate) fn description(&self) -> Result<&Description, Failure> {
+        self.description.as_ref().map_err(|why| {
+            Failure::new(Exit::Failed, "instance_spoiled", format!("gateway `{}`: {why}", self.name()))
+                .with_hint(format!(
+                    "its directory is `{}`; `kt gateway uninstall --name {}` removes it",
+                    self.place.dir().display(),
+                    self.name()
+                ))
+        })
+    }
+
+    /// The description of a gateway that was installed.
+    ///
+    /// # Errors
+    /// It was not: only a `kt gateway run` made its directory.
+    pub(crate) fn installed(&self) -> Result<&Description, Failure> {
+        let description = self.description()?;
+        if description.installed.is_some() {
+            return Ok(description);
+        }
+        let name = self.name();
+        Err(Failure::new(
+            Exit::NotFound,
+            "not_installed",
+            format!("gateway `{name}` is not installed: `kt gateway run` made its directory"),
+        )
+        .with_hint(format!(
+            "run it again with `kt gateway run`, or `kt gateway uninstall --name {name}` and then `kt gateway install`"
+        )))
+    }
+
+    /// Whether a process serves it now, supervised or not.
+    pub(crate) fn is_served(&self) -> bool {
+        Lock::is_held(&self.place.lock())
+    }
+
+    pub(crate) fn is_supervised(&self) -> bool {
+        Lock::is_held(&self.place.supervisor_lock())
+    }
+
+    /// What it runs and should run: from itself, or from its disk while it is stopped.
+    pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        match door::status(&self.place).await {
+            Err(failure) if failure.code() != NOT_RUNNING => Err(failure),
+            Err(_) if self.is_served() => {
+                let mut status = stopped::status(self)?;
+                status.running = true;
+                status.remarks.push(
+                    "it has no door: it is starting or ending, or could not make its socket".to_owned(),
+                );
+                Ok(status)
+            }
+            Err(_) => stopped::status(self),
+            Ok(status) => Ok(status),
+        }
+    }
+}
+
+/// `find` found nothing.
+fn unknown(name: &str) -> Failure {
+    let known = place::names(&state_dir()).unwrap_or_default();
+    let hint = if known.is_empty() {
+        "there is none on this host; `kt gateway install` makes one".to_owned()
+    } else {
+        format!("known: {}", known.join(", "))
+    };
+    Failure::new(Exit::NotFound, "not_found", format!("there is no gateway `{name}` on this host"))
+        .with_field("--name")
+        .with_hint(hint)
+}
+
+/// A file or directory of a gateway that the file system refuses.
+pub(crate) fn cannot_use(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Failed, "storage_failed", format!("cannot use `{}`: {error}", path.display()))
+        .with_hint("set KT_HOME to a directory of your own, on a disk that has room")
+}
+
+/// Nobody answers for this gateway.
+pub(crate) fn not_running(name: &str) -> Failure {
+    Failure::new(Exit::Unreachable, NOT_RUNNING, format!("gateway `{name}` is not running"))
+        .with_hint(format!("start it with `kt gateway start --name {name}`"))
+}
+
+/// What was typed, short enough to be repeated.
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
+}

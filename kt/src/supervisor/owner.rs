@@ -1,0 +1,337 @@
+//! The one task that owns a supervised gateway: what it is told and what happens to the process, one after the other.
+
+mod launch;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use instance::documents::{Source, Status};
+use instance::{Action, Description, HistoryRecord, Outcome, Place, durable};
+use nix::sys::signal::Signal;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::course::{Course, Ended, Next};
+use super::door::{Asked, Order};
+use super::gateway::Gateway;
+use super::listener::Listener;
+use super::log::LogFiles;
+use super::protocol::{Answer, Ask};
+use super::{readiness, supervised_pid};
+use crate::failure::{Exit, Failure};
+use crate::instances::{door, record};
+use launch::{Launch, NotLaunched};
+
+/// Whoever started the supervisor asks for a gateway at once; it may have been killed before it could.
+const FIRST_ASK: Duration = Duration::from_secs(10);
+/// A start that nobody waits for is told as failed after this, and goes on.
+const RESTART_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_AT_LOG: Duration = Duration::from_secs(10);
+/// For the word of a gateway that serves.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
+type Leaving = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Owner {
+    place: Place,
+    program: PathBuf,
+    orders: mpsc::Receiver<Order>,
+    /// Heard while a gateway was being started.
+    later: VecDeque<Order>,
+    log: LogFiles,
+    listener: Option<Listener>,
+    serving: Option<Gateway>,
+    /// They finish their requests; each ends, by force at last.
+    leaving: FuturesUnordered<Leaving>,
+    course: Course,
+    again: Option<Again>,
+}
+
+/// A start to come.
+#[derive(Debug)]
+struct Again {
+    at: Instant,
+    is_told: bool,
+    /// What became of the one before.
+    why: String,
+}
+
+/// Why a gateway is started, for the history.
+struct Cause {
+    action: Action,
+    actor: String,
+    reason: Option<String>,
+    /// Failed starts of a row are told once.
+    is_told: bool,
+}
+
+enum Happened {
+    Told(Order),
+    Ended(Ended),
+    StartAgain,
+    LookAtLog,
+    Nothing,
+}
+
+/// Whether the supervisor goes on.
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    End,
+}
+
+// === impl Owner ===
+
+impl Owner {
+    pub(super) fn new(place: Place, program: PathBuf, orders: mpsc::Receiver<Order>) -> Self {
+        Self {
+            log: LogFiles::of(&place),
+            place,
+            program,
+            orders,
+            later: VecDeque::new(),
+            listener: None,
+            serving: None,
+            leaving: FuturesUnordered::new(),
+            course: Course::default(),
+            again: None,
+        }
+    }
+
+    /// Runs until it was told to stop, or nothing came of the first start.
+    pub(super) async fn run(mut self) {
+        let Ok(Some(first)) = timeout(FIRST_ASK, self.orders.recv()).await else { return };
+        self.later.push_back(first);
+        let mut looks = interval(LOOK_AT_LOG);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let happened = match self.later.pop_front() {
+                Some(order) => Happened::Told(order),
+                None => {
+                    let again = self.again.as_ref().map(|again| again.at);
+                    tokio::select! {
+                        biased;
+                        Some(order) = self.orders.recv() => Happened::Told(order),
+                        ended = ended(&mut self.serving) => Happened::Ended(ended),
+                        () = at(again) => Happened::StartAgain,
+                        Some(_) = self.leaving.next() => Happened::Nothing,
+                        _ = looks.tick() => Happened::LookAtLog,
+                    }
+                }
+            };
+            let then = match happened {
+                Happened::Told(Order::Asked(asked)) => self.asked(asked).await,
+                Happened::Told(Order::Hangup) => {
+                    if let Some(gateway) = &self.serving {
+                        gateway.signal(Signal::SIGHUP);
+                    }
+                    Then::GoOn
+                }
+                Happened::Ended(ended) => self.ended(ended.to_string()),
+                Happened::StartAgain => self.start_again().await,
+                Happened::LookAtLog => {
+                    self.log.rotate();
+                    Then::GoOn
+                }
+                Happened::Nothing => Then::GoOn,
+            };
+            if then == Then::End {
+                break;
+            }
+        }
+        while self.leaving.next().await.is_some() {}
+        let _ = std::fs::remove_file(supervised_pid(&self.place));
+    }
+
+    async fn asked(&mut self, asked: Asked) -> Then {
+        let Asked { ask, actor, answer } = asked;
+        let (said, then) = match ask {
+            Ask::Start { limit_ms } => match self.status().await {
+                Some(status) => (serves(status, true, None, None), Then::GoOn),
+                None => self.start(Action::Start, actor, Duration::from_millis(limit_ms)).await,
+            },
+            Ask::Restart { program, limit_ms } => {
+                let limit = Duration::from_millis(limit_ms);
+                if self.serving.is_some() {
+                    (self.replace(program, actor, limit).await, Then::GoOn)
+                } else {
+                    self.program = program;
+                    self.start(Action::Restart, actor, limit).await
+                }
+            }
+            Ask::Stop => (self.stop(actor).await, Then::End),
+        };
+        tell(answer, said);
+        then
+    }
+
+    /// Of a gateway that serves. One that runs and does not say it is about to end, or too busy to be waited for.
+    async fn status(&self) -> Option<Status> {
+        let pid = self.serving.as_ref()?.pid;
+        let told = timeout(LOOK_LIMIT, door::status(&self.place)).await;
+        Some(match told {
+            Ok(Ok(status)) => status,
+            Ok(Err(_)) | Err(_) => launch::unheard(&self.place, pid),
+        })
+    }
+
+    /// Because somebody wants it, who waits for it.
+    async fn start(&mut self, action: Action, actor: String, limit: Duration) -> (Answer, Then) {
+        // A gateway that was started once is looked after whatever becomes of this start.
+        let is_first = self.again.take().is_none() && self.listener.is_none();
+        self.course.anew();
+        let cause = Cause { action, actor, reason: None, is_told: true };
+        match self.launch(&cause, limit, Launch { may_stay: false }).await {
+            Ok((status, warning)) => (serves(status, false, None, warning), Then::GoOn),
+            Err(NotLaunched { failure, .. }) if is_first => {
+                self.log.say(&format!("it was not started, and is left at that: {}", failure.message()));
+                (Answer::of(&failure), Then::End)
+            }
+            Err(NotLaunched { failure, .. }) => {
+                let then = self.ended(failure.message().to_owned());
+                (Answer::of(&failure), then)
+            }
+        }
+    }
+
+    /// It ended or did not come, and nobody told it to.
+    fn ended(&mut self, why: String) -> Then {
+        let ran = self.serving.take().map_or(Duration::ZERO, |gateway| gateway.ran());
+        match self.course.next(ran, false) {
+            Next::Rest => Then::End,
+            Next::Start { after, is_told } => {
+                let when = if after.is_zero() { "at once".to_owned() } else { format!("in {after:?}") };
+                self.log.say(&format!("{why}; the gateway is started again {when}"));
+                self.again = Some(Again { at: Instant::now() + after, is_told, why });
+                Then::GoOn
+            }
+        }
+    }
+
+    async fn start_again(&mut self) -> Then {
+        let Some(again) = self.again.take() else { return Then::GoOn };
+        let cause = Cause {
+            action: Action::Start,
+            actor: record::SUPERVISOR.to_owned(),
+            reason: Some(again.why),
+            is_told: again.is_told,
+        };
+        match self.launch(&cause, RESTART_LIMIT, Launch { may_stay: true }).await {
+            Ok(_) => Then::GoOn,
+            // The stop is heard next.
+            Err(_) if self.is_told_to_stop() => Then::GoOn,
+            Err(NotLaunched { ended: Some(ended), .. }) => self.ended(ended.to_string()),
+            Err(NotLaunched { failure, ended: None }) => self.ended(failure.message().to_owned()),
+        }
+    }
+
+    /// A new process beside the old one, which serves on until the new one does.
+    async fn replace(&mut self, program: PathBuf, actor: String, limit: Duration) -> Answer {
+        let began = Instant::now();
+        let before = self.status().await;
+        let newcomer = match &self.listener {
+            Some(listener) => Gateway::start(&program, &self.place, listener, true)
+                .map_err(|error| launch::no_process(&program, &error)),
+            None => Err(Failure::unexpected("a gateway serves on a socket that is not there")),
+        };
+        let launched = match newcomer {
+            Ok(mut newcomer) => match self.until_ready(&mut newcomer, limit).await {
+                Ok(status) => Ok((newcomer, status)),
+                Err(NotLaunched { failure, .. }) => {
+                    newcomer.end_within(launch::PATIENCE).await;
+                    Err(failure)
+                }
+            },
+            Err(failure) => Err(failure),
+        };
+        let from = before.and_then(|status| status.observed);
+        let mut record = record::record(Action::Restart, Outcome::Failed, actor, began.elapsed());
+        record.from.clone_from(&from);
+        match launched {
+            Ok((newcomer, status)) => {
+                self.program = program;
+                let old = self.serving.replace(newcomer);
+                self.note_pid();
+                self.course.anew();
+                let leaving = old.as_ref().map(|old| old.pid);
+                if let Some(old) = old {
+                    self.leaving.push(Box::pin(old.leave()));
+                }
+                record.outcome = Outcome::Succeeded;
+                let warning = self.keep(told_of(record, &status));
+                serves(status, false, leaving, warning)
+            }
+            Err(failure) => {
+                record.reason = Some(failure.message().to_owned());
+                record.observed = from;
+                // What went wrong is told; that the history does not know it is the smaller trouble.
+                let _ = self.keep(record);
+                Answer::of(&launch::not_replaced(&failure, self.serving.as_ref().map(|gateway| gateway.pid)))
+            }
+        }
+    }
+
+    async fn stop(&mut self, actor: String) -> Answer {
+        let began = Instant::now();
+        let before = self.status().await;
+        self.again = None;
+        if let Some(gateway) = self.serving.take() {
+            self.leaving.push(Box::pin(gateway.leave()));
+        }
+        let mut killed = false;
+        while let Some(by_force) = self.leaving.next().await {
+            killed |= by_force;
+        }
+        let mut record = record::record(Action::Stop, Outcome::Succeeded, actor, began.elapsed());
+        record.from = before.and_then(|status| status.observed);
+        record.reason = killed.then(|| "it did not end in order and was killed".to_owned());
+        Answer::Stopped { killed, warning: self.keep(record) }
+    }
+
+    fn keep(&self, record: HistoryRecord) -> Option<String> {
+        record::keep(&self.place, &record).err().inspect(|warning| self.log.say(warning))
+    }
+
+    /// For whoever finds the gateway without its supervisor.
+    fn note_pid(&self) {
+        let pid = self.serving.as_ref().map(|gateway| gateway.pid.to_string()).unwrap_or_default();
+        // On a full disk a gateway that lost its supervisor is taken for one in a foreground.
+        let _ = durable::write(&supervised_pid(&self.place), pid.as_bytes());
+    }
+}
+
+/// What it runs, in the record of the start that made it run.
+fn told_of(record: HistoryRecord, status: &Status) -> HistoryRecord {
+    HistoryRecord { to: status.desired.clone(), observed: status.observed.clone(), ..record }
+}
+
+fn serves(status: Status, already: bool, leaving: Option<u32>, warning: Option<String>) -> Answer {
+    Answer::Serves { status: Box::new(status), already, leaving, warning }
+}
+
+fn tell(answer: Option<oneshot::Sender<Answer>>, said: Answer) {
+    if let Some(answer) = answer {
+        // Who has gone hears nothing.
+        let _ = answer.send(said);
+    }
+}
+
+async fn ended(serving: &mut Option<Gateway>) -> Ended {
+    match serving {
+        Some(gateway) => gateway.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(again: Option<Instant>) {
+    match again {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

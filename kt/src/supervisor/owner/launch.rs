@@ -1,0 +1,244 @@
+//! From nothing to a gateway that serves, or to the reason why not.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use instance::description::Installed;
+use tokio::time::{sleep, sleep_until};
+
+use super::*;
+
+/// How long a gateway may take to end that is not ready in time.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
+
+pub(super) struct Launch {
+    /// One that is late is left running: nobody waits, and it may come.
+    pub(super) may_stay: bool,
+}
+
+pub(super) struct NotLaunched {
+    pub(super) failure: Failure,
+    /// How the process ended, if there was one and it did.
+    pub(super) ended: Option<Ended>,
+}
+
+impl From<Failure> for NotLaunched {
+    fn from(failure: Failure) -> Self {
+        Self { failure, ended: None }
+    }
+}
+
+impl Owner {
+    /// Starts a gateway and waits until it serves; tells it in the history.
+    pub(super) async fn launch(
+        &mut self,
+        cause: &Cause,
+        limit: Duration,
+        launch: Launch,
+    ) -> Result<(Status, Option<String>), NotLaunched> {
+        let began = Instant::now();
+        let launched = self.launch_untold(limit, &launch).await;
+        let outcome = match &launched {
+            Ok(status) if does_nothing(status) => Outcome::Failed,
+            Ok(_) => Outcome::Succeeded,
+            Err(_) => Outcome::Failed,
+        };
+        if outcome == Outcome::Failed && !cause.is_told {
+            return launched.map(|status| (status, None));
+        }
+        let mut record = record::record(cause.action, outcome, cause.actor.clone(), began.elapsed());
+        record.reason.clone_from(&cause.reason);
+        match &launched {
+            Ok(status) => {
+                if let Err(why) = readiness::told(status) {
+                    record.reason = Some(why);
+                }
+                record = told_of(record, status);
+            }
+            Err(NotLaunched { failure, .. }) => {
+                record.reason = Some(failure.message().to_owned());
+                record.findings = failure.findings().iter().map(Into::into).collect();
+            }
+        }
+        let warning = self.keep(record);
+        launched.map(|status| (status, warning))
+    }
+
+    async fn launch_untold(&mut self, limit: Duration, launch: &Launch) -> Result<Status, NotLaunched> {
+        let address = self.address()?;
+        if !self.listener.as_ref().is_some_and(|listener| listener.is_of(&address)) {
+            // The old one first: both may be of one port.
+            self.listener = None;
+            self.listener = Some(Listener::bind(&address)?);
+        }
+        let Some(listener) = &self.listener else {
+            return Err(Failure::unexpected("no socket to serve on").into());
+        };
+        let mut gateway = Gateway::start(&self.program, &self.place, listener, false)
+            .map_err(|error| no_process(&self.program, &error))?;
+        match self.until_ready(&mut gateway, limit).await {
+            Ok(status) => {
+                self.serving = Some(gateway);
+                self.note_pid();
+                Ok(status)
+            }
+            Err(late) if late.ended.is_none() && launch.may_stay && !self.is_told_to_stop() => {
+                self.log.say(&format!("{}; it is left to go on", late.failure.message()));
+                let status = unheard(&self.place, gateway.pid);
+                self.serving = Some(gateway);
+                self.note_pid();
+                Ok(status)
+            }
+            Err(failed) => {
+                if failed.ended.is_none() {
+                    gateway.end_within(PATIENCE).await;
+                }
+                Err(failed)
+            }
+        }
+    }
+
+    pub(super) fn is_told_to_stop(&self) -> bool {
+        self.later.iter().any(|order| matches!(order, Order::Asked(Asked { ask: Ask::Stop, .. })))
+    }
+
+    fn address(&self) -> Result<String, Failure> {
+        let name = self.place.name();
+        match Description::read(&self.place) {
+            Ok(Some(Description { installed: Some(Installed { .. }), listen, .. })) => Ok(listen),
+            Ok(_) => Err(Failure::new(
+                Exit::NotFound,
+                "not_installed",
+                format!("gateway `{name}` is not installed any more"),
+            )),
+            Err(error) => Err(crate::instances::cannot_use(&self.place.description(), &error)),
+        }
+    }
+
+    /// Waits until `gateway` serves, has ended, the time is over, or somebody wants it to stop. Other orders wait.
+    pub(super) async fn until_ready(
+        &mut self,
+        gateway: &mut Gateway,
+        limit: Duration,
+    ) -> Result<Status, NotLaunched> {
+        let deadline = Instant::now() + limit;
+        let mut pause = FIRST_LOOK;
+        let mut answered: Option<Instant> = None;
+        loop {
+            let look = async {
+                sleep(pause).await;
+                timeout(LOOK_LIMIT, door::status(&self.place)).await
+            };
+            let looked = tokio::select! {
+                biased;
+                ended = gateway.ended() => return Err(self.ended_early(gateway, ended)),
+                Some(order) = self.orders.recv() => {
+                    if !matches!(&order, Order::Asked(Asked { ask: Ask::Stop, .. })) {
+                        self.later.push_back(order);
+                        continue;
+                    }
+                    // Before what was asked for earlier: that would be ended by it anyway.
+                    self.later.push_front(order);
+                    let message = format!("gateway `{}` was told to stop while it started", self.place.name());
+                    return Err(Failure::new(Exit::Conflict, "stopped", message).into());
+                }
+                () = sleep_until(deadline) => return Err(self.late(gateway, limit).into()),
+                looked = look => looked,
+            };
+            pause = (pause * 2).min(LONGEST_LOOK);
+            let Ok(Ok(status)) = looked else { continue };
+            if status.pid == Some(gateway.pid) {
+                let since = *answered.get_or_insert_with(Instant::now);
+                if readiness::judge(&status, gateway.pid, since.elapsed()) == readiness::Standing::Settled {
+                    return Ok(status);
+                }
+            }
+        }
+    }
+
+    fn ended_early(&self, gateway: &Gateway, ended: Ended) -> NotLaunched {
+        let name = self.place.name();
+        let words = gateway.last_words(&self.place).filter(|_| matches!(ended, Ended::Exit(_)));
+        let message = match words {
+            Some(words) => format!("gateway `{name}` did not start: {words}"),
+            // Whoever is killed had no time to say why.
+            None => format!("gateway `{name}` {ended} before it was ready"),
+        };
+        let exit = match ended {
+            Ended::Exit(code @ 1..=6) => u8::try_from(code).map_or(Exit::Failed, Exit::of_code),
+            // Not even an end in order is what was asked for.
+            Ended::Exit(_) | Ended::Signal(_) => Exit::Failed,
+        };
+        let mut failure = Failure::new(exit, "start_failed", message)
+            .with_hint(format!("its log: `kt gateway logs --name {name}`"));
+        if let Some(found) = launch_failure(&self.place, gateway.ran()) {
+            failure = failure.with_findings(found);
+        }
+        NotLaunched { failure, ended: Some(ended) }
+    }
+
+    fn late(&self, gateway: &Gateway, limit: Duration) -> Failure {
+        let name = self.place.name();
+        let said = gateway.last_words(&self.place).map(|words| format!("; it said last: {words}"));
+        Failure::new(
+            Exit::Unreachable,
+            "timed_out",
+            format!(
+                "gateway `{name}` was not ready within {} s{}",
+                limit.as_secs(),
+                said.unwrap_or_default()
+            ),
+        )
+        .with_hint(format!("its log: `kt gateway logs --name {name}`; give it longer with --timeout"))
+    }
+}
+
+/// The findings of a start that has just failed, if the gateway left them.
+fn launch_failure(place: &Place, ran: Duration) -> Option<Vec<policy_config::Finding>> {
+    let bytes = durable::read(&place.last_status(), 16 * 1024 * 1024).ok()?;
+    let failure = serde_json::from_slice::<Status>(&bytes).ok()?.last_failure?;
+    let age = service_kit::clock::Clock::system().now() - failure.at;
+    // Anything older is of another start.
+    (age <= ran + Duration::from_secs(1)).then(|| failure.findings.iter().map(Into::into).collect())
+}
+
+fn does_nothing(status: &Status) -> bool {
+    status.source == Source::Local && readiness::told(status).is_err()
+}
+
+/// Of a process that runs and says nothing.
+pub(super) fn unheard(place: &Place, pid: u32) -> Status {
+    let found = crate::instances::Found {
+        place: place.clone(),
+        description: Description::read(place)
+            .map_err(|error| error.to_string())
+            .and_then(|found| found.ok_or_else(|| "instance.json is missing".to_owned())),
+    };
+    let known = crate::instances::stopped::status(&found);
+    let known = known.unwrap_or_else(|_| crate::instances::stopped::empty(&found, Source::Local));
+    Status { running: true, pid: Some(pid), ..known }
+}
+
+pub(super) fn no_process(program: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Failed, "program_broken", format!("cannot run `{}`: {error}", program.display()))
+}
+
+/// A restart that came to nothing is a failure, whatever the newcomer's own exit code says of itself.
+pub(super) fn not_replaced(failure: &Failure, old: Option<u32>) -> Failure {
+    let serves = match old {
+        Some(pid) => format!("the old process (pid {pid}) serves on"),
+        None => "no process serves".to_owned(),
+    };
+    let told = Failure::new(
+        Exit::Failed,
+        "not_replaced",
+        format!("the new process did not take over: {}; {serves}", failure.message()),
+    );
+    match failure.hint() {
+        Some(hint) => told.with_hint(hint),
+        None => told,
+    }
+}
