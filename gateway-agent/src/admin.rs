@@ -148,7 +148,7 @@ impl Admin {
         guard::admits(token, peer, head)
             .then(|| Route::of(&head.uri))
             .flatten()
-            .filter(|_| true)
+            .filter(|route| *route != Route::HandOver)
     }
 
     /// Never fails: every outcome is an answer. An order is carried out to its end, also when its sender hangs up.
