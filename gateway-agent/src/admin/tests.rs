@@ -249,7 +249,7 @@ async fn a_reload_reads_in_its_turn_and_is_finished_without_its_sender() {
 
     let before_it = doorway.admin.reloading.acquire().await.unwrap();
     std::fs::write(&file, pack("0.3.0")).unwrap();
-    let mut hurried = doorway.asks(&reload).await;
+    let hurried = doorway.asks(&reload).await;
     tokio::time::timeout(Duration::from_secs(1), hurried.readable()).await.expect_err("it is not its turn");
     drop(hurried);
     tokio::time::sleep(Duration::from_secs(1)).await;
