@@ -3,6 +3,7 @@
 pub mod handover;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,64 +34,65 @@ pub struct Parts {
     pub listen: SocketAddr,
     pub working_dir: PathBuf,
     pub live: LivePolicy,
-    pub handle: ActivatorHandle,
     pub readiness: Readiness,
     pub clock: Clock,
-    pub drain: DrainWatcher,
+    pub link: Option<Link>,
+}
+
+pub struct Link {
+    pub url: String,
+    pub fleet: String,
+    pub connected: watch::Receiver<bool>,
 }
 
 pub struct Admin {
     name: String,
     parts: Parts,
     handle: watch::Sender<ActivatorHandle>,
-    hand_overs: mpsc::Sender<HandOver>,
 }
 
-pub struct BoundDoor {
-    admin: Arc<Admin>,
-    listener: Option<UnixListener>,
-}
+pub struct Door(UnixListener);
 
 impl Admin {
+    pub fn new(place: &Place, handle: ActivatorHandle, parts: Parts) -> Self {
+        Self { name: place.name().to_owned(), parts, handle: watch::Sender::new(handle) }
+    }
+
     pub fn follow(&self, handle: ActivatorHandle) {
         self.handle.send_replace(handle);
     }
 }
 
-impl BoundDoor {
-    pub fn bind(place: &Place, parts: Parts) -> (Self, mpsc::Receiver<HandOver>) {
-        let bound = instance::door::bind(&place.admin_socket()).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            UnixListener::from_std(listener)
-        });
-        let listener = bound.inspect_err(|error| tracing::warn!(%error, "no admin socket")).ok();
-        let (sender, hand_overs) = mpsc::channel(1);
-        let handle = watch::Sender::new(parts.handle.clone());
-        let admin = Admin { name: place.name().to_owned(), parts, handle, hand_overs: sender };
-        (Self { admin: Arc::new(admin), listener }, hand_overs)
+impl Door {
+    pub fn bind(place: &Place) -> io::Result<Self> {
+        let listener = instance::door::bind(&place.admin_socket())?;
+        listener.set_nonblocking(true)?;
+        UnixListener::from_std(listener).map(Self)
     }
 
-    pub fn admin(&self) -> Arc<Admin> {
-        Arc::clone(&self.admin)
-    }
-
-    pub async fn serve(self, drain: DrainWatcher) {
-        let Some(listener) = self.listener else { return };
+    pub async fn serve(self, admin: Arc<Admin>, hand_overs: mpsc::Sender<HandOver>, drain: DrainWatcher) {
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = self.0.accept() => accepted,
                 () = drain.signaled() => return,
             };
             let Ok((stream, _)) = accepted else { continue };
-            drain.spawn("door connection", connection(stream, self.admin.clone(), drain.clone()));
+            let served = connection(stream, admin.clone(), hand_overs.clone(), drain.clone());
+            drain.spawn("door connection", served);
         }
     }
 }
 
-async fn connection(stream: UnixStream, admin: Arc<Admin>, drain: DrainWatcher) {
+async fn connection(
+    stream: UnixStream,
+    admin: Arc<Admin>,
+    hand_overs: mpsc::Sender<HandOver>,
+    drain: DrainWatcher,
+) {
+    let watcher = drain.clone();
     let service = service_fn(move |request| {
-        let admin = admin.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &admin).await) }
+        let (admin, hand_overs, drain) = (admin.clone(), hand_overs.clone(), watcher.clone());
+        async move { Ok::<_, Infallible>(answer(&request, &admin, &hand_overs, drain).await) }
     });
     let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
@@ -103,8 +105,13 @@ async fn connection(stream: UnixStream, admin: Arc<Admin>, drain: DrainWatcher) 
     }
 }
 
-async fn answer(request: &Request<Incoming>, admin: &Admin) -> Response<BoxBody<Bytes, Infallible>> {
-    let Parts { source, listen, live, readiness, drain, .. } = &admin.parts;
+async fn answer(
+    request: &Request<Incoming>,
+    admin: &Admin,
+    hand_overs: &mpsc::Sender<HandOver>,
+    drain: DrainWatcher,
+) -> Response<BoxBody<Bytes, Infallible>> {
+    let Parts { source, listen, live, readiness, .. } = &admin.parts;
     match (request.method(), request.uri().path()) {
         (&Method::GET, routes::STATUS) => {
             let record = admin.handle.borrow().record();
@@ -115,9 +122,9 @@ async fn answer(request: &Request<Incoming>, admin: &Admin) -> Response<BoxBody<
         (&Method::POST, "/keeptrusts/handover") => {
             let (released, is_released) = tokio::sync::oneshot::channel();
             let (keep, gone) = tokio::sync::oneshot::channel();
-            let sent = admin.hand_overs.send(HandOver { released, gone }).await.is_ok();
+            let sent = hand_overs.send(HandOver { released, gone }).await.is_ok();
             if sent && is_released.await.is_ok() {
-                return Response::new(OpenBody::new(keep, drain.clone()).boxed());
+                return Response::new(OpenBody::new(keep, drain).boxed());
             }
             refuse(ErrorCode::Stopping, "the gateway is ending or handing over; ask again")
         }

@@ -191,9 +191,8 @@ async fn steered(
         readiness: plane.readiness.clone(),
         listen: data,
         connected,
-        drain: plane.drain.clone(),
     };
-    let (steering, waiting) = parts.take(holding, hangups, metrics_port).await;
+    let (steering, waiting) = parts.take(holding, hangups, metrics_port, None).await;
     let place = steering.holding().place();
     let first = match first.apply(place, steering.handle(), &plane.live).await {
         Ok(first) => first,

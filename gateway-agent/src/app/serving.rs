@@ -17,7 +17,7 @@ use crate::proxy::{Heir, ProxyTimeouts};
 
 /// Who steers when the end has come.
 enum Helm {
-    Here(Steering),
+    Here(Box<Steering>),
     Elsewhere(Box<Sealed>),
 }
 
@@ -113,11 +113,11 @@ async fn steered(
 ) -> (Helm, Result<Told, AppError>) {
     loop {
         let HandOver { released, mut gone } = tokio::select! {
-            signal = stop.as_mut() => return (Helm::Here(steering), told(signal)),
-            _ = &mut *data_plane => return (Helm::Here(steering), Err(AppError::Defect("data plane"))),
+            signal = stop.as_mut() => return (Helm::Here(steering.into()), told(signal)),
+            _ = &mut *data_plane => return (Helm::Here(steering.into()), Err(AppError::Defect("data plane"))),
             asked = steering.asked() => match asked {
                 Ok(asked) => asked,
-                Err(error) => return (Helm::Here(steering), Err(error)),
+                Err(error) => return (Helm::Here(steering.into()), Err(error)),
             },
         };
         if released.is_closed() {
@@ -126,7 +126,7 @@ async fn steered(
         tracing::info!("handing over: a new process takes the directory, requests go on");
         steering.end();
         tokio::select! {
-            signal = stop.as_mut() => return (Helm::Here(steering), told(signal)),
+            signal = stop.as_mut() => return (Helm::Here(steering.into()), told(signal)),
             () = steering.all_ended() => {}
         }
         let mut sealed = steering.seal().await;

@@ -25,7 +25,7 @@ use crate::activation::live::LivePolicy;
 use crate::activation::secrets::SecretRules;
 use crate::activation::{self, Activator};
 use crate::admin::handover::HandOver;
-use crate::admin::{self, Admin, BoundDoor};
+use crate::admin::{self, Admin, Door};
 use crate::control::identity::IdentityStore;
 use crate::control::link::{Link, NotTakenIn};
 use crate::holding::Holding;
@@ -45,8 +45,6 @@ pub(super) struct Parts {
     pub(super) listen: SocketAddr,
     /// Whether the control link is up.
     pub(super) connected: watch::Sender<bool>,
-    /// Of the process.
-    pub(super) drain: DrainWatcher,
 }
 
 /// The present holder of the directory.
@@ -73,7 +71,7 @@ pub(super) struct Steering {
 pub(super) struct Waiting {
     pub(super) hangups: Hangups,
     pub(super) metrics_port: Option<MetricsPort>,
-    door: BoundDoor,
+    door: Option<(Door, mpsc::Sender<HandOver>)>,
 }
 
 // === impl Parts ===
@@ -85,6 +83,7 @@ impl Parts {
         holding: Holding,
         hangups: Hangups,
         metrics_port: Option<MetricsPort>,
+        admin: Option<Arc<Admin>>,
     ) -> (Steering, Waiting) {
         let settings = &self.settings;
         let (trigger, drain) = drain::channel();
@@ -107,18 +106,19 @@ impl Parts {
         })
         .await;
         let activator = drain.spawn("activator", activator.run(drain.clone()));
-        let door = admin::Parts {
-            source: settings.source_word(),
-            listen: self.listen,
-            working_dir: settings.working_dir.clone(),
-            live: self.live.clone(),
-            handle: handle.clone(),
-            readiness: self.readiness.clone(),
-            clock: self.clock.clone(),
-            drain: self.drain.clone(),
+        let admin = match admin {
+            Some(admin) => {
+                admin.follow(handle.clone());
+                admin
+            }
+            None => Arc::new(Admin::new(holding.place(), handle.clone(), self.admin())),
         };
-        let (door, hand_overs) = BoundDoor::bind(holding.place(), door);
-        let admin = door.admin();
+        let (asking, hand_overs) = mpsc::channel(1);
+        let door = Door::bind(holding.place()).inspect_err(|error| {
+            let path = holding.place().admin_socket();
+            tracing::warn!(path = %path.display(), %error, "no admin socket: `kt gateway` cannot reach this gateway");
+        });
+        let door = door.ok().map(|door| (door, asking));
         let waiting = Waiting { hangups, metrics_port, door };
         let (door, _) = drain::channel();
         let steering = Steering {
@@ -136,6 +136,27 @@ impl Parts {
             door,
         };
         (steering, waiting)
+    }
+
+    fn admin(&self) -> admin::Parts {
+        let settings = &self.settings;
+        let link = match &settings.source {
+            Source::ControlPlane(source) => Some(admin::Link {
+                url: source.url.to_string(),
+                fleet: source.fleet.to_string(),
+                connected: self.connected.subscribe(),
+            }),
+            Source::File(_) | Source::Stored(_) => None,
+        };
+        admin::Parts {
+            source: settings.source_word(),
+            listen: self.listen,
+            working_dir: settings.working_dir.clone(),
+            live: self.live.clone(),
+            readiness: self.readiness.clone(),
+            clock: self.clock.clone(),
+            link,
+        }
     }
 
     pub(super) fn ledger(&self, holding: &Holding) -> Ledger {
@@ -173,10 +194,13 @@ impl Steering {
     /// Begins to take orders and offers.
     pub(super) fn steer(&mut self, waiting: Waiting) {
         let Waiting { hangups, metrics_port, door } = waiting;
+        if let Some((door, hand_overs)) = door {
+            let (trigger, doorkeeper) = drain::channel();
+            let serving = door.serve(self.admin(), hand_overs, doorkeeper.clone());
+            doorkeeper.spawn("admin door", serving);
+            self.door = trigger;
+        }
         let (parts, drain) = (&self.parts, &self.drain);
-        let (trigger, doorkeeper) = drain::channel();
-        doorkeeper.spawn("admin door", door.serve(doorkeeper.clone()));
-        self.door = trigger;
         if let Some(port) = metrics_port {
             port.spawn(parts.live.clone(), drain);
         }

@@ -216,7 +216,7 @@ async fn a_log_that_cannot_be_written_stops_nobody() {
         eventually("it serves", || {
             let status = gateway.status();
             let serves = status.as_ref().is_some_and(|status| status.ready && status.pid == Some(child.id()));
-            if serves { Ok(()) } else { Err(status) }
+            if serves { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await;
         for _ in 0..50 {

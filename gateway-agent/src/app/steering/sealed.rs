@@ -105,10 +105,8 @@ impl Sealed {
             tracing::warn!(%error, "the metrics port is not taken back");
             None
         });
-        let (mut steering, waiting) = parts.take(holding, hangups, port).await;
+        let (mut steering, waiting) = parts.take(holding, hangups, port, Some(admin)).await;
         drop(not_ready);
-        admin.follow(steering.handle.clone());
-        steering.admin = admin;
         steering.steer(waiting);
         steering
     }
