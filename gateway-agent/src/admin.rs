@@ -144,7 +144,10 @@ impl Admin {
     /// The route that a request at the data port asks for, if whoever sent it may know that it is there.
     pub(crate) fn admit(&self, peer: IpAddr, head: &Head) -> Option<Route> {
         let token = self.token.as_ref()?;
-        guard::admits(token, peer, head).then(|| Route::of(&head.uri)).flatten().filter(|route| *route != Route::HandOver)
+        guard::admits(token, peer, head)
+            .then(|| Route::of(&head.uri))
+            .flatten()
+            .filter(|route| *route != Route::HandOver)
     }
 
     /// Never fails: every outcome is an answer. An order is carried out to its end, also when its sender hangs up.

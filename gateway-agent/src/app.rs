@@ -190,7 +190,6 @@ async fn steered(
         readiness: plane.readiness.clone(),
         listen: data,
         connected,
-        drain: plane.drain.clone(),
     };
     let (steering, waiting) = parts.take(holding, hangups, metrics_port, None).await;
     let place = steering.holding().place();

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use fleet_core::offer::NackReason;
-use instance::documents::Finding;
+use instance::documents::{Finding, Version};
 use instance::{Action, Place};
 use policy_config::ConfigDigest;
 
@@ -36,6 +36,8 @@ pub(super) struct Outcome {
     pub(super) findings: Vec<Finding>,
     /// What was wanted and did not come into force.
     pub(super) wanted: Option<ConfigDigest>,
+    /// What ran after it, as the order's answer says: the record is told a moment later.
+    pub(super) observed: Option<Version>,
 }
 
 // === impl FirstPack ===
@@ -84,7 +86,10 @@ impl FirstPack {
         }
         let asked = Asked::by(holding::user(), Action::Start);
         let outcome = handle.order(asked, LocalChange::Load(source)).await;
-        let Err(error) = outcome else { return Ok(Outcome::default()) };
+        let error = match outcome {
+            Ok(told) => return Ok(Outcome { observed: told.observed, ..Outcome::default() }),
+            Err(error) => error,
+        };
         let refused = not_loaded(&path, error);
         let Some(policy) = live.snapshot() else { return Err(refused) };
         tracing::error!(
@@ -109,7 +114,7 @@ impl Outcome {
                 reason: Some(reason.clone()),
                 stage: Some(stage.to_string()),
                 findings: findings.iter().map(Finding::from).collect(),
-                wanted: None,
+                ..Self::default()
             },
             error => Self::said(error.to_string()),
         }

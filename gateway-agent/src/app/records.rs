@@ -31,8 +31,8 @@ impl Records {
 
     /// It serves, with what it said of the pack that it should have begun with.
     pub(super) async fn started(&self, record: &Record, first: first_pack::Outcome) {
-        let observed = running(record);
-        let first_pack::Outcome { reason, stage, findings, wanted } = first;
+        let first_pack::Outcome { reason, stage, findings, wanted, observed } = first;
+        let observed = observed.or_else(|| running(record));
         let to = wanted.map(|digest| self.unread(digest)).or_else(|| observed.clone());
         let told = self.record(Action::Start, holding::user(), Outcome::Succeeded);
         self.append(HistoryRecord { to, observed, reason, stage, findings, ..told }).await;

@@ -29,7 +29,7 @@ pub(super) async fn run(
     loop {
         records.mark_unchanged();
         connected.mark_unchanged();
-        let now = admin.status(&parts.drain);
+        let now = admin.status(&drain);
         if told.as_ref() != Some(&now) {
             match write(&place.last_status(), &now).await {
                 Ok(()) => failing = false,

@@ -46,8 +46,6 @@ pub(super) struct Parts {
     pub(super) listen: SocketAddr,
     /// Whether the control link is up.
     pub(super) connected: watch::Sender<bool>,
-    /// Of the process.
-    pub(super) drain: DrainWatcher,
 }
 
 /// The present holder of the directory.
@@ -74,9 +72,7 @@ pub(super) struct Steering {
 pub(super) struct Waiting {
     pub(super) hangups: Hangups,
     pub(super) metrics_port: Option<MetricsPort>,
-    /// `None`: it cannot be had, and traffic is served without it.
-    door: Option<Door>,
-    asks: mpsc::Sender<HandOver>,
+    door: Option<(Door, mpsc::Sender<HandOver>)>,
 }
 
 // === impl Parts ===
@@ -118,14 +114,15 @@ impl Parts {
                 admin.follow(handle.clone());
                 admin
             }
-            None => Arc::new(Admin::new(holding.place(), handle.clone(), self.of_admin())),
+            None => Arc::new(Admin::new(holding.place(), handle.clone(), self.admin())),
         };
-        let path = holding.place().admin_socket();
+        let (asking, hand_overs) = mpsc::channel(1);
         let door = Door::bind(holding.place()).inspect_err(|error| {
+            let path = holding.place().admin_socket();
             tracing::warn!(path = %path.display(), %error, "no admin socket: `kt gateway` cannot reach this gateway");
         });
-        let (asks, hand_overs) = mpsc::channel(1);
-        let waiting = Waiting { hangups, metrics_port, door: door.ok(), asks };
+        let door = door.ok().map(|door| (door, asking));
+        let waiting = Waiting { hangups, metrics_port, door };
         let (door, _) = drain::channel();
         let steering = Steering {
             parts: self,
@@ -144,7 +141,7 @@ impl Parts {
         (steering, waiting)
     }
 
-    fn of_admin(&self) -> admin::Parts {
+    fn admin(&self) -> admin::Parts {
         let settings = &self.settings;
         let link = match &settings.source {
             Source::ControlPlane(source) => Some(admin::Link {
@@ -199,13 +196,14 @@ impl Steering {
 
     /// Begins to take orders and offers.
     pub(super) fn steer(&mut self, waiting: Waiting) {
-        let Waiting { hangups, metrics_port, door, asks } = waiting;
-        let (parts, drain) = (&self.parts, &self.drain);
-        let (trigger, doorkeeper) = drain::channel();
-        if let Some(door) = door {
-            doorkeeper.spawn("admin door", door.serve(self.admin(), asks, doorkeeper.clone()));
+        let Waiting { hangups, metrics_port, door } = waiting;
+        if let Some((door, hand_overs)) = door {
+            let (trigger, doorkeeper) = drain::channel();
+            let serving = door.serve(self.admin(), hand_overs, doorkeeper.clone());
+            doorkeeper.spawn("admin door", serving);
+            self.door = trigger;
         }
-        self.door = trigger;
+        let (parts, drain) = (&self.parts, &self.drain);
         if let Some(port) = metrics_port {
             port.spawn(parts.live.clone(), drain);
         }

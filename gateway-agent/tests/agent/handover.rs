@@ -88,7 +88,7 @@ fn crashes(gateway: &Installed) -> Option<u64> {
 async fn until_status(gateway: &Installed, what: &str, wanted: impl Fn(&Status) -> bool) {
     eventually(what, || match gateway.status() {
         Some(status) if wanted(&status) => Ok(()),
-        other => Err(other),
+        other => Err(format!("{other:?}")),
     })
     .await;
 }

@@ -137,7 +137,6 @@ async fn a_new_process_takes_over_under_load_and_nobody_notices() {
     }
     clients_trigger.drained(Duration::from_secs(30)).await.unwrap();
     let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-    println!("unary {}, fresh {}, streams {}", count(&seen.unary), count(&seen.fresh), count(&seen.streams));
     assert!(count(&seen.streams) >= STREAMS && count(&seen.fresh) > 100);
     assert!(serving.end().await.success());
     trigger.start();

@@ -139,7 +139,7 @@ impl Installed {
             }
             match self.status() {
                 Some(status) if status.pid == Some(pid) && status.ready => Ok(()),
-                other => Err((other, process.log())),
+                other => Err(format!("{other:?}\n{}", process.log())),
             }
         })
         .await;
@@ -227,9 +227,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- {}\n{}", self.log.display(), self.log());
-        }
     }
 }
 

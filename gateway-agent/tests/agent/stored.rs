@@ -30,9 +30,14 @@ async fn the_first_start_activates_what_was_installed_and_no_start_reads_the_fil
     let mut second = gateway.launch(&[]);
     gateway.until_steers(&mut second).await;
     gateway.until_serves("0.9.0").await;
-    let told: serde_json::Value =
-        serde_json::from_slice(&fs::read(gateway.place.last_status()).unwrap()).unwrap();
-    assert_eq!(told["observed"]["version"], "0.9.0", "{told}");
+    let pid = second.child.id();
+    eventually("status.json tells it", || {
+        let text = fs::read_to_string(gateway.place.last_status()).unwrap_or_default();
+        let told: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let told = (told["pid"].as_u64(), told["observed"]["version"].as_str().map(str::to_owned));
+        if told == (Some(pid.into()), Some("0.9.0".to_owned())) { Ok(()) } else { Err(told) }
+    })
+    .await;
     assert!(second.end().await.success());
     assert!(
         gateway.history().iter().all(|record| record.action == Action::Reload),
@@ -216,7 +221,7 @@ async fn a_log_that_cannot_be_written_stops_nobody() {
         eventually("it serves", || {
             let status = gateway.status();
             let serves = status.as_ref().is_some_and(|status| status.ready && status.pid == Some(child.id()));
-            if serves { Ok(()) } else { Err(status) }
+            if serves { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await;
         for _ in 0..50 {
