@@ -4,13 +4,13 @@ use super::*;
 
 #[tokio::test]
 async fn many_loads_leave_ten_packs_and_nothing_retired() {
-    const LOADS: u32 = 150;
+    const LOADS: u32 = 100;
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path()).await;
     let mut sizes = Vec::new();
     for number in 0..LOADS {
         apply(&running, &format!("1.{number}.0")).await;
-        if number % 50 == 49 {
+        if number % 25 == 24 {
             let packs = fs::read_dir(dir.path().join("packs")).unwrap().count();
             let record = running.handle.record();
             let standing = fs::metadata(dir.path().join("standing.json")).unwrap().len();
