@@ -10,6 +10,7 @@ use instance::Place;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::course::Ended;
@@ -18,6 +19,9 @@ use super::log::LogFiles;
 
 /// A gateway's own deadline for its requests, and time to end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(45);
+
+/// More than the hour that a gateway gives a stream.
+const LONGEST_WAY: Duration = Duration::from_secs(3700);
 
 /// A process that was started.
 #[derive(Debug)]
@@ -90,6 +94,18 @@ impl Gateway {
         self.end_within(DRAIN_LIMIT).await
     }
 
+    /// As [`Self::leave`], of a process that was replaced: nobody waits for its end, so its streams may take as long as
+    /// a stream may, until it is told to hurry.
+    pub(super) async fn make_way(mut self, mut hurry: watch::Receiver<bool>) -> bool {
+        self.signal(Signal::SIGTERM);
+        let ended = tokio::select! {
+            ended = timeout(LONGEST_WAY, self.ended()) => ended.is_ok(),
+            _ = hurry.wait_for(|hurry| *hurry) => false,
+        };
+        // It takes a second SIGTERM as the hurry.
+        if ended { false } else { self.leave().await }
+    }
+
     pub(super) async fn end_within(mut self, patience: Duration) -> bool {
         self.signal(Signal::SIGTERM);
         if timeout(patience, self.ended()).await.is_ok() {
@@ -98,5 +114,40 @@ impl Gateway {
         self.signal(Signal::SIGKILL);
         self.ended().await;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Ends at the second SIGTERM, as a gateway does whose streams go on.
+    const PROGRAM: &str = "#!/bin/sh\nn=0\ntrap 'n=$((n + 1)); [ $n -lt 2 ] || exit 0' TERM\necho up\n\
+                           while :; do sleep 0.02; done\n";
+
+    #[tokio::test]
+    async fn who_made_way_goes_on_until_it_is_told_to_hurry() {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place::new(home.path(), "a");
+        place.make().unwrap();
+        let program = home.path().join("program");
+        std::fs::write(&program, PROGRAM).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let gateway = Gateway::start(&program, &place, &listener, true).unwrap();
+        let is_up = async {
+            while gateway.last_words(&place).as_deref() != Some("up") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), is_up).await.unwrap();
+        let (hurry, told) = watch::channel(false);
+        let mut leaving = std::pin::pin!(gateway.make_way(told));
+        assert!(timeout(Duration::from_millis(200), &mut leaving).await.is_err(), "its streams go on");
+        hurry.send_replace(true);
+        let killed = timeout(Duration::from_secs(20), leaving).await.expect("the second one ends it");
+        assert!(!killed, "in order");
     }
 }

@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use instance::documents::{Source, Status};
 use instance::{Action, Description, HistoryRecord, Outcome, Place, durable};
 use nix::sys::signal::Signal;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::course::{Course, Ended, Next};
@@ -49,6 +49,8 @@ pub(super) struct Owner {
     serving: Option<Gateway>,
     /// They finish their requests; each ends, by force at last.
     leaving: FuturesUnordered<Leaving>,
+    /// Tells those who made way that somebody waits for their end now.
+    hurry: watch::Sender<bool>,
     course: Course,
     again: Option<Again>,
 }
@@ -99,6 +101,7 @@ impl Owner {
             listener: None,
             serving: None,
             leaving: FuturesUnordered::new(),
+            hurry: watch::Sender::new(false),
             course: Course::default(),
             again: None,
         }
@@ -261,7 +264,7 @@ impl Owner {
                 self.course.anew();
                 let leaving = old.as_ref().map(|old| old.pid);
                 if let Some(old) = old {
-                    self.leaving.push(Box::pin(old.leave()));
+                    self.leaving.push(Box::pin(old.make_way(self.hurry.subscribe())));
                 }
                 record.outcome = Outcome::Succeeded;
                 let warning = self.keep(told_of(record, &status));
@@ -281,6 +284,7 @@ impl Owner {
         let began = Instant::now();
         let before = self.status().await;
         self.again = None;
+        self.hurry.send_replace(true);
         if let Some(gateway) = self.serving.take() {
             self.leaving.push(Box::pin(gateway.leave()));
         }
