@@ -10,9 +10,10 @@ use super::record::{Moment, Record, Why};
 pub(super) enum WayBack {
     /// What should run does not: it is given up, and what runs is what should. Nothing is swapped.
     GiveUp { digest: ConfigDigest, version: Option<PackVersion> },
-    /// To the newest good pack below the one that runs.
+    /// To the newest good pack below the one that runs; where none is left, to one of this host's that ended its
+    /// gateway once and was not withdrawn for it: an operator who asks for it may have killed the gateway.
     To(ConfigDigest),
-    /// No good pack is left.
+    /// No such pack is left.
     Nowhere,
 }
 
@@ -39,8 +40,8 @@ impl WayBack {
         let above = record.kept.iter().take_while(|pack| Some(pack.digest) != record.active).count();
         // Where nothing runs there is nothing to be below of.
         let below = if record.active.is_some() { above + 1 } else { 0 };
-        let target =
-            record.kept.iter().skip(below).find(|pack| pack.is_good() && !record.is_withdrawn(pack.digest));
+        let below = || record.kept.iter().skip(below).filter(|pack| !record.is_withdrawn(pack.digest));
+        let target = below().find(|pack| pack.is_good()).or_else(|| below().find(|pack| pack.is_local()));
         target.map_or(Self::Nowhere, |pack| Self::To(pack.digest))
     }
 }
