@@ -214,13 +214,14 @@ async fn both_doors_refuse_alike_and_nothing_changes() {
     let long = json!({ "config_path": "policy.yaml", "reason": "x".repeat(1001) }).to_string();
     let large = json!({ "config_path": "x".repeat(65 * 1024) }).to_string();
     let table: Vec<(&str, &str, String, u16, &str)> = vec![
+        // Before any load has failed: a revert would give that up.
+        ("POST", REVERT, "{}".into(), 409, "nothing_to_revert"),
+        ("POST", REVERT, String::new(), 409, "nothing_to_revert"),
         ("POST", RELOAD, file("broken.yaml"), 422, "invalid_pack"),
         ("POST", RELOAD, file("wrong.yaml"), 422, "invalid_pack"),
         ("POST", RELOAD, file("key.yaml"), 422, "activation_failed"),
         ("POST", RELOAD, file("gone.yaml"), 404, "file_not_found"),
         ("POST", RELOAD, file("/etc/passwd"), 400, "path_refused"),
-        ("POST", REVERT, "{}".into(), 409, "nothing_to_revert"),
-        ("POST", REVERT, String::new(), 409, "nothing_to_revert"),
         ("POST", RELOAD, String::new(), 400, "invalid_request"),
         ("POST", RELOAD, "{}".into(), 400, "invalid_request"),
         ("POST", RELOAD, "{".into(), 400, "invalid_request"),
