@@ -83,8 +83,8 @@ pub struct Parts {
 enum Purpose {
     /// An assignment of the control plane, and the answer to it.
     Offered { lineage: Lineage, generation: Generation, report: PendingReport },
-    /// An order of this host. `leaves` is what a revert goes back from.
-    Ordered { assigned: (Lineage, Generation), leaves: Option<ConfigDigest> },
+    /// An order of this host. `leaves` is what a revert goes back from, `gone` what it passed over: not on the disk.
+    Ordered { assigned: (Lineage, Generation), leaves: Option<ConfigDigest>, gone: Vec<ConfigDigest> },
 }
 
 // === impl Activator ===
@@ -130,12 +130,19 @@ impl Activator {
     ) -> Result<Candidate, Refused> {
         let rules = self.parts.secrets.clone();
         let ledger = Arc::clone(&self.parts.ledger);
-        let prepared = tokio::task::spawn_blocking(move || match source.or_else(|| ledger.pack(digest)) {
-            Some(source) => stages::prepare(source, digest, &rules, missing),
-            None => Err(Refused::unread(refused(
-                Stage::Verify,
-                format!("the bytes of {digest} did not come and are not on this gateway's disk"),
-            ))),
+        let prepared = tokio::task::spawn_blocking(move || {
+            let source = match source {
+                Some(source) => Ok(Some(source)),
+                None => ledger.pack(digest),
+            };
+            match source {
+                Ok(Some(source)) => stages::prepare(source, digest, &rules, missing),
+                Ok(None) => Err(Refused::unread(refused(
+                    Stage::Verify,
+                    format!("the bytes of {digest} did not come and are not on this gateway's disk"),
+                ))),
+                Err(error) => Err(Refused::unread(refused(Stage::Storage, error.to_string()))),
+            }
         });
         prepared
             .await
@@ -152,7 +159,8 @@ impl Activator {
                 next.judged(lineage, generation);
                 ((lineage, generation), Some(report), None)
             }
-            Purpose::Ordered { assigned, leaves } => {
+            Purpose::Ordered { assigned, leaves, gone } => {
+                next.kept.retain(|pack| !gone.contains(&pack.digest));
                 next.pinned = self.is_managed();
                 if !next.pinned {
                     next.judged(assigned.0, assigned.1);

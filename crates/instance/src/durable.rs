@@ -79,6 +79,23 @@ pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether what [`read`] refused is something else than a file that it would read: a directory, a link, a device, a file
+/// that is too large. Every other error may pass by itself.
+pub fn is_no_such_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge)
+        || error.raw_os_error() == Some(nix::libc::ELOOP)
+}
+
+/// Whether [`set_aside`] moved one of this name, and it still lies there.
+pub fn was_set_aside(path: &Path) -> bool {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    let prefix = format!("{}.bad-", name.to_string_lossy());
+    // A directory that cannot be listed may hold one.
+    fs::read_dir(dir).map_or(true, |entries| {
+        entries.map_while(Result::ok).any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+    })
+}
+
 /// Moves a spoiled file to the first free `<name>.bad-<n>` beside it, for somebody to look at.
 pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     for number in 1..1000 {

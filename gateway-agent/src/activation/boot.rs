@@ -87,7 +87,7 @@ impl Activator {
     /// Should every standing be lost, the newest file is what starts: that of what runs, not of what fell.
     async fn make_newest(&self) {
         let Some(digest) = self.record.active else { return };
-        let written = self.on_disk(Record::default(), move |ledger, _| match ledger.pack(digest) {
+        let written = self.on_disk(Record::default(), move |ledger, _| match ledger.pack(digest)? {
             Some(source) => ledger.keep_pack(digest, &source),
             None => Ok(()),
         });

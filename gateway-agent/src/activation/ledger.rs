@@ -40,12 +40,22 @@ pub struct Found {
     pub remarks: Vec<String>,
 }
 
-/// A write that did not come through; nothing has changed.
+/// What the disk does not do now; nothing has changed.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` cannot be written: {error}", path.display())]
-pub struct LedgerError {
-    pub path: PathBuf,
-    pub error: io::Error,
+pub enum LedgerError {
+    #[error("`{}` cannot be written: {error}", path.display())]
+    Unwritten { path: PathBuf, error: io::Error },
+    /// It may be whole, and readable a moment later.
+    #[error("`{}` cannot be read: {error}", path.display())]
+    Unread { path: PathBuf, error: io::Error },
+}
+
+/// What lies in a pack's place.
+enum Bytes {
+    Whole(Vec<u8>),
+    Missing,
+    /// Something else than its name says, and why.
+    Other(String),
 }
 
 /// Larger than any pack that lint accepts.
@@ -81,7 +91,7 @@ impl Ledger {
                 if remarks.is_empty() {
                     self.forget_leftovers(record);
                 }
-                record.kept.retain(|pack| self.is_whole(pack.digest, &mut remarks));
+                record.kept.retain(|pack| self.is_left(pack.digest, &mut remarks));
             }
             None if foreign => {}
             None => {
@@ -101,16 +111,21 @@ impl Ledger {
         Found { record, bootable, remarks }
     }
 
-    /// The bytes of a kept pack, if they are what its name says.
-    pub fn pack(&self, digest: ConfigDigest) -> Option<Vec<u8>> {
-        let bytes = durable::read(&self.pack_path(digest), LARGEST_PACK).ok()?;
-        (ConfigDigest::of(&bytes) == digest).then_some(bytes)
+    /// The bytes of a kept pack. `None`: they are gone, or are not what its name says.
+    ///
+    /// # Errors
+    /// They cannot be read now, which says nothing about them.
+    pub fn pack(&self, digest: ConfigDigest) -> Result<Option<Vec<u8>>, LedgerError> {
+        match self.bytes(digest)? {
+            Bytes::Whole(bytes) => Ok(Some(bytes)),
+            Bytes::Missing | Bytes::Other(_) => Ok(None),
+        }
     }
 
     /// Makes a pack durable. Until the record names it, it is nothing.
     pub fn keep_pack(&self, digest: ConfigDigest, source: &[u8]) -> Result<(), LedgerError> {
         let path = self.pack_path(digest);
-        durable::write(&path, source).map_err(|error| LedgerError { path, error })
+        durable::write(&path, source).map_err(|error| LedgerError::Unwritten { path, error })
     }
 
     /// Makes the record durable. After an error the disk says what it said before.
@@ -121,7 +136,7 @@ impl Ledger {
         self.writes.store(write, Ordering::Relaxed);
         let written = format::encode(record, &self.owner, write)
             .and_then(|text| durable::write_keeping(&path, &self.previous(), text.as_bytes()));
-        written.map_err(|error| LedgerError { path, error })
+        written.map_err(|error| LedgerError::Unwritten { path, error })
     }
 
     /// Removes the bytes of packs that the record no longer names.
@@ -188,36 +203,54 @@ impl Ledger {
     /// Packs that a whole standing does not name are of activations that did not come to pass: a crash lay
     /// between their write and the record's, or their removal failed. Should the standing be lost one day, none
     /// of them may be the newest pack on disk.
+    ///
+    /// Where a standing was set aside, they may be what it named: whoever looks at it finds them.
     fn forget_leftovers(&self, record: &Record) {
+        let standings = [self.standing(), self.previous()];
+        if standings.iter().any(|path| durable::was_set_aside(path)) {
+            return;
+        }
         let left = self.pack_files().into_iter().map(|(_, digest)| digest);
         let left: Vec<_> = left.filter(|digest| record.pack(*digest).is_none()).collect();
         self.forget_packs(&left);
     }
 
-    fn is_whole(&self, digest: ConfigDigest, remarks: &mut Vec<String>) -> bool {
+    /// Whether it may still be used: what cannot be read now stays where it is, and in the record.
+    fn is_left(&self, digest: ConfigDigest, remarks: &mut Vec<String>) -> bool {
         let path = self.pack_path(digest);
-        match durable::read(&path, LARGEST_PACK) {
-            Ok(bytes) if ConfigDigest::of(&bytes) == digest => true,
-            Ok(_) => {
-                remarks
-                    .push(format!("`{}` is not used: its bytes are not what its name says", path.display()));
+        match self.bytes(digest) {
+            Ok(Bytes::Whole(_)) => true,
+            Ok(Bytes::Missing) => {
+                remarks.push(format!("`{}` is not used: it is gone", path.display()));
+                false
+            }
+            Ok(Bytes::Other(why)) => {
+                remarks.push(format!("`{}` is not used: {why}", path.display()));
                 self.put_aside(&path, remarks);
                 false
             }
             Err(error) => {
-                remarks.push(format!("`{}` is not used: {error}", path.display()));
-                if error.kind() != io::ErrorKind::NotFound {
-                    self.put_aside(&path, remarks);
-                }
-                false
+                remarks.push(format!("{error}; it stays"));
+                true
             }
+        }
+    }
+
+    fn bytes(&self, digest: ConfigDigest) -> Result<Bytes, LedgerError> {
+        let path = self.pack_path(digest);
+        match durable::read(&path, LARGEST_PACK) {
+            Ok(bytes) if ConfigDigest::of(&bytes) == digest => Ok(Bytes::Whole(bytes)),
+            Ok(_) => Ok(Bytes::Other("its bytes are not what its name says".to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Bytes::Missing),
+            Err(error) if durable::is_no_such_file(&error) => Ok(Bytes::Other(error.to_string())),
+            Err(error) => Err(LedgerError::Unread { path, error }),
         }
     }
 
     /// Whole packs without a record, the newest first. Each passed every stage when it was written.
     fn packs_left(&self, remarks: &mut Vec<String>) -> Vec<ConfigDigest> {
         let mut left = self.pack_files();
-        left.retain(|(_, digest)| self.is_whole(*digest, remarks));
+        left.retain(|(_, digest)| self.is_left(*digest, remarks));
         left.sort();
         left.into_iter().rev().map(|(_, digest)| digest).collect()
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fleet_core::ids::Lineage;
-use fleet_core::offer::NackReason;
+use fleet_core::offer::{NackReason, Stage};
 use fleet_core::version::Generation;
 use instance::HistoryRecord;
 use instance::documents::Version;
@@ -19,7 +19,7 @@ use super::stages::{Candidate, MissingSecrets, Refused};
 use super::status::version;
 use super::told::Story;
 use super::way_back::WayBack;
-use super::{Activator, Purpose, capped, log_refusal};
+use super::{Activator, Purpose, capped, log_refusal, refused};
 
 // === impl Activator ===
 
@@ -107,7 +107,8 @@ impl Activator {
                 if let Some(old) = &self.config {
                     warnings.extend(lint_load(old, &candidate.config).findings);
                 }
-                let purpose = Purpose::Ordered { assigned: self.next_local(), leaves: None };
+                let purpose =
+                    Purpose::Ordered { assigned: self.next_local(), leaves: None, gone: Vec::new() };
                 (self.activate(candidate, purpose).await.map(|()| warnings), version)
             }
             Err(Refused { reason, version }) => (Err(reason), version),
@@ -129,8 +130,10 @@ impl Activator {
     }
 
     async fn revert(&mut self, story: Story) -> Result<HistoryRecord, OrderError> {
+        // What is left as the disk has it. The record forgets what is gone with the activation of another, not before.
+        let mut left = self.record.clone();
         loop {
-            match WayBack::of(&self.record) {
+            match WayBack::of(&left) {
                 WayBack::GiveUp { digest, version } => {
                     let mut next = self.record.clone();
                     next.give_up(digest, version.clone(), Moment::now(&self.parts.clock));
@@ -145,12 +148,20 @@ impl Activator {
                 WayBack::To(digest) => {
                     let ledger = Arc::clone(&self.parts.ledger);
                     let source = tokio::task::spawn_blocking(move || ledger.pack(digest)).await;
-                    let Ok(Some(source)) = source else {
-                        tracing::warn!(%digest, "a good pack is not on the disk any more; trying the one below");
-                        self.record.kept.retain(|pack| pack.digest != digest);
-                        continue;
+                    let unread = match source {
+                        Ok(Ok(Some(source))) => return self.go_back(story, digest, source, left).await,
+                        Ok(Ok(None)) => {
+                            tracing::warn!(%digest, "a good pack is not on the disk any more; trying the one below");
+                            left.kept.retain(|pack| pack.digest != digest);
+                            continue;
+                        }
+                        Ok(Err(error)) => error.to_string(),
+                        Err(_) => "the gateway is stopping".to_owned(),
                     };
-                    return self.go_back(story, digest, source).await;
+                    let to = self.record.pack(digest).map(version);
+                    let reason = refused(Stage::Storage, unread);
+                    log_refusal(digest, None, &reason);
+                    return self.not_reverted(story, to, reason).await;
                 }
                 WayBack::Nowhere => {
                     let error = OrderError::NothingToRevert;
@@ -167,6 +178,7 @@ impl Activator {
         story: Story,
         digest: ConfigDigest,
         source: Vec<u8>,
+        left: Record,
     ) -> Result<HistoryRecord, OrderError> {
         let to = self.record.pack(digest).map(version);
         let prepared = self.prepare(digest, Some(source), MissingSecrets::Refuse).await;
@@ -177,7 +189,9 @@ impl Activator {
                 // A control plane's pack that runs again does so for the assignment that it had.
                 let central = self.record.pack(digest).and_then(|pack| pack.assigned);
                 let assigned = central.filter(|_| self.is_managed()).unwrap_or_else(|| self.next_local());
-                let purpose = Purpose::Ordered { assigned, leaves: self.record.active };
+                let gone = self.record.kept.iter().map(|pack| pack.digest);
+                let gone = gone.filter(|digest| left.pack(*digest).is_none()).collect();
+                let purpose = Purpose::Ordered { assigned, leaves: self.record.active, gone };
                 self.activate(candidate, purpose).await.map(|()| warnings)
             }
             Err(Refused { reason, .. }) => Err(reason),

@@ -106,7 +106,7 @@ fn what_was_kept_is_read_back() {
     assert_eq!(found.record, newer);
     assert_eq!(found.remarks, Vec::<String>::new());
     assert_eq!(found.bootable, [pack(2, false).0.digest, pack(1, true).0.digest]);
-    assert_eq!(ledger.pack(found.bootable[0]), Some(b"pack 2".to_vec()));
+    assert_eq!(ledger.pack(found.bootable[0]).unwrap(), Some(b"pack 2".to_vec()));
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_pack_that_no_standing_names_never_is_the_newest_on_disk() {
     let found = ledger.load();
     assert_eq!(found.record.active, older.active);
     assert!(found.remarks[0].contains("the one before"), "{:?}", found.remarks);
-    assert!(ledger.pack(unnamed).is_some());
+    assert!(ledger.pack(unnamed).unwrap().is_some());
 
     fs::write(dir.path().join("standing.json"), standing).unwrap();
     ledger.load();
@@ -286,6 +286,51 @@ fn a_spoiled_pack_is_set_aside_and_a_good_one_is_left() {
     assert_eq!(found.record.highest, Some(Generation(2)), "the high-water mark stays");
     assert_eq!(found.record.standing().active, None);
     assert_eq!(aside(dir.path()), 1);
+}
+
+/// As the disk is at a moment without free descriptors: nothing of it can be opened, and nothing is wrong with it.
+fn without_packs<T>(dir: &Path, look: impl FnOnce() -> T) -> T {
+    let (packs, away) = (dir.join("packs"), dir.join("packs.away"));
+    fs::rename(&packs, &away).unwrap();
+    fs::write(&packs, b"in the way").unwrap();
+    let seen = look();
+    fs::remove_file(&packs).unwrap();
+    fs::rename(&away, &packs).unwrap();
+    seen
+}
+
+#[test]
+fn what_cannot_be_read_for_a_moment_is_neither_forgotten_nor_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _, newer) = on_disk(dir.path());
+    let found = without_packs(dir.path(), || {
+        ledger.pack(pack(1, true).0.digest).unwrap_err();
+        ledger.load()
+    });
+    assert_eq!(found.record, newer);
+    assert_eq!(found.remarks.len(), 2, "{:?}", found.remarks);
+    assert_eq!(aside(dir.path()), 0);
+    ledger.keep_record(&found.record).unwrap();
+    assert_eq!(ledger.load().remarks, Vec::<String>::new());
+    for number in 1..=2 {
+        assert!(ledger.pack(pack(number, true).0.digest).unwrap().is_some());
+    }
+}
+
+#[test]
+fn what_only_a_standing_named_that_was_set_aside_is_left_for_whoever_looks_at_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, older, newer) = on_disk(dir.path());
+    let standing = dir.path().join("standing.json");
+    let whole = fs::read(&standing).unwrap();
+    fs::remove_file(&standing).unwrap();
+    fs::create_dir(&standing).unwrap();
+    assert_eq!(ledger.load().record, older);
+    ledger.keep_record(&older).unwrap();
+    assert_eq!(ledger.load().remarks, Vec::<String>::new());
+    fs::write(&standing, whole).unwrap();
+    let found = ledger.load();
+    assert_eq!((found.record.kept.len(), found.record.active), (2, newer.active), "{:?}", found.remarks);
 }
 
 #[test]

@@ -255,6 +255,37 @@ async fn a_good_pack_that_is_not_on_the_disk_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_revert_at_a_moment_when_no_pack_can_be_read_forgets_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    for version in ["0.1.0", "0.2.0", "0.3.0"] {
+        apply(&running, version).await;
+    }
+    let before = running.handle.record();
+    // As without free descriptors: nothing can be opened, and nothing is wrong with it.
+    let (packs, away) = (dir.path().join("packs"), dir.path().join("packs.away"));
+    fs::rename(&packs, &away).unwrap();
+    fs::write(&packs, b"in the way").unwrap();
+    let refused = revert(&running).await;
+    assert!(
+        matches!(&refused, Err(OrderError::Refused(reason)) if reason.stage == Stage::Storage),
+        "{refused:?}"
+    );
+    fs::remove_file(&packs).unwrap();
+    fs::rename(&away, &packs).unwrap();
+    assert_eq!(running.handle.record(), before);
+    let last = told(dir.path()).pop().unwrap();
+    assert_eq!((last.outcome, last.stage.as_deref()), (Outcome::Failed, Some("storage")));
+    running.end().await;
+
+    let running = start(dir.path()).await;
+    assert_eq!(good(&look(&running)), ["0.3.0", "0.2.0", "0.1.0"]);
+    for version in ["0.2.0", "0.1.0"] {
+        assert_eq!(revert(&running).await.unwrap().observed.unwrap().version.as_deref(), Some(version));
+    }
+}
+
+#[tokio::test]
 async fn a_load_that_may_not_be_meant_is_done_and_warned_of() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path()).await;

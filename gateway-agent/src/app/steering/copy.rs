@@ -34,6 +34,6 @@ pub(super) async fn keep(handle: ActivatorHandle, ledger: Ledger, drain: DrainWa
 
 async fn read(active: Option<ConfigDigest>, ledger: Arc<Ledger>) -> Copy {
     let digest = active?;
-    let source = tokio::task::spawn_blocking(move || ledger.pack(digest)).await.ok().flatten()?;
+    let source = tokio::task::spawn_blocking(move || ledger.pack(digest)).await.ok()?.ok().flatten()?;
     Some((digest, source))
 }

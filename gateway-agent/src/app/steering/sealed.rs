@@ -137,7 +137,7 @@ fn restore(ledger: &Ledger, sealed: Record, running: Copy) -> Result<(), LedgerE
     if found.record.kept.first().is_some_and(|newest| !known(newest)) {
         return Ok(());
     }
-    if ledger.pack(digest).is_none() {
+    if !matches!(ledger.pack(digest), Ok(Some(_))) {
         ledger.keep_pack(digest, &source)?;
     }
     let mut record = if found.record.kept.is_empty() { sealed.clone() } else { found.record.clone() };
