@@ -98,8 +98,9 @@ impl Activator {
                 // Once the gateway ends, nothing new is begun.
                 biased;
                 () = drain.signaled() => {
-                    self.turn_away().await;
-                    return self.end_in_order().await;
+                    // First, so that nothing that is waited for makes a crash of it.
+                    self.end_in_order().await;
+                    return self.turn_away().await;
                 }
                 event = self.events.recv() => match event {
                     Some(event) => self.handle(event).await,

@@ -23,21 +23,21 @@ use http::request::Parts as Head;
 use http::{Method, StatusCode, Uri};
 use hyper::body::Incoming;
 use instance::documents::{
-    ErrorCode, LinkStatus, ReloadRequest, RevertRequest, Source, Status, UnpinRequest, routes,
+    ErrorCode, Finding, LinkStatus, ReloadRequest, RevertRequest, Source, Status, UnpinRequest, routes,
 };
 use instance::{Action, History, HistoryRecord, Outcome, Place};
 use serde::Serialize;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::readiness::Readiness;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::activation::handle::{ActivatorHandle, Asked, LocalChange};
 use crate::activation::live::LivePolicy;
 use crate::activation::status::{self, Facts};
-use crate::holding;
+use crate::{history, holding};
 use config_path::WorkingDir;
 use errors::Refusal;
 use order::Order;
@@ -77,7 +77,7 @@ pub struct Admin {
     /// `None`: it cannot be made, and the data port has no door.
     token: Option<AdminToken>,
     /// One reload at a time reads its file and hands it on: what was read first is applied first.
-    reloading: Semaphore,
+    reloading: Mutex<()>,
 }
 
 /// What can be asked for.
@@ -107,7 +107,7 @@ pub(crate) struct Answer {
 }
 
 /// A disk that takes longer is answered for; the reload has not happened then.
-const FILE_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const FILE_WITHIN: Duration = Duration::from_secs(10);
 
 // === impl Admin ===
 
@@ -127,7 +127,7 @@ impl Admin {
             working_dir: Arc::new(WorkingDir::open(&parts.working_dir)),
             history: History::of(place),
             token,
-            reloading: Semaphore::new(1),
+            reloading: Mutex::new(()),
             parts,
         }
     }
@@ -137,7 +137,7 @@ impl Admin {
         self.handle.send_replace(handle);
     }
 
-    fn activator(&self) -> ActivatorHandle {
+    pub(crate) fn activator(&self) -> ActivatorHandle {
         self.handle.borrow().clone()
     }
 
@@ -206,15 +206,22 @@ impl Admin {
 
     async fn reload(&self, asked: Asked, config_path: String) -> Result<HistoryRecord, Refusal> {
         self.may_change(&asked).await?;
-        let _turn = self.reloading.acquire().await.map_err(|_| Refusal::stopping())?;
+        let turn = self.turn().await;
         let started = Instant::now();
         match self.read(config_path).await {
             Ok(source) => Ok(self.activator().order(asked, LocalChange::Load(source)).await?),
             Err(refusal) => {
-                self.tell_failed(&asked, started, &refusal).await;
-                Err(refusal)
+                // Nothing was read: the next one need not wait for the history.
+                drop(turn);
+                let told = self.tell_failed(&asked, started, refusal.message()).await;
+                Err(refusal.told(told))
             }
         }
+    }
+
+    /// Of a reload: to be held from the first byte that is read until they were all ordered.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.reloading.lock().await
     }
 
     /// A gateway has one source. A change of this host beside the control plane's is an emergency, and says why.
@@ -224,8 +231,8 @@ impl Admin {
             return Ok(());
         }
         let refusal = Refusal::managed();
-        self.tell_failed(asked, Instant::now(), &refusal).await;
-        Err(refusal)
+        let told = self.tell_failed(asked, Instant::now(), refusal.message()).await;
+        Err(refusal.told(told))
     }
 
     async fn read(&self, config_path: String) -> Result<Vec<u8>, Refusal> {
@@ -242,7 +249,12 @@ impl Admin {
     }
 
     /// The history of an order that never came to the Activator, which tells of all others.
-    async fn tell_failed(&self, asked: &Asked, started: Instant, refusal: &Refusal) {
+    pub(crate) async fn tell_failed(
+        &self,
+        asked: &Asked,
+        started: Instant,
+        why: &str,
+    ) -> Result<(), Finding> {
         let running = status::running(&self.activator().record());
         let record = HistoryRecord {
             id: Uuid::new_v4().to_string(),
@@ -254,16 +266,12 @@ impl Admin {
             to: None,
             observed: running,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            reason: Some(refusal.message().to_owned()),
+            reason: Some(why.to_owned()),
             stage: None,
             findings: Vec::new(),
         };
-        tracing::warn!(actor = %asked.actor, action = ?asked.action, reason = refusal.message(), "refused");
-        let history = self.history.clone();
-        let written = tokio::task::spawn_blocking(move || history.append(&record)).await;
-        if let Ok(Err(error)) = written {
-            tracing::warn!(%error, "the history does not take this record");
-        }
+        tracing::warn!(actor = %asked.actor, action = ?asked.action, reason = why, "refused");
+        history::tell(&self.history, vec![record]).await
     }
 
     /// What is told of the gateway now.

@@ -13,6 +13,7 @@ pub mod app;
 pub mod args;
 pub mod control;
 pub mod decisions;
+mod history;
 pub mod holding;
 pub mod metrics;
 pub mod proxy;

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,8 @@ const ROTATE_AT: u64 = 1024 * 1024;
 const KEPT: u32 = 4;
 /// More than any of ours: rotation happens before it, unless somebody else writes.
 const LARGEST: u64 = 16 * 1024 * 1024;
+/// Whoever holds the lock for longer is stopped, or stuck.
+const TURN_WITHIN: Duration = Duration::from_secs(30);
 /// What one record tells at most of what a hostile pack gets wrong.
 const MOST_FINDINGS: usize = 32;
 
@@ -105,13 +108,15 @@ impl History {
     /// Adds one line, durably.
     ///
     /// # Errors
-    /// The disk does not take it; the file is as it was.
+    /// The disk does not take it, or another program keeps the lock for half a minute; the file is as it was.
     pub fn append(&self, record: &HistoryRecord) -> io::Result<()> {
         let mut record = record.clone();
         record.findings.truncate(MOST_FINDINGS);
         let mut line = serde_json::to_vec(&record)?;
         line.push(b'\n');
-        let _turn = Lock::wait(&self.lock())?;
+        let turn = Lock::take_within(&self.lock(), TURN_WITHIN)?;
+        let _turn =
+            turn.ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "another program holds its lock"))?;
         self.rotate()?;
         let mut file = OpenOptions::new()
             .read(true)

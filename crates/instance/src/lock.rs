@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
-const TRIES: u32 = 20;
+/// A look is over by then.
+const LOOKS: Duration = Duration::from_millis(60);
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// Held for as long as it lives.
@@ -27,13 +28,23 @@ impl Lock {
     /// # Errors
     /// The file cannot be made or locked.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
+        Self::take_within(path, LOOKS)
+    }
+
+    /// Waits for its turn, about so long; `None`: it did not come.
+    ///
+    /// # Errors
+    /// The file cannot be made or locked.
+    pub fn take_within(path: &Path, patience: Duration) -> io::Result<Option<Self>> {
         let file = open(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600), path)?;
-        for _ in 0..TRIES {
+        let mut waited = Duration::ZERO;
+        while waited < patience {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),
                 Err(TryLockError::WouldBlock) => std::thread::park_timeout(PAUSE),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
+            waited += PAUSE;
         }
         Ok(None)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fleet_core::ids::{BootId, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, NackReason, Offer};
+use instance::documents::Finding;
 use instance::{Action, HistoryRecord};
 use policy_config::ConfigDigest;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -89,6 +90,9 @@ pub enum OrderError {
     Managed,
     #[error("the gateway is stopping")]
     Stopping,
+    /// And the history does not tell of it.
+    #[error("{error}")]
+    Untold { error: Box<OrderError>, warning: Finding },
 }
 
 /// The door to the Activator; clones share it.
@@ -154,6 +158,18 @@ impl ActivatorHandle {
         let unpin = Event::Unpinned(Unpin { asked, answer });
         self.send(unpin).await.map_err(|_| OrderError::Stopping)?;
         outcome.await.unwrap_or(Err(OrderError::Stopping))
+    }
+}
+
+// === impl OrderError ===
+
+impl OrderError {
+    /// With what was said of the history, if it does not tell of it.
+    pub(super) fn told(self, told: Result<(), Finding>) -> Self {
+        match told {
+            Ok(()) => self,
+            Err(warning) => Self::Untold { error: Box::new(self), warning },
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl Activator {
             Ended::Activated(warnings) => drop(self.succeeded(story, &warnings).await),
             Ended::Refused { reason, version, again: false } => {
                 let to = self.wanted(assigned.digest, version.as_ref(), Some(assigned.generation));
-                self.refused_at(story, Some(to), &reason).await;
+                drop(self.refused_at(story, Some(to), &reason).await);
             }
         }
     }

@@ -33,8 +33,8 @@ impl Activator {
                 LocalChange::Load(source) => Some(self.wanted(ConfigDigest::of(source), None, None)),
                 LocalChange::Revert => None,
             };
-            self.not_tried(story, to, &error).await;
-            Err(error)
+            let told = self.not_tried(story, to, &error).await;
+            Err(error.told(told))
         } else {
             match change {
                 LocalChange::Load(source) => self.load(story, &asked, source).await,
@@ -63,18 +63,22 @@ impl Activator {
     /// Those that wait when the gateway ends are not begun.
     pub(super) async fn turn_away(&mut self) {
         self.events.close();
+        let (mut stories, mut answers) = (Vec::new(), Vec::new());
         while let Ok(event) = self.events.try_recv() {
             match event {
                 Event::Ordered(Order { asked, change: _, answer }) => {
-                    let story = self.begin(asked, Instant::now());
-                    self.not_tried(story, None, &OrderError::Stopping).await;
-                    let _ = answer.send(Err(OrderError::Stopping));
+                    stories.push(self.begin(asked, Instant::now()));
+                    answers.push(answer);
                 }
                 Event::Unpinned(Unpin { answer, .. }) => {
                     let _ = answer.send(Err(OrderError::Stopping));
                 }
                 Event::Offered(_) | Event::Confirmed { .. } => {}
             }
+        }
+        let told = self.none_tried(stories, &OrderError::Stopping).await;
+        for answer in answers {
+            let _ = answer.send(Err(OrderError::Stopping.told(told.clone())));
         }
     }
 
@@ -123,8 +127,8 @@ impl Activator {
                 self.record.last_failure = Some(Failure { at, action: asked.action, reason: reason.clone() });
                 self.keep_or_warn().await;
                 log_refusal(digest, None, &reason);
-                self.refused_at(story, Some(to), &reason).await;
-                Err(OrderError::Refused(reason))
+                let told = self.refused_at(story, Some(to), &reason).await;
+                Err(OrderError::Refused(reason).told(told))
             }
         }
     }
@@ -165,8 +169,8 @@ impl Activator {
                 }
                 WayBack::Nowhere => {
                     let error = OrderError::NothingToRevert;
-                    self.not_tried(story, None, &error).await;
-                    return Err(error);
+                    let told = self.not_tried(story, None, &error).await;
+                    return Err(error.told(told));
                 }
             }
         }
@@ -212,8 +216,8 @@ impl Activator {
         reason: NackReason,
     ) -> Result<HistoryRecord, OrderError> {
         let reason = capped(reason);
-        self.refused_at(story, to, &reason).await;
-        Err(OrderError::Refused(reason))
+        let told = self.refused_at(story, to, &reason).await;
+        Err(OrderError::Refused(reason).told(told))
     }
 
     /// Packs come from a control plane: orders of this host have to break the glass.

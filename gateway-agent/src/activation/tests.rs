@@ -26,6 +26,7 @@ mod break_glass;
 mod crash_loop;
 mod flat;
 mod local_loop;
+mod untold;
 
 const LINEAGE: Lineage = Lineage(Uuid::from_u128(7));
 /// Never, in a test.

@@ -4,8 +4,6 @@
 //! It is written after the swap and before the answer. A disk that does not take it undoes nothing: the log says so,
 //! and so does the answer.
 
-use std::time::Duration;
-
 use fleet_core::offer::NackReason;
 use fleet_core::version::Generation;
 use instance::documents::{Finding, Version};
@@ -18,6 +16,7 @@ use uuid::Uuid;
 use super::Activator;
 use super::handle::{Asked, OrderError};
 use super::status::running;
+use crate::history;
 
 /// Something that was begun and will be told.
 pub(super) struct Story {
@@ -25,11 +24,6 @@ pub(super) struct Story {
     from: Option<Version>,
     began: Instant,
 }
-
-/// Another program may hold the history's lock, and be stopped. The record is then written when it lets go.
-const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
-/// The code of the warning that an answer carries which the history does not.
-const NOT_WRITTEN: &str = "H001";
 
 // === impl Activator ===
 
@@ -42,12 +36,12 @@ impl Activator {
         let to = running(&self.record);
         let mut record = self.ended(story, Outcome::Succeeded, to);
         record.findings = findings.iter().map(Finding::from).collect();
-        self.write_down(record).await
+        self.answered(record).await
     }
 
     pub(super) async fn changed_nothing(&self, story: Story) -> HistoryRecord {
         let to = running(&self.record);
-        self.write_down(self.ended(story, Outcome::NoChange, to)).await
+        self.answered(self.ended(story, Outcome::NoChange, to)).await
     }
 
     /// What was desired is given up, for what runs.
@@ -56,7 +50,7 @@ impl Activator {
         let mut record = self.ended(story, Outcome::Withdrawn, to);
         let why = format!("{given_up} did not come to run and is withdrawn");
         record.reason = Some(with_reason(why, record.reason.as_deref()));
-        self.write_down(record).await
+        self.answered(record).await
     }
 
     pub(super) async fn refused_at(
@@ -64,7 +58,7 @@ impl Activator {
         story: Story,
         to: Option<Version>,
         reason: &NackReason,
-    ) -> HistoryRecord {
+    ) -> Result<(), Finding> {
         let mut record = self.ended(story, Outcome::Failed, to);
         record.reason = Some(with_reason(reason.reason.clone(), record.reason.as_deref()));
         record.stage = Some(reason.stage.to_string());
@@ -78,10 +72,14 @@ impl Activator {
         story: Story,
         to: Option<Version>,
         error: &OrderError,
-    ) -> HistoryRecord {
-        let mut record = self.ended(story, Outcome::Failed, to);
-        record.reason = Some(with_reason(error.to_string(), record.reason.as_deref()));
-        self.write_down(record).await
+    ) -> Result<(), Finding> {
+        self.write_down(self.untried(story, to, error)).await
+    }
+
+    /// None of these was begun: they wait for the history together, and once.
+    pub(super) async fn none_tried(&self, stories: Vec<Story>, error: &OrderError) -> Result<(), Finding> {
+        let records = stories.into_iter().map(|story| self.untried(story, None, error));
+        history::tell(&self.parts.history, records.filter(is_told).collect()).await
     }
 
     /// A start withdrew what ran before; `fallen` is that.
@@ -96,7 +94,8 @@ impl Activator {
         let helped = to.as_ref().is_some_and(|to| to.digest != fallen.digest);
         let story = Story { asked, from: Some(fallen), began };
         let outcome = if helped { Outcome::Succeeded } else { Outcome::Failed };
-        self.write_down(self.ended(story, outcome, to)).await;
+        // The log has it where the history does not.
+        let _ = self.write_down(self.ended(story, outcome, to)).await;
     }
 
     /// A version that was wanted, since now.
@@ -112,6 +111,12 @@ impl Activator {
             digest,
             at: self.parts.clock.now(),
         }
+    }
+
+    fn untried(&self, story: Story, to: Option<Version>, error: &OrderError) -> HistoryRecord {
+        let mut record = self.ended(story, Outcome::Failed, to);
+        record.reason = Some(with_reason(error.to_string(), record.reason.as_deref()));
+        record
     }
 
     fn ended(&self, story: Story, outcome: Outcome, to: Option<Version>) -> HistoryRecord {
@@ -132,31 +137,22 @@ impl Activator {
         }
     }
 
-    /// Appends it, away from the threads that serve. The record of a start tells what was loaded at it.
-    async fn write_down(&self, mut record: HistoryRecord) -> HistoryRecord {
-        if matches!(record.action, Action::Install | Action::Start | Action::Restart) {
-            return record;
-        }
-        let (history, line) = (self.parts.history.clone(), record.clone());
-        let appended = tokio::task::spawn_blocking(move || history.append(&line));
-        let problem = match tokio::time::timeout(HISTORY_PATIENCE, appended).await {
-            Ok(Ok(Ok(()))) => return record,
-            Ok(Ok(Err(error))) => error.to_string(),
-            Ok(Err(_)) => "the gateway is stopping".to_owned(),
-            Err(_) => "another program holds its lock; it is written when that lets go".to_owned(),
-        };
-        tracing::warn!(action = ?record.action, outcome = ?record.outcome, "not in history.jsonl: {problem}");
-        record.findings.push(Finding {
-            code: NOT_WRITTEN.to_owned(),
-            severity: policy_config::Severity::Warning.as_str().to_owned(),
-            path: String::new(),
-            line: 0,
-            column: 0,
-            message: format!("this is not in history.jsonl: {problem}"),
-            suggestion: "what is said here came to pass all the same; see to the disk".to_owned(),
-        });
+    /// The record as it is answered.
+    async fn answered(&self, mut record: HistoryRecord) -> HistoryRecord {
+        record.findings.extend(self.write_down(record.clone()).await.err());
         record
     }
+
+    async fn write_down(&self, record: HistoryRecord) -> Result<(), Finding> {
+        // Whoever looks while the history keeps us waiting sees what is so already.
+        self.tell();
+        if is_told(&record) { history::tell(&self.parts.history, vec![record]).await } else { Ok(()) }
+    }
+}
+
+/// The record of a start tells what was loaded at it.
+fn is_told(record: &HistoryRecord) -> bool {
+    !matches!(record.action, Action::Install | Action::Start | Action::Restart)
 }
 
 /// Why it ended so, and then what somebody said it was for.

@@ -75,6 +75,12 @@ impl Refusal {
         Self::new(ErrorCode::Stopping, "the gateway is stopping; nothing was changed")
     }
 
+    /// With what was said of the history, if it does not tell of it.
+    pub(super) fn told(mut self, told: Result<(), Finding>) -> Self {
+        self.body.findings.extend(told.err());
+        self
+    }
+
     pub(super) fn message(&self) -> &str {
         &self.body.message
     }
@@ -127,6 +133,7 @@ impl From<OrderError> for Refusal {
             }
             OrderError::Managed => Self::managed(),
             OrderError::Stopping => Self::stopping(),
+            OrderError::Untold { error, warning } => Self::from(*error).told(Err(warning)),
         }
     }
 }

@@ -236,7 +236,7 @@ async fn a_reload_reads_in_its_turn_and_is_finished_without_its_sender() {
     );
     let running = || doorway.live.snapshot().map(|policy| policy.version.to_string());
 
-    let before_it = doorway.admin.reloading.acquire().await.unwrap();
+    let before_it = doorway.admin.turn().await;
     std::fs::write(&file, pack("0.1.0")).unwrap();
     let mut patient = doorway.asks(&reload).await;
     // This clock stands while anybody works.
@@ -247,7 +247,7 @@ async fn a_reload_reads_in_its_turn_and_is_finished_without_its_sender() {
     assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
     assert_eq!(running().as_deref(), Some("0.2.0"));
 
-    let before_it = doorway.admin.reloading.acquire().await.unwrap();
+    let before_it = doorway.admin.turn().await;
     std::fs::write(&file, pack("0.3.0")).unwrap();
     let hurried = doorway.asks(&reload).await;
     tokio::time::timeout(Duration::from_secs(1), hurried.readable()).await.expect_err("it is not its turn");

@@ -47,6 +47,7 @@ pub(super) async fn reload(path: &Path, handle: &ActivatorHandle) -> Result<Hist
 pub(super) fn not_loaded(path: &Path, error: OrderError) -> AppError {
     match error {
         OrderError::Refused(reason) => AppError::Refused { path: path.to_owned(), reason },
+        OrderError::Untold { error, .. } => not_loaded(path, *error),
         OrderError::NothingToRevert | OrderError::Managed | OrderError::Stopping => {
             AppError::Defect("activator")
         }

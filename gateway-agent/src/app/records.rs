@@ -12,7 +12,7 @@ use super::AppError;
 use super::first_pack;
 use crate::activation::record::Record;
 use crate::activation::status::running;
-use crate::holding;
+use crate::{history, holding};
 
 /// Writes them.
 pub(super) struct Records {
@@ -85,12 +85,8 @@ impl Records {
         Version { generation: None, version: None, digest, at: self.clock.now() }
     }
 
-    /// A disk that takes no record stops no gateway.
+    /// A disk that takes no record, or another program that keeps it, stops no gateway. The log says so.
     async fn append(&self, record: HistoryRecord) {
-        let history = self.history.clone();
-        let appended = tokio::task::spawn_blocking(move || history.append(&record)).await;
-        if let Ok(Err(error)) = appended {
-            tracing::warn!(%error, "history.jsonl cannot be written; this is not told in it");
-        }
+        let _ = history::tell(&self.history, vec![record]).await;
     }
 }

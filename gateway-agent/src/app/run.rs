@@ -17,6 +17,9 @@ use crate::settings::{Environment, Settings};
 /// What a start may still take when it is told to stop.
 const START_MAY_END_WITHIN: Duration = Duration::from_secs(10);
 
+/// What is still being written when everything else has ended.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Runs until SIGTERM, or SIGINT where nobody supervises it.
 pub fn main(args: Args) -> ExitCode {
     let environment = Environment::of_process();
@@ -43,7 +46,10 @@ pub fn main(args: Args) -> ExitCode {
         Ok(listener) => listener,
         Err(error) => return failed(&error, error.exit_code()),
     };
-    ended(runtime.block_on(serve(settings, Launch { supervised, take_over, listener })))
+    let outcome = runtime.block_on(serve(settings, Launch { supervised, take_over, listener }));
+    // What waits for another program (a lock, a disk) does not keep this one.
+    runtime.shutdown_timeout(LAST_WORDS_WITHIN);
+    ended(outcome)
 }
 
 async fn serve(settings: Settings, launch: Launch) -> Result<(), AppError> {

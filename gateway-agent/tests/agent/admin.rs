@@ -296,6 +296,19 @@ async fn what_never_came_to_the_activator_is_told_as_well() {
 }
 
 #[tokio::test]
+async fn a_history_that_another_program_keeps_holds_no_reload_up() {
+    let house = House::open().await;
+    house.write("next.yaml", pack("0.2.0"));
+    let kept = instance::lock::Lock::wait(&house.place.history().with_extension("lock")).unwrap();
+    let answer = house.reloads(Way::Socket, "gone.yaml").await;
+    assert_eq!(answer.code(), "file_not_found", "{answer:?}");
+    assert_eq!(answer.json()["error"]["findings"][0]["code"], "H001", "{answer:?}");
+    let record = house.reloads(Way::Socket, "next.yaml").await.record();
+    assert_eq!((record.outcome, record.findings.len()), (Outcome::Succeeded, 1), "{record:?}");
+    drop(kept);
+}
+
+#[tokio::test]
 async fn a_managed_gateway_is_changed_here_only_by_breaking_the_glass_and_saying_why() {
     let home = tempfile::tempdir().unwrap();
     let settings = managed(&home, "http://127.0.0.1:9");

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -134,6 +135,25 @@ fn it_serves_a_file_reads_it_again_and_drains() {
         let found = fs::metadata(instance.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{path}");
     }
+}
+
+#[test]
+fn another_program_that_keeps_the_history_does_not_keep_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("p.yaml"), pack("0.1.0")).unwrap();
+    let arguments = ["--policy-config", "p.yaml", "--listen", "127.0.0.1:0"];
+    let mut program = Program::start(&home, &arguments);
+    program.until_log("serving listen=");
+    let dir = home.path().join("kt/gateways/default");
+    let kept = instance::lock::Lock::wait(&dir.join("history.lock")).unwrap();
+    let began = Instant::now();
+    program.signal(Signal::SIGTERM);
+    program.until_log("not in history.jsonl: another program holds its lock");
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let standing = fs::read_to_string(dir.join("standing.json")).unwrap();
+    assert!(standing.contains(r#""running":false"#), "{standing}");
+    drop(kept);
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! A history that another program keeps: nobody waits for it for long, and what waits is no crash.
+
+use instance::lock::Lock;
+
+use super::*;
+
+fn keep_history(dir: &Path) -> Lock {
+    Lock::wait(&dir.join("history.lock")).unwrap()
+}
+
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_answer_of_a_refused_order_says_that_the_history_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    fs::create_dir(dir.path().join("history.jsonl")).unwrap();
+    let order = |change| running.handle.order(Asked::by("root", Action::Reload), change);
+    for (change, expected) in [
+        (LocalChange::Revert, OrderError::NothingToRevert.to_string()),
+        (LocalChange::Load(b"pack: [\n".to_vec()), "refused at stage lint".to_owned()),
+    ] {
+        let error = order(change).await.unwrap_err();
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        let OrderError::Untold { warning, .. } = error else { panic!("{error:?}") };
+        assert_eq!((warning.code.as_str(), warning.severity.as_str()), ("H001", "warning"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_so_is_seen_while_the_history_keeps_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path()).await;
+    let kept = keep_history(dir.path());
+    let loading = load(&running, "0.1.0");
+    let mut records = running.handle.watch();
+    let seen = async {
+        let active = Some(ConfigDigest::of(&pack("0.1.0")));
+        records.wait_for(|record| record.active == active).await.unwrap();
+    };
+    tokio::select! {
+        biased;
+        _ = loading => panic!("it was answered before it was seen"),
+        () = seen => {}
+    }
+    // The order is carried out all the same; the next one is behind it.
+    let failing = load(&running, "no version");
+    let seen = async {
+        records.wait_for(|record| record.last_failure.is_some()).await.unwrap();
+    };
+    tokio::select! {
+        biased;
+        _ = failing => panic!("it was answered before it was seen"),
+        () = seen => {}
+    }
+    drop(kept);
+}
+
+#[tokio::test]
+async fn an_end_that_waits_for_the_history_is_an_end_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_proving(dir.path(), LONG).await;
+    apply(&running, "0.1.0").await;
+    let kept = keep_history(dir.path());
+    let orders: Vec<_> = (0..8)
+        .map(|_| {
+            let (answer, outcome) = tokio::sync::oneshot::channel();
+            let (asked, change) = (Asked::by("root", Action::Revert), LocalChange::Revert);
+            (handle::Order { asked, change, answer }, outcome)
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for (order, outcome) in orders {
+        running.handle.send(handle::Event::Ordered(order)).await.unwrap();
+        outcomes.push(outcome);
+    }
+    running.trigger.start();
+    let standing = dir.path().join("standing.json");
+    let ended = || fs::read_to_string(&standing).unwrap().contains(r#""running":false"#);
+    until("the end in order is noted", ended).await;
+    let waiting = outcomes.last_mut().unwrap();
+    assert!(waiting.try_recv().is_err(), "before those that wait are told");
+    // Each alone they would wait for the history eight times.
+    let began = Instant::now();
+    let last = outcomes.pop().unwrap().await.unwrap();
+    assert!(matches!(last, Err(OrderError::Untold { .. })), "{last:?}");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    running.task.await.unwrap();
+    drop(kept);
+    let again = start_proving(dir.path(), LONG).await;
+    assert!(!again.handle.record().kept[0].crashed);
+}
