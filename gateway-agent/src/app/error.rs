@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fleet_core::offer::{NackReason, Stage};
 
 use super::take_over::TakeOverError;
+use crate::activation::handle::OrderError;
 use crate::activation::local_source::LocalSourceError;
 use crate::control::identity::IdentityError;
 use crate::control::link::NotTakenIn;
@@ -21,6 +22,8 @@ pub enum AppError {
     PolicyFile(#[from] LocalSourceError),
     #[error("{}", located(path, reason))]
     Refused { path: PathBuf, reason: NackReason },
+    #[error("`{}` is not loaded: {error}", path.display())]
+    NotLoaded { path: PathBuf, error: OrderError },
     #[error("{flag} {address}: {}", bind_problem(error))]
     Bind { flag: &'static str, address: SocketAddr, error: io::Error },
     #[error("stdin is no socket to accept clients from: {0}; --supervised is for `kt`, which passes one")]
@@ -62,7 +65,8 @@ impl AppError {
             },
             Self::Identity(_) => 4,
             Self::NotTakenIn(refused) => refused.exit_code,
-            Self::TakeOver(_) => 5,
+            Self::TakeOver(_) | Self::NotLoaded { error: OrderError::Stopping, .. } => 5,
+            Self::NotLoaded { .. } => 6,
             Self::DecisionLog { .. } | Self::Proxy(_) | Self::Defect(_) => 1,
         }
     }

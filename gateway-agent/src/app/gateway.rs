@@ -15,6 +15,7 @@ use super::{Addresses, AppError, Launch, bind};
 use crate::activation::handle::ActivatorHandle;
 use crate::activation::live::{ActivePolicy, LivePolicy};
 use crate::activation::record::Record;
+use crate::admin::Admin;
 use crate::settings::Settings;
 
 /// A gateway that serves. Dropping it stops it as a signal would, without waiting for the end.
@@ -23,6 +24,7 @@ pub struct Gateway {
     handle: ActivatorHandle,
     live: LivePolicy,
     policy_file: Option<PathBuf>,
+    admin: Arc<Admin>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), AppError>>,
 }
@@ -37,6 +39,7 @@ impl Gateway {
         let (stop, stopped) = oneshot::channel::<()>();
         let (addresses, handle, live) =
             (bound.addresses, bound.steering.handle().clone(), bound.live.clone());
+        let admin = bound.steering.admin();
         let policy_file = bound.steering.parts().settings.policy_file().map(ToOwned::to_owned);
         let (_trigger, watcher) = drain::channel();
         let ended = watcher.spawn(
@@ -50,7 +53,7 @@ impl Gateway {
                 std::future::pending(),
             ),
         );
-        Ok(Self { addresses, handle, live, policy_file, stop, ended })
+        Ok(Self { addresses, handle, live, policy_file, admin, stop, ended })
     }
 
     /// Of the data plane.
@@ -87,7 +90,7 @@ impl Gateway {
     /// The file cannot be read, or a stage refused it.
     pub async fn reload(&self) -> Option<Result<HistoryRecord, AppError>> {
         match &self.policy_file {
-            Some(path) => Some(reload(path, &self.handle).await),
+            Some(path) => Some(reload(path, &self.admin).await),
             None => None,
         }
     }

@@ -211,7 +211,7 @@ impl Steering {
         let reloads = policy_file::reload_on_hangup(
             hangups,
             policy_file,
-            self.handle.clone(),
+            self.admin(),
             parts.live.clone(),
             drain.clone(),
         );

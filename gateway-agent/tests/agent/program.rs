@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use instance::{Action, History, Outcome};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -154,6 +155,24 @@ fn another_program_that_keeps_the_history_does_not_keep_the_end() {
     let standing = fs::read_to_string(dir.join("standing.json")).unwrap();
     assert!(standing.contains(r#""running":false"#), "{standing}");
     drop(kept);
+}
+
+#[test]
+fn a_hangup_that_finds_no_file_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("p.yaml");
+    fs::write(&file, pack("0.1.0")).unwrap();
+    let arguments = ["--policy-config", "p.yaml", "--listen", "127.0.0.1:0"];
+    let mut program = Program::start(&home, &arguments);
+    program.until_log("serving listen=");
+    fs::remove_file(&file).unwrap();
+    program.signal(Signal::SIGHUP);
+    program.until_log("reload failed, the old policy serves on");
+    let told = History::at(home.path().join("kt/gateways/default/history.jsonl")).read().unwrap().records;
+    let last = told.last().unwrap();
+    assert_eq!((last.action, last.outcome, last.actor.as_str()), (Action::Reload, Outcome::Failed, "SIGHUP"));
+    assert!(last.reason.as_deref().unwrap().contains("there is no `"), "{last:?}");
+    assert_eq!((&last.from, &last.to), (&last.observed, &None));
 }
 
 #[test]
