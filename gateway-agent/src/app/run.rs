@@ -68,7 +68,15 @@ async fn serve(settings: Settings, launch: Launch) -> Result<(), AppError> {
             // A start is not cut off: what it has noted of the pack on trial, an end in order takes back.
             return match tokio::time::timeout(START_MAY_END_WITHIN, starting).await {
                 Ok(Ok(bound)) => bound.serve(std::future::ready(Some(signal)), hurry).await,
-                Ok(Err(_)) | Err(_) => Ok(()),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "stopped; the start would have failed");
+                    Ok(())
+                }
+                Err(_) => {
+                    let waited = START_MAY_END_WITHIN.as_secs();
+                    tracing::warn!(waited, "stopped in the middle of the start, which did not end in time");
+                    Ok(())
+                }
             };
         }
         bound = &mut starting => bound?,
