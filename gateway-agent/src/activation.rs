@@ -27,7 +27,7 @@ use fleet_core::ids::{BootId, Lineage};
 use fleet_core::offer::{NackReason, Stage};
 use fleet_core::version::Generation;
 use instance::History;
-use policy_config::{ConfigDigest, PolicyConfig};
+use policy_config::{ConfigDigest, Finding, PolicyConfig};
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::failpoint;
@@ -41,6 +41,7 @@ use live::{ActivePolicy, LivePolicy};
 use record::{KeptPack, Moment, PendingReport, Record, Why};
 use secrets::SecretRules;
 use stages::{Candidate, MissingSecrets, Refused, refused};
+use told::{Story, until_told};
 
 /// A pack that ran this long without a crash is good, unless the settings say otherwise.
 pub const PROVING_TIME: Duration = Duration::from_secs(60);
@@ -151,8 +152,14 @@ impl Activator {
     }
 
     /// Keep, then swap. Until the keep nothing has changed; the swap cannot fail.
-    async fn activate(&mut self, candidate: Candidate, purpose: Purpose) -> Result<(), NackReason> {
-        let Candidate { engine, config, version, digest, source, targets_down, warnings, took } = candidate;
+    async fn activate(
+        &mut self,
+        candidate: Candidate,
+        purpose: Purpose,
+        story: &Story,
+        warnings: &[Finding],
+    ) -> Result<(), NackReason> {
+        let Candidate { engine, config, version, digest, source, targets_down, took, .. } = candidate;
         let started = Instant::now();
         let mut next = self.record.clone();
         let (assigned, report, leaves) = match purpose {
@@ -169,6 +176,7 @@ impl Activator {
                 (assigned, None, leaves.and_then(|digest| self.record.pack(digest)))
             }
         };
+        let offered = report.is_some();
         next.activated(KeptPack {
             digest,
             version: version.clone(),
@@ -180,10 +188,11 @@ impl Activator {
         if let Some(left) = leaves {
             next.withdraw(left.digest, Some(left.version.clone()), Why::Reverted);
         }
-        if report.is_some() {
+        if offered {
             next.unconfirmed = report;
         }
         let forgotten = next.prune();
+        next.untold = until_told(self.success(&next, story, warnings));
         failpoint::pass("keep.before").await.map_err(|error| refused(Stage::Storage, error.to_string()))?;
         let kept_before = self.record.pack(digest).is_some();
         self.on_disk(next.clone(), move |ledger, next| {
@@ -200,6 +209,10 @@ impl Activator {
         // What is kept is swapped in, whatever comes: a test may let it die or dawdle here, and no more.
         let _ = failpoint::pass("swap.before").await;
         self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }), config);
+        if !offered {
+            // An offer's answer is seen with its timings.
+            self.tell();
+        }
         let _ = failpoint::pass("swap.after").await;
         self.target_down = !targets_down.is_empty();
         self.good_at = Some(Instant::now() + self.parts.proving_time);

@@ -24,6 +24,19 @@ pub(crate) async fn tell(history: &History, records: Vec<HistoryRecord>) -> Resu
     told.map_err(|problem| not_written(&records, &problem))
 }
 
+/// As [`tell`], for what may be there already: it is not told twice.
+///
+/// # Errors
+/// As [`tell`].
+pub(crate) async fn tell_once(history: &History, record: HistoryRecord) -> Result<(), Finding> {
+    let line = record.clone();
+    let told = with(history, move |history| {
+        let is_there = history.read()?.records.iter().any(|told| told.id == line.id);
+        if is_there { Ok(()) } else { history.append(&line) }
+    });
+    told.await.map_err(|problem| not_written(&[record], &problem))
+}
+
 async fn with(
     history: &History,
     write: impl FnOnce(&History) -> io::Result<()> + Send + 'static,

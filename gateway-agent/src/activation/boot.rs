@@ -79,6 +79,7 @@ impl Activator {
             }
             self.keep_or_warn().await;
         }
+        self.tell_untold().await;
         if let Some(fallen) = fallen {
             self.fell_back(version(&fallen), &crash_loop(), began).await;
         }

@@ -57,7 +57,7 @@ impl Activator {
         let ended = match self.record.standing().judge(&offer, self.boot) {
             // An assignment is no question.
             Judgement::Validate | Judgement::AckAgain => Ended::Again,
-            Judgement::Activate { .. } => self.activate_offered(assigned, source, &mut timings).await,
+            Judgement::Activate { .. } => self.activate_offered(assigned, source, &mut timings, &story).await,
             Judgement::Adopt { .. } => match self.adopt(assigned).await {
                 Ok(()) => Ended::Adopted,
                 Err(reason) => self.remember_refusal(assigned, None, reason),
@@ -94,6 +94,7 @@ impl Activator {
         assigned: Assigned,
         source: Option<Vec<u8>>,
         timings: &mut Timings,
+        story: &Story,
     ) -> Ended {
         let prepared = self.prepare(assigned.digest, source, MissingSecrets::Refuse).await;
         timings.validate = assigned.received.elapsed();
@@ -105,7 +106,7 @@ impl Activator {
                 let report = self.pending(assigned, answer, *timings);
                 let Assigned { lineage, generation, .. } = assigned;
                 let purpose = Purpose::Offered { lineage, generation, report };
-                (self.activate(candidate, purpose).await.map(|()| warnings), Some(version))
+                (self.activate(candidate, purpose, story, &warnings).await.map(|()| warnings), Some(version))
             }
             Err(Refused { reason, version }) => (Err(reason), version),
         };
@@ -170,7 +171,7 @@ impl Activator {
         self.keep_or_warn().await;
     }
 
-    async fn tell_history(&self, assigned: Assigned, ended: Ended, story: Story) {
+    async fn tell_history(&mut self, assigned: Assigned, ended: Ended, story: Story) {
         match ended {
             // The first time told it.
             Ended::Again | Ended::Refused { again: true, .. } => {}

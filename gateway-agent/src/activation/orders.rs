@@ -17,7 +17,7 @@ use super::handle::{Asked, Event, LocalChange, Order, OrderError, Unpin};
 use super::record::{Desired, Failure, Moment, Record};
 use super::stages::{Candidate, MissingSecrets, Refused};
 use super::status::version;
-use super::told::Story;
+use super::told::{Story, until_told};
 use super::way_back::WayBack;
 use super::{Activator, Purpose, capped, log_refusal, refused};
 
@@ -113,7 +113,7 @@ impl Activator {
                 }
                 let purpose =
                     Purpose::Ordered { assigned: self.next_local(), leaves: None, gone: Vec::new() };
-                (self.activate(candidate, purpose).await.map(|()| warnings), version)
+                (self.activate(candidate, purpose, &story, &warnings).await.map(|()| warnings), version)
             }
             Err(Refused { reason, version }) => (Err(reason), version),
         };
@@ -142,12 +142,14 @@ impl Activator {
                     let mut next = self.record.clone();
                     next.give_up(digest, version.clone(), Moment::now(&self.parts.clock));
                     next.pinned |= self.is_managed();
+                    let version = version.map_or_else(|| "a pack".to_owned(), |version| version.to_string());
+                    let given_up = format!("{version} ({digest})");
+                    next.untold = until_told(self.withdrawal(&next, &story, &given_up));
                     if let Err(reason) = self.keep(next).await {
                         return self.not_reverted(story, None, reason).await;
                     }
-                    let version = version.map_or_else(|| "a pack".to_owned(), |version| version.to_string());
                     tracing::info!(%digest, version, "given up: what runs is what should");
-                    return Ok(self.gave_up(story, &format!("{version} ({digest})")).await);
+                    return Ok(self.gave_up(story, &given_up).await);
                 }
                 WayBack::To(digest) => {
                     let ledger = Arc::clone(&self.parts.ledger);
@@ -196,7 +198,7 @@ impl Activator {
                 let gone = self.record.kept.iter().map(|pack| pack.digest);
                 let gone = gone.filter(|digest| left.pack(*digest).is_none()).collect();
                 let purpose = Purpose::Ordered { assigned, leaves: self.record.active, gone };
-                self.activate(candidate, purpose).await.map(|()| warnings)
+                self.activate(candidate, purpose, &story, &warnings).await.map(|()| warnings)
             }
             Err(Refused { reason, .. }) => Err(reason),
         };
@@ -210,7 +212,7 @@ impl Activator {
     }
 
     async fn not_reverted(
-        &self,
+        &mut self,
         story: Story,
         to: Option<Version>,
         reason: NackReason,

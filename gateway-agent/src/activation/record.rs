@@ -6,7 +6,7 @@ use fleet_core::ids::{Lineage, OfferId, SessionId};
 use fleet_core::offer::{Acknowledgement, NackReason};
 use fleet_core::standing::{Held, RefusedAttempt, Standing};
 use fleet_core::version::Generation;
-use instance::Action;
+use instance::{Action, HistoryRecord};
 use policy_config::ConfigDigest;
 use policy_config::schema::PackVersion;
 use proto::convert::reports::{ReportMessage, Running, Timings};
@@ -34,6 +34,8 @@ pub struct Record {
     pub desired: Option<Desired>,
     /// Why the desired pack does not run.
     pub last_failure: Option<Failure>,
+    /// What was changed and not yet told: kept with the change, so that a crash before the history took it loses nothing.
+    pub untold: Option<HistoryRecord>,
     /// What was left for good until somebody brings it again, the newest first.
     pub withdrawn: Vec<Withdrawn>,
 }

@@ -13,13 +13,15 @@ use policy_config::schema::PackVersion;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Activator;
 use super::handle::{Asked, OrderError};
+use super::record::Record;
 use super::status::running;
+use super::{Activator, MOST_FINDINGS};
 use crate::history;
 
 /// Something that was begun and will be told.
 pub(super) struct Story {
+    id: String,
     asked: Asked,
     from: Option<Version>,
     began: Instant,
@@ -29,37 +31,52 @@ pub(super) struct Story {
 
 impl Activator {
     pub(super) fn begin(&self, asked: Asked, began: Instant) -> Story {
-        Story { asked, from: running(&self.record), began }
+        Story { id: Uuid::new_v4().to_string(), asked, from: running(&self.record), began }
     }
 
-    pub(super) async fn succeeded(&self, story: Story, findings: &[policy_config::Finding]) -> HistoryRecord {
-        let to = running(&self.record);
-        let mut record = self.ended(story, Outcome::Succeeded, to);
-        record.findings = findings.iter().map(Finding::from).collect();
-        self.answered(record).await
+    /// As it will have been once `next` is what is remembered.
+    pub(super) fn success(
+        &self,
+        next: &Record,
+        story: &Story,
+        findings: &[policy_config::Finding],
+    ) -> HistoryRecord {
+        let record = self.ended(next, story, Outcome::Succeeded, running(next));
+        HistoryRecord { findings: findings.iter().map(Finding::from).collect(), ..record }
     }
 
-    pub(super) async fn changed_nothing(&self, story: Story) -> HistoryRecord {
+    pub(super) async fn succeeded(
+        &mut self,
+        story: Story,
+        findings: &[policy_config::Finding],
+    ) -> HistoryRecord {
+        self.answered(self.success(&self.record, &story, findings)).await
+    }
+
+    pub(super) async fn changed_nothing(&mut self, story: Story) -> HistoryRecord {
         let to = running(&self.record);
-        self.answered(self.ended(story, Outcome::NoChange, to)).await
+        self.answered(self.ended(&self.record, &story, Outcome::NoChange, to)).await
     }
 
     /// What was desired is given up, for what runs.
-    pub(super) async fn gave_up(&self, story: Story, given_up: &str) -> HistoryRecord {
-        let to = running(&self.record);
-        let mut record = self.ended(story, Outcome::Withdrawn, to);
+    pub(super) fn withdrawal(&self, next: &Record, story: &Story, given_up: &str) -> HistoryRecord {
+        let mut record = self.ended(next, story, Outcome::Withdrawn, running(next));
         let why = format!("{given_up} did not come to run and is withdrawn");
         record.reason = Some(with_reason(why, record.reason.as_deref()));
-        self.answered(record).await
+        record
+    }
+
+    pub(super) async fn gave_up(&mut self, story: Story, given_up: &str) -> HistoryRecord {
+        self.answered(self.withdrawal(&self.record, &story, given_up)).await
     }
 
     pub(super) async fn refused_at(
-        &self,
+        &mut self,
         story: Story,
         to: Option<Version>,
         reason: &NackReason,
     ) -> Result<(), Finding> {
-        let mut record = self.ended(story, Outcome::Failed, to);
+        let mut record = self.ended(&self.record, &story, Outcome::Failed, to);
         record.reason = Some(with_reason(reason.reason.clone(), record.reason.as_deref()));
         record.stage = Some(reason.stage.to_string());
         record.findings = reason.findings.iter().map(Finding::from).collect();
@@ -68,7 +85,7 @@ impl Activator {
 
     /// It did not get as far as a stage.
     pub(super) async fn not_tried(
-        &self,
+        &mut self,
         story: Story,
         to: Option<Version>,
         error: &OrderError,
@@ -83,7 +100,7 @@ impl Activator {
     }
 
     /// A start withdrew what ran before; `fallen` is that.
-    pub(super) async fn fell_back(&self, fallen: Version, reason: &NackReason, began: Instant) {
+    pub(super) async fn fell_back(&mut self, fallen: Version, reason: &NackReason, began: Instant) {
         let asked = Asked {
             action: Action::CrashFallback,
             actor: "gateway".to_owned(),
@@ -92,10 +109,10 @@ impl Activator {
         };
         let to = running(&self.record);
         let helped = to.as_ref().is_some_and(|to| to.digest != fallen.digest);
-        let story = Story { asked, from: Some(fallen), began };
+        let story = Story { from: Some(fallen), ..self.begin(asked, began) };
         let outcome = if helped { Outcome::Succeeded } else { Outcome::Failed };
         // The log has it where the history does not.
-        let _ = self.write_down(self.ended(story, outcome, to)).await;
+        let _ = self.write_down(self.ended(&self.record, &story, outcome, to)).await;
     }
 
     /// A version that was wanted, since now.
@@ -114,40 +131,66 @@ impl Activator {
     }
 
     fn untried(&self, story: Story, to: Option<Version>, error: &OrderError) -> HistoryRecord {
-        let mut record = self.ended(story, Outcome::Failed, to);
+        let mut record = self.ended(&self.record, &story, Outcome::Failed, to);
         record.reason = Some(with_reason(error.to_string(), record.reason.as_deref()));
         record
     }
 
-    fn ended(&self, story: Story, outcome: Outcome, to: Option<Version>) -> HistoryRecord {
-        let Story { asked, from, began } = story;
+    fn ended(&self, record: &Record, story: &Story, outcome: Outcome, to: Option<Version>) -> HistoryRecord {
+        let Story { id, asked, from, began } = story;
         HistoryRecord {
-            id: Uuid::new_v4().to_string(),
+            id: id.clone(),
             action: asked.action,
             at: self.parts.clock.now(),
-            actor: asked.actor,
+            actor: asked.actor.clone(),
             outcome,
-            from,
+            from: from.clone(),
             to,
-            observed: running(&self.record),
+            observed: running(record),
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            reason: asked.reason,
+            reason: asked.reason.clone(),
             stage: None,
             findings: Vec::new(),
         }
     }
 
     /// The record as it is answered.
-    async fn answered(&self, mut record: HistoryRecord) -> HistoryRecord {
+    async fn answered(&mut self, mut record: HistoryRecord) -> HistoryRecord {
         record.findings.extend(self.write_down(record.clone()).await.err());
         record
     }
 
-    async fn write_down(&self, record: HistoryRecord) -> Result<(), Finding> {
+    async fn write_down(&mut self, record: HistoryRecord) -> Result<(), Finding> {
         // Whoever looks while the history keeps us waiting sees what is so already.
         self.tell();
-        if is_told(&record) { history::tell(&self.parts.history, vec![record]).await } else { Ok(()) }
+        if !is_told(&record) {
+            return Ok(());
+        }
+        let id = record.id.clone();
+        history::tell(&self.parts.history, vec![record]).await?;
+        self.has_told(&id);
+        Ok(())
     }
+
+    /// What an earlier process changed and did not live to tell, or could not.
+    pub(super) async fn tell_untold(&mut self) {
+        let Some(record) = self.record.untold.clone() else { return };
+        let id = record.id.clone();
+        if history::tell_once(&self.parts.history, record).await.is_ok() {
+            self.has_told(&id);
+        }
+    }
+
+    /// The disk may forget it with the next write: a start compares the ids.
+    fn has_told(&mut self, id: &str) {
+        self.record.untold.take_if(|untold| untold.id == id);
+    }
+}
+
+/// What is kept of a change until the history has it.
+pub(super) fn until_told(mut record: HistoryRecord) -> Option<HistoryRecord> {
+    record.findings.truncate(MOST_FINDINGS);
+    is_told(&record).then_some(record)
 }
 
 /// The record of a start tells what was loaded at it.

@@ -176,6 +176,36 @@ fn a_hangup_that_finds_no_file_is_told() {
 }
 
 #[test]
+fn a_change_that_was_the_last_of_its_process_is_told_by_the_next() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("p.yaml");
+    fs::write(&file, pack("0.1.0")).unwrap();
+    let arguments = ["--policy-config", "p.yaml", "--listen", "127.0.0.1:0"];
+    let mut dying = command(&home, &arguments);
+    dying.env("KT_FAILPOINTS", "swap.after=1*off->1*return(abort)");
+    let mut program = Program::spawn(dying);
+    program.until_log("serving listen=");
+    fs::write(&file, pack("0.2.0")).unwrap();
+    program.signal(Signal::SIGHUP);
+    assert_eq!(program.child.wait().unwrap().code(), None, "it aborted");
+    let history = History::at(home.path().join("kt/gateways/default/history.jsonl"));
+    let actions = || -> Vec<_> {
+        let records = history.read().unwrap().records;
+        records.into_iter().map(|it| (it.action, it.observed.and_then(|it| it.version))).collect()
+    };
+    let version = |version: &str| Some(version.to_owned());
+    assert_eq!(actions(), [(Action::Start, version("0.1.0"))]);
+    let mut program = Program::start(&home, &arguments);
+    program.until_log("serving listen=");
+    let expected = [
+        (Action::Start, version("0.1.0")),
+        (Action::Reload, version("0.2.0")),
+        (Action::Start, version("0.2.0")),
+    ];
+    assert_eq!(actions(), expected);
+}
+
+#[test]
 fn a_first_file_that_is_bad_is_told_with_its_places() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("p.yaml"), b"pack: {}\nextra: 1\n").unwrap();

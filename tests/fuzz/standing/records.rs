@@ -10,7 +10,7 @@ use fleet_core::version::Generation;
 use gateway_agent::activation::record::{
     Desired, Failure, KeptPack, Moment, PendingReport, Record, Trial, Why, Withdrawn,
 };
-use instance::Action;
+use instance::{Action, HistoryRecord, Outcome};
 use policy_config::location::Location;
 use policy_config::schema::PackVersion;
 use policy_config::{ConfigDigest, Finding, Severity};
@@ -58,6 +58,7 @@ pub(crate) fn record(rng: &mut Rng) -> Record {
             action: if rng.bool() { Action::Reload } else { Action::CrashFallback },
             reason: reason(rng),
         }),
+        untold: maybe(rng, untold),
         withdrawn: (0..rng.usize(0..3))
             .map(|_| Withdrawn {
                 digest: digest(rng),
@@ -65,6 +66,23 @@ pub(crate) fn record(rng: &mut Rng) -> Record {
                 why: if rng.bool() { Why::Reverted } else { Why::Crashed },
             })
             .collect(),
+    }
+}
+
+fn untold(rng: &mut Rng) -> HistoryRecord {
+    HistoryRecord {
+        id: uuid(rng).to_string(),
+        action: Action::Revert,
+        at: moment(rng).wall,
+        actor: "root".to_owned(),
+        outcome: Outcome::Withdrawn,
+        from: None,
+        to: None,
+        observed: None,
+        duration_ms: rng.u64(..),
+        reason: maybe(rng, |rng| reason(rng).reason),
+        stage: None,
+        findings: Vec::new(),
     }
 }
 

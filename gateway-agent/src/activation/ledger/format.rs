@@ -8,7 +8,7 @@ use std::io;
 
 use fleet_core::standing::RefusedAttempt;
 use fleet_core::version::Generation;
-use instance::Action;
+use instance::{Action, HistoryRecord};
 use policy_config::ConfigDigest;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -75,6 +75,8 @@ struct StandingJson {
     last_failure: Option<FailureJson>,
     #[serde(default)]
     withdrawn: Vec<WithdrawnJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    untold: Option<HistoryRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -191,6 +193,7 @@ impl StandingJson {
             desired: record.desired.as_ref().map(DesiredJson::of),
             last_failure: record.last_failure.as_ref().map(FailureJson::of),
             withdrawn: record.withdrawn.iter().map(WithdrawnJson::of).collect(),
+            untold: record.untold.clone(),
         }
     }
 
@@ -207,6 +210,7 @@ impl StandingJson {
             desired: self.desired.map(DesiredJson::read).transpose()?,
             last_failure: self.last_failure.map(FailureJson::read).transpose()?,
             withdrawn: self.withdrawn.into_iter().map(WithdrawnJson::read).collect::<Result<_, _>>()?,
+            untold: self.untold,
         })
     }
 }

@@ -16,6 +16,8 @@ use uuid::Uuid;
 use super::*;
 use crate::activation::record::{Desired, Failure, KeptPack, Moment, PendingReport, Trial, Why, Withdrawn};
 
+mod unreadable;
+
 const LINEAGE: Lineage = Lineage(Uuid::from_u128(7));
 
 fn owner(fleet: Option<&str>) -> Owner {
@@ -38,6 +40,14 @@ fn pack(number: u64, good: bool) -> (KeptPack, Vec<u8>) {
         crashed: false,
     };
     (kept, source)
+}
+
+fn untold() -> instance::HistoryRecord {
+    serde_json::from_value(serde_json::json!({
+        "id": "1", "action": "reload", "at": "1970-01-01T00:00:00Z", "actor": "root", "outcome": "succeeded",
+        "from": null, "to": null, "observed": null, "duration_ms": 3, "reason": null, "findings": []
+    }))
+    .unwrap()
 }
 
 /// A record with everything in it, on disk in two copies: the older one runs pack 1, the newer pack 2.
@@ -82,6 +92,7 @@ fn on_disk(dir: &Path) -> (Ledger, Record, Record) {
             Some(Desired { digest, version: None, generation: Some(Generation(number)), since: at });
         older.last_failure = Some(Failure { at, action: instance::Action::Reload, reason: refusal.clone() });
         older.withdrawn = vec![Withdrawn { digest, version: "0.0.9".parse().ok(), why: Why::Crashed }];
+        older.untold = Some(untold());
         ledger.keep_record(&older).unwrap();
         records.push(older.clone());
     }
@@ -212,7 +223,7 @@ fn a_standing_of_a_release_that_did_not_know_what_was_desired_is_read() {
     let (_, rest) = text.split_once("\"standing\":").unwrap();
     let standing = rest.trim_end().strip_suffix('}').unwrap();
     let mut earlier: serde_json::Value = serde_json::from_str(standing).unwrap();
-    for key in ["desired", "last_failure", "withdrawn"] {
+    for key in ["desired", "last_failure", "withdrawn", "untold"] {
         earlier.as_object_mut().unwrap().remove(key).unwrap();
     }
     for pack in earlier["kept"].as_array_mut().unwrap() {
@@ -222,7 +233,7 @@ fn a_standing_of_a_release_that_did_not_know_what_was_desired_is_read() {
     let checksum = ConfigDigest::of(earlier.as_bytes());
     fs::write(&path, format!("{{\"checksum\":\"{checksum}\",\"standing\":{earlier}}}\n")).unwrap();
     let found = ledger.load();
-    let expected = Record { desired: None, last_failure: None, withdrawn: Vec::new(), ..newer };
+    let expected = Record { desired: None, last_failure: None, withdrawn: Vec::new(), untold: None, ..newer };
     assert_eq!((found.record, found.remarks), (expected, Vec::new()));
 }
 
@@ -286,51 +297,6 @@ fn a_spoiled_pack_is_set_aside_and_a_good_one_is_left() {
     assert_eq!(found.record.highest, Some(Generation(2)), "the high-water mark stays");
     assert_eq!(found.record.standing().active, None);
     assert_eq!(aside(dir.path()), 1);
-}
-
-/// As the disk is at a moment without free descriptors: nothing of it can be opened, and nothing is wrong with it.
-fn without_packs<T>(dir: &Path, look: impl FnOnce() -> T) -> T {
-    let (packs, away) = (dir.join("packs"), dir.join("packs.away"));
-    fs::rename(&packs, &away).unwrap();
-    fs::write(&packs, b"in the way").unwrap();
-    let seen = look();
-    fs::remove_file(&packs).unwrap();
-    fs::rename(&away, &packs).unwrap();
-    seen
-}
-
-#[test]
-fn what_cannot_be_read_for_a_moment_is_neither_forgotten_nor_set_aside() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ledger, _, newer) = on_disk(dir.path());
-    let found = without_packs(dir.path(), || {
-        ledger.pack(pack(1, true).0.digest).unwrap_err();
-        ledger.load()
-    });
-    assert_eq!(found.record, newer);
-    assert_eq!(found.remarks.len(), 2, "{:?}", found.remarks);
-    assert_eq!(aside(dir.path()), 0);
-    ledger.keep_record(&found.record).unwrap();
-    assert_eq!(ledger.load().remarks, Vec::<String>::new());
-    for number in 1..=2 {
-        assert!(ledger.pack(pack(number, true).0.digest).unwrap().is_some());
-    }
-}
-
-#[test]
-fn what_only_a_standing_named_that_was_set_aside_is_left_for_whoever_looks_at_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ledger, older, newer) = on_disk(dir.path());
-    let standing = dir.path().join("standing.json");
-    let whole = fs::read(&standing).unwrap();
-    fs::remove_file(&standing).unwrap();
-    fs::create_dir(&standing).unwrap();
-    assert_eq!(ledger.load().record, older);
-    ledger.keep_record(&older).unwrap();
-    assert_eq!(ledger.load().remarks, Vec::<String>::new());
-    fs::write(&standing, whole).unwrap();
-    let found = ledger.load();
-    assert_eq!((found.record.kept.len(), found.record.active), (2, newer.active), "{:?}", found.remarks);
 }
 
 #[test]

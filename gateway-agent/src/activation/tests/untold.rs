@@ -96,3 +96,62 @@ async fn an_end_that_waits_for_the_history_is_an_end_in_order() {
     let again = start_proving(dir.path(), LONG).await;
     assert!(!again.handle.record().kept[0].crashed);
 }
+
+#[tokio::test]
+async fn what_the_history_did_not_take_is_told_by_the_next_start_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let in_the_way = dir.path().join("history.jsonl");
+    let history = History::at(in_the_way.clone());
+    let running = start_proving(dir.path(), LONG).await;
+    apply(&running, "0.1.0").await;
+    apply(&running, "0.2.0").await;
+    let told = history.read().unwrap().records;
+    fs::remove_file(&in_the_way).unwrap();
+    fs::create_dir(&in_the_way).unwrap();
+    // What is no change of what runs is in the answer and in the log alone.
+    running
+        .handle
+        .order(Asked::by("root", Action::Reload), LocalChange::Load(b"no".to_vec()))
+        .await
+        .unwrap_err();
+    let order = running.handle.order(Asked::by("root", Action::Revert), LocalChange::Revert).await;
+    let given_up = order.unwrap();
+    assert_eq!(given_up.findings.last().unwrap().code, "H001");
+    running.crash().await;
+    fs::remove_dir(&in_the_way).unwrap();
+    for record in &told {
+        history.append(record).unwrap();
+    }
+    for _ in 0..3 {
+        start_proving(dir.path(), LONG).await.end().await;
+        let now = history.read().unwrap().records;
+        let [.., last] = now.as_slice() else { panic!("{now:?}") };
+        assert_eq!(now.len(), told.len() + 1, "{now:?}");
+        assert_eq!(
+            last,
+            &HistoryRecord {
+                findings: Vec::new(),
+                at: last.at,
+                duration_ms: last.duration_ms,
+                ..given_up.clone()
+            }
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_told_is_not_told_by_the_next_start_whatever_the_disk_remembers() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_proving(dir.path(), LONG).await;
+    apply(&running, "0.1.0").await;
+    let standing = fs::read_to_string(dir.path().join("standing.json")).unwrap();
+    assert!(
+        standing.contains("untold"),
+        "it is kept with the change, and nothing was kept since: {standing}"
+    );
+    running.crash().await;
+    start_proving(dir.path(), LONG).await.end().await;
+    assert_eq!(History::at(dir.path().join("history.jsonl")).read().unwrap().records.len(), 1);
+    let standing = fs::read_to_string(dir.path().join("standing.json")).unwrap();
+    assert!(!standing.contains("untold"), "{standing}");
+}
