@@ -70,7 +70,9 @@ pub struct Status {
     pub observed: Option<Version>,
     /// Desired and observed have the same digest.
     pub in_sync: bool,
-    /// What a revert may go to, the newest first; the running pack is one of them if it is good.
+    /// What a revert goes to, the newest first; the running pack is one of them if it is good. Beyond them, where none
+    /// is left below the running one, a revert goes to a pack of this host that ended its gateway once and is not
+    /// withdrawn, and its record carries the warning `H002`.
     pub good: Vec<KeptVersion>,
     /// Left by a revert or for crashing: no target until it is loaded again.
     #[serde(default)]

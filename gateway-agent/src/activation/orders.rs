@@ -18,7 +18,7 @@ use super::record::{Desired, Failure, Moment, Record};
 use super::stages::{Candidate, MissingSecrets, Refused};
 use super::status::version;
 use super::told::{Story, until_told};
-use super::way_back::WayBack;
+use super::way_back::{WayBack, last_resort};
 use super::{Activator, Purpose, capped, log_refusal, refused};
 
 // === impl Activator ===
@@ -190,8 +190,8 @@ impl Activator {
         let prepared = self.prepare(digest, Some(source), MissingSecrets::Refuse).await;
         let outcome = match prepared {
             Ok(candidate) => {
-                let Candidate { warnings, .. } = &candidate;
-                let warnings = warnings.clone();
+                let mut warnings = candidate.warnings.clone();
+                warnings.extend(self.record.pack(digest).filter(|pack| !pack.is_good()).map(last_resort));
                 // A control plane's pack that runs again does so for the assignment that it had.
                 let central = self.record.pack(digest).and_then(|pack| pack.assigned);
                 let assigned = central.filter(|_| self.is_managed()).unwrap_or_else(|| self.next_local());

@@ -1,9 +1,13 @@
 //! Where a revert leads: a decision over the record, and nothing else.
 
-use policy_config::ConfigDigest;
+use policy_config::location::Location;
 use policy_config::schema::PackVersion;
+use policy_config::{ConfigDigest, Finding, Severity};
 
-use super::record::{Moment, Record, Why};
+use super::record::{KeptPack, Moment, Record, Why};
+
+/// The code of the warning of [`last_resort`].
+const LAST_RESORT: &str = "H002";
 
 /// What a revert does.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +47,24 @@ impl WayBack {
         let below = || record.kept.iter().skip(below).filter(|pack| !record.is_withdrawn(pack.digest));
         let target = below().find(|pack| pack.is_good()).or_else(|| below().find(|pack| pack.is_local()));
         target.map_or(Self::Nowhere, |pack| Self::To(pack.digest))
+    }
+}
+
+/// Said of a revert that found no good pack.
+pub(super) fn last_resort(pack: &KeptPack) -> Finding {
+    Finding {
+        code: LAST_RESORT.to_owned(),
+        severity: Severity::Warning,
+        path: String::new(),
+        location: Location { line: 0, column: 0 },
+        message: format!(
+            "no good pack is left below the one that ran; {} ({}) runs, which ended its gateway once before it had \
+             proved itself",
+            pack.version, pack.digest
+        ),
+        suggestion:
+            "if the gateway was killed by somebody, all is well; else load a pack that is known to run"
+                .to_owned(),
     }
 }
 

@@ -140,6 +140,25 @@ async fn what_the_history_did_not_take_is_told_by_the_next_start_and_once() {
 }
 
 #[tokio::test]
+async fn a_revert_to_what_is_not_known_to_run_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_proving(dir.path(), LONG).await;
+    apply(&running, "0.1.0").await;
+    running.crash().await;
+    let running = start_proving(dir.path(), LONG).await;
+    apply(&running, "0.2.0").await;
+    let revert = || running.handle.order(Asked::by("root", Action::Revert), LocalChange::Revert);
+    let told = revert().await.unwrap();
+    let [warning] = told.findings.as_slice() else { panic!("{told:?}") };
+    assert_eq!((warning.code.as_str(), warning.severity.as_str()), ("H002", "warning"));
+    assert!(warning.message.contains("0.1.0"), "{warning:?}");
+    assert_eq!(History::at(dir.path().join("history.jsonl")).read().unwrap().records.pop(), Some(told));
+    apply(&running, "0.3.0").await;
+    apply(&running, "0.4.0").await;
+    assert_eq!(revert().await.unwrap().findings, [], "a good one");
+}
+
+#[tokio::test]
 async fn what_was_told_is_not_told_by_the_next_start_whatever_the_disk_remembers() {
     let dir = tempfile::tempdir().unwrap();
     let running = start_proving(dir.path(), LONG).await;
