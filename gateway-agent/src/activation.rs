@@ -192,7 +192,8 @@ impl Activator {
             next.unconfirmed = report;
         }
         let forgotten = next.prune();
-        next.untold = until_told(self.success(&next, story, warnings));
+        let told = until_told(self.success(&next, story, warnings));
+        next.untold = told.or(next.untold.take());
         failpoint::pass("keep.before").await.map_err(|error| refused(Stage::Storage, error.to_string()))?;
         let kept_before = self.record.pack(digest).is_some();
         self.on_disk(next.clone(), move |ledger, next| {

@@ -8,7 +8,7 @@ mod error;
 mod first_pack;
 pub mod gateway;
 mod metrics_port;
-mod policy_file;
+pub(crate) mod policy_file;
 mod records;
 pub mod run;
 mod serving;

@@ -92,7 +92,7 @@ pub enum OrderError {
     Stopping,
     /// And the history does not tell of it.
     #[error("{error}")]
-    Untold { error: Box<OrderError>, warning: Finding },
+    Untold { error: Box<OrderError>, warning: Box<Finding> },
 }
 
 /// The door to the Activator; clones share it.
@@ -168,7 +168,7 @@ impl OrderError {
     pub(super) fn told(self, told: Result<(), Finding>) -> Self {
         match told {
             Ok(()) => self,
-            Err(warning) => Self::Untold { error: Box::new(self), warning },
+            Err(warning) => Self::Untold { error: Box::new(self), warning: Box::new(warning) },
         }
     }
 }

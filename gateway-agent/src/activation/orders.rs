@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::handle::{Asked, Event, LocalChange, Order, OrderError, Unpin};
 use super::record::{Desired, Failure, Moment, Record};
-use super::stages::{Candidate, MissingSecrets, Refused};
+use super::stages::{MissingSecrets, Refused};
 use super::status::version;
 use super::told::{Story, until_told};
 use super::way_back::{WayBack, last_resort};

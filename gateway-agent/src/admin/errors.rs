@@ -133,7 +133,7 @@ impl From<OrderError> for Refusal {
             }
             OrderError::Managed => Self::managed(),
             OrderError::Stopping => Self::stopping(),
-            OrderError::Untold { error, warning } => Self::from(*error).told(Err(warning)),
+            OrderError::Untold { error, warning } => Self::from(*error).told(Err(*warning)),
         }
     }
 }

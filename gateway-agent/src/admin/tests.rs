@@ -22,6 +22,7 @@ use crate::activation::ledger::{Ledger, Owner};
 use crate::activation::live::LivePolicy;
 use crate::activation::secrets::SecretRules;
 use crate::activation::{Activator, PROVING_TIME};
+use crate::app::policy_file::reload;
 use crate::settings::Environment;
 
 /// A door without a proxy, and an Activator behind it.
@@ -269,4 +270,17 @@ fn pack(version: &str) -> String {
          provider: openai-compatible, model: \"*\", base_url: \"http://127.0.0.1:9\"}}\npolicies:\n  chain: \
          [audit-logger]\npolicy:\n  audit-logger: {{}}\n"
     )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hangup_waits_its_turn_and_then_reads() {
+    let doorway = Doorway::open(|_| true).await;
+    let file = doorway.home.path().join("policy.yaml");
+    let before_it = doorway.admin.turn().await;
+    std::fs::write(&file, pack("0.1.0")).unwrap();
+    let mut hangup = std::pin::pin!(reload(&file, &doorway.admin));
+    tokio::time::timeout(Duration::from_secs(1), hangup.as_mut()).await.expect_err("it is not its turn");
+    std::fs::write(&file, pack("0.2.0")).unwrap();
+    drop(before_it);
+    assert_eq!(hangup.await.unwrap().observed.unwrap().version.as_deref(), Some("0.2.0"));
 }

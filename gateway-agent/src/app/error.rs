@@ -23,7 +23,7 @@ pub enum AppError {
     #[error("{}", located(path, reason))]
     Refused { path: PathBuf, reason: NackReason },
     #[error("`{}` is not loaded: {error}", path.display())]
-    NotLoaded { path: PathBuf, error: OrderError },
+    NotLoaded { path: PathBuf, error: Box<OrderError> },
     #[error("{flag} {address}: {}", bind_problem(error))]
     Bind { flag: &'static str, address: SocketAddr, error: io::Error },
     #[error("stdin is no socket to accept clients from: {0}; --supervised is for `kt`, which passes one")]
@@ -65,7 +65,8 @@ impl AppError {
             },
             Self::Identity(_) => 4,
             Self::NotTakenIn(refused) => refused.exit_code,
-            Self::TakeOver(_) | Self::NotLoaded { error: OrderError::Stopping, .. } => 5,
+            Self::TakeOver(_) => 5,
+            Self::NotLoaded { error, .. } if **error == OrderError::Stopping => 5,
             Self::NotLoaded { .. } => 6,
             Self::DecisionLog { .. } | Self::Proxy(_) | Self::Defect(_) => 1,
         }

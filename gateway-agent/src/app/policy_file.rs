@@ -43,7 +43,7 @@ pub(super) async fn reload_on_hangup(
 
 /// Reads the policy file again and applies it, in its turn among the reloads of the door: what was read later is
 /// applied later.
-pub(super) async fn reload(path: &Path, admin: &Admin) -> Result<HistoryRecord, AppError> {
+pub(crate) async fn reload(path: &Path, admin: &Admin) -> Result<HistoryRecord, AppError> {
     let asked = Asked::by("SIGHUP", Action::Reload);
     let turn = admin.turn().await;
     let started = Instant::now();
@@ -80,7 +80,7 @@ pub(super) fn not_loaded(path: &Path, error: OrderError) -> AppError {
         OrderError::Refused(reason) => AppError::Refused { path: path.to_owned(), reason },
         OrderError::Untold { error, .. } => not_loaded(path, *error),
         error @ (OrderError::NothingToRevert | OrderError::Managed | OrderError::Stopping) => {
-            AppError::NotLoaded { path: path.to_owned(), error }
+            AppError::NotLoaded { path: path.to_owned(), error: Box::new(error) }
         }
     }
 }
