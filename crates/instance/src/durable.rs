@@ -76,8 +76,12 @@ pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<(
 
 /// Reads a regular file of at most `limit` bytes, following no link.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)?;
-    read_open(&file, limit)
+    read_open(&open_no_link(path)?, limit)
+}
+
+/// As [`open`], and follows no link at its end.
+pub fn open_no_link(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)
 }
 
 /// Opens for reading; a FIFO without a writer does not hold us up. Links are followed.
