@@ -191,9 +191,9 @@ async fn steered(
         listen: data,
         connected,
     };
-    let (steering, waiting) = parts.take(holding, hangups, metrics_port, None).await;
-    let place = steering.holding().place();
-    let first = match first.apply(place, steering.handle(), &plane.live).await {
+    let is_new = first_pack::is_new(holding.place());
+    let (mut steering, waiting) = parts.take(holding, hangups, metrics_port, None).await;
+    let first = match first.apply(&mut steering, &plane.live, is_new).await {
         Ok(first) => first,
         Err(error) => {
             // An end in order, for the pack that did not run.
@@ -205,7 +205,8 @@ async fn steered(
     };
     if let Err(error) = steering.holding().describe(&steering.parts().settings, data) {
         // Tools of this host will not find it; its clients will, and a full disk is no reason to send them away.
-        tracing::warn!(dir = %place.dir().display(), %error, "instance.json cannot be written");
+        let dir = steering.holding().dir().display();
+        tracing::warn!(%dir, %error, "instance.json cannot be written");
     }
     let DataPlane { listener, proxy, live, readiness, trigger, drain } = plane;
     let bound = Bound {

@@ -194,6 +194,12 @@ impl Steering {
         Arc::clone(&self.admin)
     }
 
+    /// What a status tells from now on beside what the start found.
+    pub(super) fn remark(&mut self, remark: String) {
+        self.handle = self.handle.with_remark(remark);
+        self.admin.follow(self.handle.clone());
+    }
+
     /// Begins to take orders and offers.
     pub(super) fn steer(&mut self, waiting: Waiting) {
         let Waiting { hangups, metrics_port, door } = waiting;
