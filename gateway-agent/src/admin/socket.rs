@@ -66,8 +66,13 @@ impl Door {
     }
 
     /// Serves until the drain starts; what is being answered then gets its answer. Newcomers that want to take over
-    /// come out of `hand_overs`' receiver.
-    pub async fn serve(self, admin: Arc<Admin>, hand_overs: mpsc::Sender<HandOver>, drain: DrainWatcher) {
+    /// come out of `hand_overs`' receiver; without one they are refused.
+    pub async fn serve(
+        self,
+        admin: Arc<Admin>,
+        hand_overs: Option<mpsc::Sender<HandOver>>,
+        drain: DrainWatcher,
+    ) {
         let Self { listener, may_order } = self;
         let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let hall = Arc::new(Hall { admin, desk: Desk::new(hand_overs), drain: drain.clone() });
