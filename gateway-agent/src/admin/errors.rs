@@ -75,6 +75,17 @@ impl Refusal {
         Self::new(ErrorCode::Stopping, "the gateway is stopping; nothing was changed")
     }
 
+    pub(super) fn handing_over() -> Self {
+        Self::new(
+            ErrorCode::HandingOver,
+            "the gateway is handing over to a new process; nothing was changed; ask again",
+        )
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.body.code == ErrorCode::Stopping
+    }
+
     pub(super) fn message(&self) -> &str {
         &self.body.message
     }

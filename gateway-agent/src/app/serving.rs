@@ -127,10 +127,9 @@ async fn steered(
             continue;
         }
         tracing::info!("handing over: a new process takes the directory, requests go on");
-        steering.end();
         tokio::select! {
             signal = stop.as_mut() => return (Helm::Here(steering.into()), told(signal)),
-            () = steering.all_ended() => {}
+            () = steering.hand_over() => {}
         }
         let mut sealed = steering.seal().await;
         let mut patience = LONGEST_SIDE_BY_SIDE;

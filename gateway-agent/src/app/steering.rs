@@ -271,6 +271,7 @@ impl Steering {
 
     /// The last thing that ends.
     pub(super) fn close_door(&self) {
+        self.admin.keep();
         self.door.start();
     }
 

@@ -43,6 +43,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 // === impl Steering ===
 
 impl Steering {
+    /// Ends all that writes, what was ordered before with it. May be dropped and awaited again.
+    pub(in crate::app) async fn hand_over(&self) {
+        self.admin.hand_over().await;
+        self.end();
+        self.all_ended().await;
+    }
+
     /// Until all that writes has ended. May be dropped and awaited again.
     pub(in crate::app) async fn all_ended(&self) {
         while let Err(busy) = self.trigger.drained(Duration::from_secs(10)).await {
