@@ -16,6 +16,7 @@ mod token;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ use serde::Serialize;
 use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::readiness::Readiness;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard, RwLock, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -78,6 +79,10 @@ pub struct Admin {
     token: Option<AdminToken>,
     /// One reload at a time reads its file and hands it on: what was read first is applied first.
     reloading: Mutex<()>,
+    /// From the beginning of a hand-over until it is taken back.
+    handing_over: AtomicBool,
+    /// Shared by the orders that are being carried out.
+    orders: RwLock<()>,
 }
 
 /// What can be asked for.
@@ -108,6 +113,8 @@ pub(crate) struct Answer {
 
 /// A disk that takes longer is answered for; the reload has not happened then.
 pub(crate) const FILE_WITHIN: Duration = Duration::from_secs(10);
+/// What a hand-over leaves to the orders that came before it.
+const ORDERS_WITHIN: Duration = Duration::from_secs(5);
 
 // === impl Admin ===
 
@@ -128,6 +135,8 @@ impl Admin {
             history: History::of(place),
             token,
             reloading: Mutex::new(()),
+            handing_over: AtomicBool::new(false),
+            orders: RwLock::new(()),
             parts,
         }
     }
@@ -135,6 +144,24 @@ impl Admin {
     /// From now on another Activator decides: the one before had ended for a hand-over that came to nothing.
     pub fn follow(&self, handle: ActivatorHandle) {
         self.handle.send_replace(handle);
+        self.keep();
+    }
+
+    /// From now on orders are for the new process. Waits for those that came before, so that each has its outcome here.
+    pub async fn hand_over(&self) {
+        self.handing_over.store(true, Ordering::SeqCst);
+        if tokio::time::timeout(ORDERS_WITHIN, self.orders.write()).await.is_err() {
+            tracing::warn!("an order takes long; the hand-over does not wait for it any more");
+        }
+    }
+
+    /// Nothing is handed over any more.
+    pub fn keep(&self) {
+        self.handing_over.store(false, Ordering::SeqCst);
+    }
+
+    fn hands_over(&self) -> bool {
+        self.handing_over.load(Ordering::SeqCst)
     }
 
     pub(crate) fn activator(&self) -> ActivatorHandle {
@@ -183,6 +210,18 @@ impl Admin {
     }
 
     async fn carry_out(&self, order: Order, caller: Caller, drain: &DrainWatcher) -> Result<Answer, Refusal> {
+        let _in_hand = self.orders.read().await;
+        if self.hands_over() {
+            return Err(Refusal::handing_over());
+        }
+        let outcome = self.change(order, caller, drain).await;
+        outcome.map_err(|refusal| match refusal.is_stopping() && self.hands_over() {
+            true => Refusal::handing_over(),
+            false => refusal,
+        })
+    }
+
+    async fn change(&self, order: Order, caller: Caller, drain: &DrainWatcher) -> Result<Answer, Refusal> {
         let actor = caller.name().await;
         match order {
             Order::Reload(ReloadRequest { config_path, break_glass, reason }) => {

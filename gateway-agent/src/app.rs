@@ -100,13 +100,13 @@ pub async fn bind(settings: Settings, launch: Launch, clock: Clock) -> Result<Bo
             // What may go wrong by itself goes wrong before anybody else is troubled.
             let plane = data_plane(&settings, launch.listener, &clock).await?;
             let (holding, predecessor) = take_over::take_over(&settings.place()).await?;
-            let bound = steered(settings, plane, holding, first, clock).await;
+            let bound = steered(settings, plane, holding, first, launch.supervised, clock).await;
             bound.map(|(bound, first)| (Bound { predecessor, ..bound }, first))
         }
         false => {
             let holding = Holding::take(settings.place())?;
             match data_plane(&settings, launch.listener, &clock).await {
-                Ok(plane) => steered(settings, plane, holding, first, clock).await,
+                Ok(plane) => steered(settings, plane, holding, first, launch.supervised, clock).await,
                 Err(error) => Err(error),
             }
         }
@@ -171,6 +171,7 @@ async fn steered(
     plane: DataPlane,
     holding: Holding,
     first: FirstPack,
+    supervised: bool,
     clock: Clock,
 ) -> Result<(Bound, first_pack::Outcome), AppError> {
     // Heard from the first moment on: a SIGHUP to a gateway that starts must not end it.
@@ -190,10 +191,11 @@ async fn steered(
         readiness: plane.readiness.clone(),
         listen: data,
         connected,
+        supervised,
     };
-    let (steering, waiting) = parts.take(holding, hangups, metrics_port, None).await;
-    let place = steering.holding().place();
-    let first = match first.apply(place, steering.handle(), &plane.live).await {
+    let is_new = first_pack::is_new(holding.place());
+    let (mut steering, waiting) = parts.take(holding, hangups, metrics_port, None).await;
+    let first = match first.apply(&mut steering, &plane.live, is_new).await {
         Ok(first) => first,
         Err(error) => {
             // An end in order, for the pack that did not run.
@@ -205,7 +207,8 @@ async fn steered(
     };
     if let Err(error) = steering.holding().describe(&steering.parts().settings, data) {
         // Tools of this host will not find it; its clients will, and a full disk is no reason to send them away.
-        tracing::warn!(dir = %place.dir().display(), %error, "instance.json cannot be written");
+        let dir = steering.holding().dir().display();
+        tracing::warn!(%dir, %error, "instance.json cannot be written");
     }
     let DataPlane { listener, proxy, live, readiness, trigger, drain } = plane;
     let bound = Bound {

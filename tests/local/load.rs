@@ -139,6 +139,38 @@ async fn a_restart_under_load_refuses_resets_and_cuts_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_during_a_restart_is_carried_out_once_by_one_of_the_two() {
+    let provider = Provider::start().await;
+    let (host, _) = serving(&provider).await;
+    let restarted = AtomicBool::new(false);
+    let reloads = std::thread::scope(|scope| {
+        let reloading = scope.spawn(|| {
+            let mut reloads = 0;
+            while !restarted.load(Ordering::SeqCst) {
+                reloads += 1;
+                host.writes("policy-config.yaml", provider.pack(&format!("0.2.{reloads}"), CHAIN));
+                host.types("kt gateway reload --name edge --config-path policy-config.yaml").ok();
+            }
+            reloads
+        });
+        for _ in 0..3 {
+            host.types("kt gateway restart --name edge").ok();
+        }
+        restarted.store(true, Ordering::SeqCst);
+        reloading.join().expect("every reload succeeded")
+    });
+    let acts = host.acts("edge");
+    let count = |act: &str| acts.iter().filter(|it| *it == act).count();
+    assert_eq!((count("reload succeeded"), count("restart succeeded")), (reloads, 3), "{acts:?}");
+    assert_eq!(acts.len(), reloads + 5, "and nothing else: {acts:?}");
+    let status = host.status("edge");
+    assert_eq!(
+        (&status["observed"]["version"], &status["in_sync"]),
+        (&json!(format!("0.2.{reloads}")), &json!(true))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_gateway_serves_again_with_the_environment_it_was_started_with() {
     let provider = Provider::start().await;
     let (host, address) = serving(&provider).await;

@@ -189,8 +189,10 @@ pub enum ErrorCode {
     NothingToRevert,
     /// Packs come from a control plane, and the order did not break the glass.
     Managed,
-    /// The gateway is ending or handing over; ask again.
+    /// The gateway is ending; ask again.
     Stopping,
+    /// A new process of the gateway takes over; ask again, and it answers.
+    HandingOver,
     /// More are at the door than it serves at once; ask again.
     Busy,
 }
@@ -206,7 +208,7 @@ impl ErrorCode {
             Self::FileForbidden => 4,
             Self::ActivationFailed => 1,
             Self::NothingToRevert | Self::Managed => 6,
-            Self::Stopping | Self::Busy => 5,
+            Self::Stopping | Self::HandingOver | Self::Busy => 5,
         }
     }
 
@@ -218,7 +220,7 @@ impl ErrorCode {
             Self::FileNotFound => 404,
             Self::InvalidPack | Self::ActivationFailed => 422,
             Self::NothingToRevert | Self::Managed => 409,
-            Self::Stopping | Self::Busy => 503,
+            Self::Stopping | Self::HandingOver | Self::Busy => 503,
         }
     }
 }

@@ -7,7 +7,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::libc::O_NOFOLLOW;
+use nix::fcntl::AT_FDCWD;
+use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use service_kit::failpoint::pass_blocking;
 
 /// Ends the name of a file that is being written; what is left of it after a crash is removed.
@@ -25,10 +27,27 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
         }
         Err(error) => return Err(error),
     }
-    if fs::metadata(path)?.permissions().mode() & 0o777 != 0o700 {
-        fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    match open_dir(path) {
+        Ok(dir) => restrict(&dir),
+        // Of ours, and its owner may not read it either.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(fchmodat(AT_FDCWD, path, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)?)
+        }
+        Err(error) => Err(error),
     }
-    Ok(())
+}
+
+/// Opens a directory, and no link to one.
+pub(crate) fn open_dir(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(path)
+}
+
+/// Takes everybody else's rights to what is open away.
+pub(crate) fn restrict(dir: &File) -> io::Result<()> {
+    match dir.metadata()?.permissions().mode() & 0o777 {
+        0o700 => Ok(()),
+        _ => dir.set_permissions(Permissions::from_mode(0o700)),
+    }
 }
 
 /// Replaces `path`, 0600. After `Ok` it survives a crash of the machine; after an error it holds the old bytes or
@@ -57,8 +76,12 @@ pub fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> io::Result<(
 
 /// Reads a regular file of at most `limit` bytes, following no link.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)?;
-    read_open(&file, limit)
+    read_open(&open_no_link(path)?, limit)
+}
+
+/// As [`open`], and follows no link at its end.
+pub fn open_no_link(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)
 }
 
 /// Opens for reading; a FIFO without a writer does not hold us up. Links are followed.

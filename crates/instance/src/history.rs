@@ -5,8 +5,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
@@ -117,7 +117,12 @@ impl History {
         let turn = Lock::take_within(&self.lock(), TURN_WITHIN)?;
         let _turn =
             turn.ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "another program holds its lock"))?;
-        self.rotate()?;
+        let rotated = self.rotate().unwrap_or_else(|error| {
+            tracing::warn!(path = %self.path.display(), %error,
+                "the history cannot be put away under a number; it grows on where it is");
+            false
+        });
+        let is_new = rotated || fs::symlink_metadata(&self.path).is_err();
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -135,6 +140,7 @@ impl History {
             line.insert(0, b'\n');
         }
         let written = file.write_all(&line).and_then(|()| file.sync_data());
+        let written = written.and_then(|()| if is_new { self.sync_names() } else { Ok(()) });
         if written.is_err() {
             // What a full disk took of it is no line. If that fails too, the next append closes the half.
             let _ = file.set_len(length);
@@ -147,12 +153,19 @@ impl History {
     /// # Errors
     /// A file is there and cannot be read at all.
     pub fn read(&self) -> io::Result<Told> {
-        let mut told = Told::default();
-        for number in (1..=KEPT).rev() {
-            told.add(&self.numbered(number))?;
-        }
-        told.add(&self.path)?;
-        Ok(told)
+        self.opening()
+            .collect::<io::Result<Vec<_>>>()
+            .and_then(|opened| Told::of(opened.into_iter().flatten()))
+    }
+
+    /// The files, the newest first: a rotation meanwhile makes files older only, so that none is passed by, and the one
+    /// that is met twice is known. `None`: it is not there.
+    fn opening(&self) -> impl Iterator<Item = io::Result<Option<File>>> {
+        self.files().into_iter().map(|path| match durable::open_no_link(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
     }
 
     /// The files there may be, the newest first.
@@ -160,11 +173,12 @@ impl History {
         std::iter::once(self.path.clone()).chain((1..=KEPT).map(|number| self.numbered(number))).collect()
     }
 
-    fn rotate(&self) -> io::Result<()> {
+    /// Whether it was done.
+    fn rotate(&self) -> io::Result<bool> {
         match fs::metadata(&self.path) {
             Ok(found) if found.len() >= ROTATE_AT => {}
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         }
         for number in (1..KEPT).rev() {
@@ -173,7 +187,12 @@ impl History {
                 Ok(()) | Err(_) => {}
             }
         }
-        fs::rename(&self.path, self.numbered(1))
+        fs::rename(&self.path, self.numbered(1)).map(|()| true)
+    }
+
+    /// Makes the names durable.
+    fn sync_names(&self) -> io::Result<()> {
+        self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
     }
 
     /// `history.1.jsonl` and so on, the higher the older.
@@ -189,12 +208,25 @@ impl History {
 // === impl Told ===
 
 impl Told {
-    fn add(&mut self, path: &Path) -> io::Result<()> {
-        let bytes = match durable::read(path, LARGEST) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
+    /// Of the newest file first.
+    fn of(newest_first: impl Iterator<Item = File>) -> io::Result<Self> {
+        let mut files: Vec<((u64, u64), File)> = Vec::new();
+        for file in newest_first {
+            let found = file.metadata()?;
+            let identity = (found.dev(), found.ino());
+            if !files.iter().any(|(known, _)| *known == identity) {
+                files.push((identity, file));
+            }
+        }
+        let mut told = Self::default();
+        for (_, file) in files.iter().rev() {
+            told.add(file)?;
+        }
+        Ok(told)
+    }
+
+    fn add(&mut self, file: &File) -> io::Result<()> {
+        let bytes = durable::read_open(file, LARGEST)?;
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
                 Ok(record) => self.records.push(record),
@@ -268,6 +300,49 @@ mod tests {
         let told = history.read().unwrap();
         assert_eq!(ids(&told), written.iter().skip(2).map(String::as_str).collect::<Vec<_>>());
         assert_eq!(history.files().iter().filter(|file| file.exists()).count(), 5);
+    }
+
+    /// As a thousand records would.
+    fn grow(path: &std::path::Path) {
+        OpenOptions::new().write(true).open(path).unwrap().set_len(ROTATE_AT).unwrap();
+    }
+
+    #[test]
+    fn a_rotation_while_it_is_read_loses_and_doubles_nothing() {
+        for opened_before in 0..=5 {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("history.jsonl");
+            let history = History::at(path.clone());
+            for round in 0..3 {
+                history.append(&record(&round.to_string())).unwrap();
+                grow(&path);
+            }
+            let mut opening = history.opening();
+            let mut opened: Vec<_> = opening.by_ref().take(opened_before).collect();
+            history.append(&record("3")).unwrap();
+            opened.extend(opening);
+            let told = Told::of(opened.into_iter().map(|file| file.unwrap()).flatten()).unwrap();
+            let wanted: &[&str] = if opened_before == 0 { &["0", "1", "2", "3"] } else { &["0", "1", "2"] };
+            assert_eq!(ids(&told), wanted, "{opened_before} were open");
+        }
+    }
+
+    #[test]
+    fn a_history_that_cannot_be_put_away_grows_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.jsonl");
+        let history = History::at(path.clone());
+        history.append(&record("1")).unwrap();
+        grow(&path);
+        // Not even root renames a file over a directory.
+        fs::create_dir(dir.path().join("history.1.jsonl")).unwrap();
+        for number in 2..=KEPT {
+            fs::create_dir_all(dir.path().join(format!("history.{number}.jsonl/in it"))).unwrap();
+        }
+        history.append(&record("2")).unwrap();
+        let mut told = Told::default();
+        told.add(&File::open(&path).unwrap()).unwrap();
+        assert_eq!(ids(&told), ["1", "2"]);
     }
 
     #[test]

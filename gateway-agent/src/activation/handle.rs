@@ -127,6 +127,12 @@ impl ActivatorHandle {
         &self.remarks
     }
 
+    /// The same, with one more.
+    pub fn with_remark(&self, remark: String) -> Self {
+        let remarks = self.remarks.iter().cloned().chain([remark]).collect();
+        Self { remarks, ..self.clone() }
+    }
+
     /// Wakes whenever the record changed.
     pub fn watch(&self) -> watch::Receiver<Arc<Record>> {
         self.record.clone()

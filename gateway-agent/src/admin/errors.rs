@@ -81,6 +81,17 @@ impl Refusal {
         self
     }
 
+    pub(super) fn handing_over() -> Self {
+        Self::new(
+            ErrorCode::HandingOver,
+            "the gateway is handing over to a new process; nothing was changed; ask again",
+        )
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.body.code == ErrorCode::Stopping
+    }
+
     pub(super) fn message(&self) -> &str {
         &self.body.message
     }

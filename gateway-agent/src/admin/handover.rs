@@ -28,7 +28,8 @@ pub struct HandOver {
 
 /// Where newcomers ask, one at a time.
 pub(super) struct Desk {
-    wishes: mpsc::Sender<HandOver>,
+    /// `None`: nobody supervises this process.
+    wishes: Option<mpsc::Sender<HandOver>>,
     turn: Arc<Semaphore>,
 }
 
@@ -47,20 +48,26 @@ pub(super) struct OpenBody {
 // === impl Desk ===
 
 impl Desk {
-    pub(super) fn new(wishes: mpsc::Sender<HandOver>) -> Self {
+    pub(super) fn new(wishes: Option<mpsc::Sender<HandOver>>) -> Self {
         Self { wishes, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Waits until the app has let go, for as long as the newcomer does.
     pub(super) async fn ask(&self, drain: &DrainWatcher) -> Result<OpenBody, Refusal> {
         let refused = |why: &str| Refusal::new(ErrorCode::Stopping, why);
+        let Some(wishes) = &self.wishes else {
+            return Err(Refusal::invalid(
+                "this process is not supervised by `kt`: there is no listening socket that a new process could share; \
+                 end it and start the gateway anew",
+            ));
+        };
         let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else {
             return Err(refused("this gateway is being handed over already"));
         };
         let (released, is_released) = oneshot::channel();
         let (here, gone) = oneshot::channel();
         let told = async {
-            self.wishes.send(HandOver { released, gone }).await.ok()?;
+            wishes.send(HandOver { released, gone }).await.ok()?;
             is_released.await.ok()
         };
         match told.await {

@@ -22,6 +22,7 @@ use instance::door::{self, Peer};
 use service_kit::drain::DrainWatcher;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 
 use super::errors::Refusal;
 use super::handover::{Desk, HandOver, OpenBody};
@@ -48,6 +49,8 @@ const MAX_CONNECTIONS: usize = 64;
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// A connection serves no new request after this, and ends after it again: also one whose peer reads nothing.
 pub(super) const CONNECTION_LIVES: Duration = Duration::from_secs(60);
+/// From the end of a door whose gateway is handed over to the first request of who came before it.
+const FIRST_WORD: Duration = Duration::from_millis(100);
 const LARGEST_HEAD: usize = 16 * 1024;
 /// The cause (no more descriptors) ends when a connection does.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -66,8 +69,13 @@ impl Door {
     }
 
     /// Serves until the drain starts; what is being answered then gets its answer. Newcomers that want to take over
-    /// come out of `hand_overs`' receiver.
-    pub async fn serve(self, admin: Arc<Admin>, hand_overs: mpsc::Sender<HandOver>, drain: DrainWatcher) {
+    /// come out of `hand_overs`' receiver; without one they are refused.
+    pub async fn serve(
+        self,
+        admin: Arc<Admin>,
+        hand_overs: Option<mpsc::Sender<HandOver>>,
+        drain: DrainWatcher,
+    ) {
         let Self { listener, may_order } = self;
         let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let hall = Arc::new(Hall { admin, desk: Desk::new(hand_overs), drain: drain.clone() });
@@ -85,6 +93,13 @@ impl Door {
         tokio::select! {
             () = drain.signaled() => {}
             () = accept_all => {}
+        }
+        // Whoever came before the new process had the name is told to ask again, and not cut off.
+        let last = Instant::now() + FIRST_WORD;
+        while hall.admin.hands_over()
+            && let Ok(Ok((stream, _))) = tokio::time::timeout_at(last, listener.accept()).await
+        {
+            greet(stream, &hall, may_order, &seats);
         }
     }
 
@@ -128,10 +143,11 @@ fn send_away(stream: &UnixStream, status: &str, body: &str) {
 
 async fn serve_connection(stream: UnixStream, hall: Arc<Hall>, caller: Caller, _seat: OwnedSemaphorePermit) {
     let drain = hall.drain.clone();
-    let hands_over = Arc::new(AtomicBool::new(false));
-    let handing = Arc::clone(&hands_over);
+    let (hands_over, has_asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (handing, asking, admin) = (Arc::clone(&hands_over), Arc::clone(&has_asked), Arc::clone(&hall.admin));
     let service = service_fn(move |request| {
         let (hall, handing) = (Arc::clone(&hall), Arc::clone(&handing));
+        asking.store(true, Ordering::Relaxed);
         async move { Ok::<_, Infallible>(answer(&hall, request, caller, &handing).await) }
     });
     let connection = http1::Builder::new()
@@ -144,6 +160,13 @@ async fn serve_connection(stream: UnixStream, hall: Arc<Hall>, caller: Caller, _
         ended = connection.as_mut() => Some(ended),
         () = drain.signaled() => None,
         () = tokio::time::sleep(CONNECTION_LIVES) => None,
+    };
+    let ended = match ended {
+        // The new process answers what is asked again; a connection that is cut would say nothing.
+        None if admin.hands_over() && !has_asked.load(Ordering::Relaxed) => {
+            tokio::time::timeout(FIRST_WORD, connection.as_mut()).await.ok()
+        }
+        ended => ended,
     };
     let ended = match ended {
         Some(ended) => ended,

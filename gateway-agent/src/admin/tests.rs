@@ -58,7 +58,7 @@ impl Doorway {
         let admin = Arc::new(Admin::new(&place, handle, parts));
         let door = Door::bind(&place).unwrap().open_to(may_order);
         let (wishes, hand_overs) = mpsc::channel(1);
-        drain.spawn("door", door.serve(Arc::clone(&admin), wishes, drain.clone()));
+        drain.spawn("door", door.serve(Arc::clone(&admin), Some(wishes), drain.clone()));
         Self { place, admin, hand_overs, trigger, live, home }
     }
 

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use fleet_core::offer::NackReason;
 use instance::documents::{Finding, Version};
-use instance::{Action, Place};
+use instance::{Action, Place, durable};
 use policy_config::ConfigDigest;
 
 use super::AppError;
 use super::policy_file::not_loaded;
-use crate::activation::handle::{ActivatorHandle, Asked, LocalChange};
+use super::steering::Steering;
+use crate::activation::handle::{Asked, LocalChange};
 use crate::activation::live::LivePolicy;
 use crate::activation::local_source;
 use crate::holding;
@@ -40,6 +41,10 @@ pub(super) struct Outcome {
     pub(super) observed: Option<Version>,
 }
 
+/// Why an installed pack is not started although nothing else is there.
+const LOST: &str = "what this gateway ran before is lost, or is another one's; the pack of its installation may be long \
+                    out of date and is not started: load a pack with `kt gateway reload`";
+
 // === impl FirstPack ===
 
 impl FirstPack {
@@ -59,25 +64,36 @@ impl FirstPack {
 
     pub(super) async fn apply(
         self,
-        place: &Place,
-        handle: &ActivatorHandle,
+        steering: &mut Steering,
         live: &LivePolicy,
+        is_new: bool,
     ) -> Result<Outcome, AppError> {
+        let record = steering.handle().record();
         let (path, source) = match self {
             Self::File { path, source } => (path, source),
-            Self::Installed(Some(digest)) if handle.record().kept.is_empty() && live.snapshot().is_none() => {
-                match installed(place, digest) {
-                    Ok(source) => (place.pack(digest), source),
+            Self::Installed(Some(digest)) if record.kept.is_empty() && live.snapshot().is_none() => {
+                let desired = record.desired.as_ref().map(|desired| desired.digest);
+                // A first start that was refused is tried again.
+                let is_first = is_new || desired == Some(digest);
+                let place = steering.holding().place();
+                let path = place.pack(digest);
+                let found = match is_first && steering.handle().remarks().is_empty() {
+                    true => installed(place, digest),
+                    false => Err(LOST.to_owned()),
+                };
+                match found {
+                    Ok(source) => (path, source),
                     Err(problem) => {
                         tracing::error!("{problem}");
-                        return Ok(Outcome { wanted: Some(digest), ..Outcome::said(problem) });
+                        steering.remark(problem.clone());
+                        return Ok(Outcome { wanted: desired.or(Some(digest)), ..Outcome::said(problem) });
                     }
                 }
             }
             Self::Installed(_) | Self::None => return Ok(Outcome::default()),
         };
         let digest = ConfigDigest::of(&source);
-        if handle.record().is_withdrawn(digest) {
+        if record.is_withdrawn(digest) {
             // A supervisor starts the same words again and again: that is no wish to try it once more.
             tracing::error!(path = %path.display(), %digest,
                 "the policy file is withdrawn: somebody went back from it, or it crashed twice; change it, or send SIGHUP");
@@ -85,7 +101,7 @@ impl FirstPack {
             return Ok(Outcome { wanted: Some(digest), ..Outcome::said(problem) });
         }
         let asked = Asked::by(holding::user(), Action::Start);
-        let outcome = handle.order(asked, LocalChange::Load(source)).await;
+        let outcome = steering.handle().order(asked, LocalChange::Load(source)).await;
         let error = match outcome {
             Ok(told) => return Ok(Outcome { observed: told.observed, ..Outcome::default() }),
             Err(error) => error,
@@ -125,11 +141,23 @@ impl Outcome {
     }
 }
 
+/// Whether no process of this gateway has kept a standing yet, whole or spoiled. The beginning of a first one is none.
+pub(super) fn is_new(place: &Place) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(place.dir()) else { return false };
+    entries.all(|entry| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            !name.starts_with("standing.") || name.ends_with(durable::UNFINISHED)
+        })
+    })
+}
+
 /// The bytes that were installed, if they are what their name says.
 fn installed(place: &Place, digest: ConfigDigest) -> Result<Vec<u8>, String> {
     const LARGEST: u64 = 1024 * 1024;
     let path = place.pack(digest);
-    match instance::durable::read(&path, LARGEST) {
+    match durable::read(&path, LARGEST) {
         Ok(bytes) if ConfigDigest::of(&bytes) == digest => Ok(bytes),
         Ok(_) => Err(format!(
             "the installed pack `{}` is not what its name says; load one with `kt gateway reload`",

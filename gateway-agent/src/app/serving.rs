@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use service_kit::drain::{DrainTrigger, DrainWatcher, Signal, StillBusy};
+use service_kit::failpoint;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -27,8 +28,10 @@ struct Told {
 }
 
 /// How long a newcomer may live beside this process before this one ends by itself: whoever should have told it to is
-/// gone, and two that serve must not drift apart.
+/// gone, and two that serve must not drift apart. Where nobody holds the directory then, there is no newcomer.
 const LONGEST_SIDE_BY_SIDE: Duration = Duration::from_secs(300);
+/// To tell after it whether somebody holds the directory.
+const LOOK_FOR_HOLDER: Duration = Duration::from_secs(1);
 /// Between two looks of a newcomer whether it has a policy by now.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -124,34 +127,46 @@ async fn steered(
             continue;
         }
         tracing::info!("handing over: a new process takes the directory, requests go on");
-        steering.end();
         tokio::select! {
             signal = stop.as_mut() => return (Helm::Here(steering.into()), told(signal)),
-            () = steering.all_ended() => {}
+            () = steering.hand_over() => {}
         }
         let mut sealed = steering.seal().await;
-        let released = released.send(());
-        if released.is_ok() {
+        let mut patience = LONGEST_SIDE_BY_SIDE;
+        if released.send(()).is_ok() {
             tokio::select! {
                 signal = stop.as_mut() => return (Helm::Elsewhere(sealed.into()), told(signal)),
                 _ = &mut *data_plane => {
                     return (Helm::Elsewhere(sealed.into()), Err(AppError::Defect("data plane")));
                 }
                 () = sealed.refuse() => {}
-                () = tokio::time::sleep(LONGEST_SIDE_BY_SIDE) => {
-                    tracing::error!("the new process serves, and nobody told this one to end: it ends by itself");
-                    return (Helm::Elsewhere(sealed.into()), told(None));
-                }
+                () = longest_side_by_side() => patience = LOOK_FOR_HOLDER,
                 _ = &mut gone => {}
             }
         }
-        tracing::warn!("the new process is gone before this one was told to end; taking the directory back");
+        tracing::warn!("no new process told this one to end; taking the directory back, if nobody holds it");
         let holding = tokio::select! {
             signal = stop.as_mut() => return (Helm::Elsewhere(sealed.into()), told(signal)),
-            holding = sealed.free() => holding,
+            _ = &mut *data_plane => {
+                return (Helm::Elsewhere(sealed.into()), Err(AppError::Defect("data plane")));
+            }
+            free = sealed.free(patience) => free,
+        };
+        let Some(holding) = holding else {
+            tracing::error!(
+                "another process holds the directory, and nobody told this one to end: it ends by itself"
+            );
+            return (Helm::Elsewhere(sealed.into()), told(None));
         };
         steering = sealed.take_back(holding).await;
         tracing::info!("the directory is taken back");
+    }
+}
+
+async fn longest_side_by_side() {
+    // A test need not wait for it.
+    if failpoint::pass("serving.side_by_side").await.is_ok() {
+        tokio::time::sleep(LONGEST_SIDE_BY_SIDE).await;
     }
 }
 

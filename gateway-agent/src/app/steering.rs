@@ -46,6 +46,8 @@ pub(super) struct Parts {
     pub(super) listen: SocketAddr,
     /// Whether the control link is up.
     pub(super) connected: watch::Sender<bool>,
+    /// Somebody else holds the listening socket too, so that another process may take over.
+    pub(super) supervised: bool,
 }
 
 /// The present holder of the directory.
@@ -72,7 +74,7 @@ pub(super) struct Steering {
 pub(super) struct Waiting {
     pub(super) hangups: Hangups,
     pub(super) metrics_port: Option<MetricsPort>,
-    door: Option<(Door, mpsc::Sender<HandOver>)>,
+    door: Option<(Door, Option<mpsc::Sender<HandOver>>)>,
 }
 
 // === impl Parts ===
@@ -121,6 +123,7 @@ impl Parts {
             let path = holding.place().admin_socket();
             tracing::warn!(path = %path.display(), %error, "no admin socket: `kt gateway` cannot reach this gateway");
         });
+        let asking = self.supervised.then_some(asking);
         let door = door.ok().map(|door| (door, asking));
         let waiting = Waiting { hangups, metrics_port, door };
         let (door, _) = drain::channel();
@@ -194,6 +197,12 @@ impl Steering {
         Arc::clone(&self.admin)
     }
 
+    /// What a status tells from now on beside what the start found.
+    pub(super) fn remark(&mut self, remark: String) {
+        self.handle = self.handle.with_remark(remark);
+        self.admin.follow(self.handle.clone());
+    }
+
     /// Begins to take orders and offers.
     pub(super) fn steer(&mut self, waiting: Waiting) {
         let Waiting { hangups, metrics_port, door } = waiting;
@@ -262,6 +271,7 @@ impl Steering {
 
     /// The last thing that ends.
     pub(super) fn close_door(&self) {
+        self.admin.keep();
         self.door.start();
     }
 

@@ -2,6 +2,8 @@
 //! reloads as if nothing had been. And an old one that dies on the way.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -196,6 +198,69 @@ async fn a_newcomer_that_cannot_start_or_has_nothing_to_serve_troubles_nobody() 
     gateway.until_steers(&mut next).await;
     gateway.until_serves("0.2.0").await;
     reloads(&gateway, &next, "0.3.0").await;
+}
+
+/// Says that it takes over, and no more; answers what it heard in a line.
+fn wishes(gateway: &Installed, wanted: &str) -> (UnixStream, String) {
+    let mut stream = instance::door::connect(&gateway.place.admin_socket()).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    stream.write_all(b"POST /keeptrusts/handover HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let (mut heard, mut piece) = (String::new(), [0; 4096]);
+    while !heard.contains(wanted) {
+        match stream.read(&mut piece).unwrap() {
+            0 => panic!("{heard}"),
+            length => heard.push_str(&String::from_utf8_lossy(&piece[..length])),
+        }
+    }
+    (stream, heard)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_takes_is_taken_back() {
+    let gateway = Arc::new(Installed::with(&pack("0.1.0"), "0.1.0"));
+    let mut command = gateway.supervised(&[]);
+    // It has waited long enough as soon as it begins to.
+    command.env("KT_FAILPOINTS", "serving.side_by_side=return(error)");
+    let mut old = gateway.spawn(command);
+    gateway.until_steers(&mut old).await;
+    let asking = Asking::of(&gateway);
+    for version in ["0.2.0", "0.3.0"] {
+        let taken_back = old.log().matches("is taken back").count();
+        let (_open, _) = wishes(&gateway, "released");
+        eventually("it is taken back", || match old.log() {
+            log if log.matches("is taken back").count() > taken_back => Ok(()),
+            log => Err(log),
+        })
+        .await;
+        reloads(&gateway, &old, version).await;
+    }
+    assert!(asking.end() > 0);
+    assert!(old.end().await.success());
+
+    // Somebody has it: two must not drift apart.
+    let mut command = gateway.supervised(&[]);
+    command.env("KT_FAILPOINTS", "serving.side_by_side=return(error)");
+    let mut old = gateway.spawn(command);
+    gateway.until_steers(&mut old).await;
+    let lock = gateway.place.lock();
+    let (_open, _) = wishes(&gateway, "released");
+    let held = instance::lock::Lock::take(&lock).unwrap();
+    if held.is_some() {
+        assert!(old.until_ended().await.success());
+        assert!(old.log().contains("it ends by itself"), "{}", old.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_supervised_hands_over_to_nobody() {
+    let gateway = Installed::with(&pack("0.1.0"), "0.1.0");
+    let mut process = gateway.spawn(gateway.command(&["--stored", "--listen", "127.0.0.1:0"]));
+    gateway.until_steers(&mut process).await;
+    let (_, heard) = wishes(&gateway, "}}");
+    assert!(heard.starts_with("HTTP/1.1 400") && heard.contains("not supervised"), "{heard}");
+    process.signal(Signal::SIGHUP);
+    process.until_log("no change").await;
+    assert!(process.end().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,58 @@ async fn spoiled_state_is_served_with_503_and_never_an_exit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_standing_that_is_another_gateways_does_not_bring_the_installed_pack_back() {
+    let gateway = Installed::with(&pack("0.1.0"), "0.1.0");
+    let mut process = gateway.launch(&[]);
+    gateway.until_steers(&mut process).await;
+    fs::write(gateway.policy_file(), pack("0.2.0")).unwrap();
+    process.signal(Signal::SIGHUP);
+    gateway.until_serves("0.2.0").await;
+    assert!(process.end().await.success());
+
+    let mut other = std::process::Command::new(env!("CARGO_BIN_EXE_kt-gateway"));
+    other.args(["--name", "other", "--policy-config", "p.yaml", "--listen", "127.0.0.1:0"]);
+    other.current_dir(gateway.home.path()).env_clear().stdin(Stdio::null());
+    other.env("KT_HOME", gateway.home.path().join("kt")).env("HOME", gateway.home.path());
+    let mut other = gateway.spawn(other);
+    other.until_log("serving listen=").await;
+    assert!(other.end().await.success());
+    let dir = gateway.place.dir();
+    fs::copy(dir.with_file_name("other").join("standing.json"), dir.join("standing.json")).unwrap();
+    let _ = fs::remove_file(dir.join("standing.previous.json"));
+
+    // Nor does the start after it, which finds what the one before made of it.
+    for _ in 0..2 {
+        let mut process = gateway.launch(&[]);
+        process.until_log("serving listen=").await;
+        assert!(gateway.head("/v1/models").starts_with("HTTP/1.1 503"));
+        let status = gateway.status().expect("the door is open");
+        assert!(!status.ready && status.observed.is_none(), "{status:?}");
+        assert!(status.remarks.iter().any(|remark| remark.contains("kt gateway reload")), "{status:?}");
+        assert!(process.end().await.success());
+    }
+    let process = gateway.launch(&[]);
+    process.until_log("serving listen=").await;
+    process.signal(Signal::SIGHUP);
+    gateway.until_serves("0.2.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_is_killed_before_its_pack_is_durable_is_still_to_come() {
+    let gateway = Installed::with(&pack("0.1.0"), "0.1.0");
+    for place in ["keep.before", "standing.staged"] {
+        let mut command = gateway.supervised(&[]);
+        command.env("KT_FAILPOINTS", format!("{place}=return(abort)"));
+        let mut process = gateway.spawn(command);
+        assert!(!process.until_ended().await.success());
+        assert!(process.log().contains("failpoint struck"), "{}", process.log());
+    }
+    let mut process = gateway.launch(&[]);
+    gateway.until_steers(&mut process).await;
+    gateway.until_serves("0.1.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_without_a_source_is_the_installation_and_its_start_and_end_are_recorded() {
     let gateway = Installed::with(&pack("0.1.0"), "0.1.0");
     let mut process = gateway.spawn(gateway.command(&["--listen", "127.0.0.1:0"]));

@@ -9,19 +9,25 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use instance::Place;
-use instance::documents::{ErrorBody, ErrorDocument, Status, routes};
+use instance::documents::{ErrorBody, ErrorCode, ErrorDocument, Status, routes};
 use instance::door;
+use instance::lock::Lock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
-use super::not_running;
+use super::{NOT_RUNNING, not_running};
 use crate::failure::{Exit, Failure};
 
 /// For an answer from memory.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 /// For a change: those before it are carried out first.
 const CHANGE_LIMIT: Duration = Duration::from_secs(60);
+/// For a gateway that is between two processes; one that is not gets no second question.
+const ASK_AGAIN_FOR: Duration = Duration::from_secs(3);
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+const CONNECTION_LOST: &str = "connection_lost";
 /// More than any of the answers.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -32,6 +38,23 @@ pub(crate) enum NotDone {
     Refused(Box<ErrorBody>),
     /// It could not be asked, or made no sense.
     Unheard(Failure),
+}
+
+// === impl NotDone ===
+
+impl NotDone {
+    /// Between two processes of a gateway, and nothing was done.
+    fn is_for_a_moment(&self, place: &Place) -> bool {
+        match self {
+            Self::Refused(refused) => refused.code == ErrorCode::HandingOver,
+            Self::Unheard(failure) => is_between_two(place, failure),
+        }
+    }
+}
+
+/// Nobody has the name, and somebody holds the directory or will start who does.
+fn is_between_two(place: &Place, failure: &Failure) -> bool {
+    failure.code() == NOT_RUNNING && (Lock::is_held(&place.lock()) || Lock::is_held(&place.supervisor_lock()))
 }
 
 /// What the gateway says of itself.
@@ -49,7 +72,27 @@ pub(crate) async fn status(place: &Place) -> Result<Status, Failure> {
     }
 }
 
-/// Gives an order.
+/// As [`status`], of a gateway that may be between two processes.
+///
+/// # Errors
+/// As [`status`].
+pub(crate) async fn status_soon(place: &Place) -> Result<Status, Failure> {
+    let until = Instant::now() + ASK_AGAIN_FOR;
+    loop {
+        match status(place).await {
+            Err(failure)
+                if Instant::now() < until
+                    && (failure.code() == CONNECTION_LOST || is_between_two(place, &failure)) =>
+            {
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            }
+            told => return told,
+        }
+    }
+}
+
+/// Gives an order. While the gateway is being handed over to another process it is given again, for it was not carried
+/// out then.
 pub(crate) async fn order<T: DeserializeOwned>(
     place: &Place,
     route: &str,
@@ -58,7 +101,17 @@ pub(crate) async fn order<T: DeserializeOwned>(
     let body = serde_json::to_vec(order).map_err(|error| {
         NotDone::Unheard(Failure::unexpected(format!("an order that is no JSON: {error}")))
     })?;
-    ask(place, request(Method::POST, route, body.into()), CHANGE_LIMIT).await
+    let body = Bytes::from(body);
+    let until = Instant::now() + ASK_AGAIN_FOR;
+    loop {
+        let told = ask(place, request(Method::POST, route, body.clone()), CHANGE_LIMIT).await;
+        match told {
+            Err(not) if not.is_for_a_moment(place) && Instant::now() < until => {
+                tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            }
+            told => return told,
+        }
+    }
 }
 
 /// The process that answers there, as the kernel says; the connection holds it to that.
@@ -104,7 +157,11 @@ async fn exchange(place: &Place, request: Request<Full<Bytes>>) -> Result<(Statu
         .set_nonblocking(true)
         .and_then(|()| UnixStream::from_std(stream))
         .map_err(|error| unheard(place, &error))?;
-    let broken = |error: hyper::Error| cut(place, &error);
+    let broken = |error: hyper::Error| match error.is_canceled() {
+        // It was not sent: the process that had the name has ended.
+        true => not_running(place.name()),
+        false => cut(place, &error),
+    };
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut exchange = pin!(async move {
@@ -156,7 +213,7 @@ fn silent(place: &Place, limit: Duration) -> Failure {
 fn cut(place: &Place, error: &hyper::Error) -> Failure {
     Failure::new(
         Exit::Unreachable,
-        "connection_lost",
+        CONNECTION_LOST,
         format!("gateway `{}` ended the connection before it answered: {error}", place.name()),
     )
     .with_hint(format!("see what it runs with `kt gateway status --name {}`", place.name()))

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use instance::lock::Lock;
 use service_kit::drain::{self, DrainTrigger, Hangups};
 use service_kit::readiness::ReadinessBlocker;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::copy::Copy;
 use super::{Parts, Steering, metrics_port};
@@ -36,11 +38,18 @@ pub(in crate::app) struct Sealed {
 }
 
 /// Between two looks whether the lock is free.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(100);
 
 // === impl Steering ===
 
 impl Steering {
+    /// Ends all that writes, what was ordered before with it. May be dropped and awaited again.
+    pub(in crate::app) async fn hand_over(&self) {
+        self.admin.hand_over().await;
+        self.end();
+        self.all_ended().await;
+    }
+
     /// Until all that writes has ended. May be dropped and awaited again.
     pub(in crate::app) async fn all_ended(&self) {
         while let Err(busy) = self.trigger.drained(Duration::from_secs(10)).await {
@@ -73,18 +82,29 @@ impl Steering {
 // === impl Sealed ===
 
 impl Sealed {
-    /// Waits until nobody holds the directory. May be dropped and awaited again.
-    pub(in crate::app) async fn free(&self) -> Holding {
+    /// Waits until nobody holds the directory, and holds it. `None`: somebody has held it for so long; a directory that
+    /// cannot be used is waited for without an end. May be dropped and awaited again.
+    pub(in crate::app) async fn free(&self, patience: Duration) -> Option<Holding> {
+        let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
-            match Holding::take(self.parts.settings.place()) {
-                Ok(holding) => return holding,
-                Err(HoldingError::InUse { .. }) => {}
-                Err(error) if !told => {
+            let place = self.parts.settings.place();
+            let taking = tokio::task::spawn_blocking(move || match Lock::is_held(&place.lock()) {
+                true => None,
+                false => Some(Holding::take(place)),
+            });
+            match taking.await.ok().flatten() {
+                Some(Ok(holding)) => return Some(holding),
+                None | Some(Err(HoldingError::InUse { .. })) => {
+                    if Instant::now() >= deadline {
+                        return None;
+                    }
+                }
+                Some(Err(error)) if !told => {
                     tracing::error!(%error, "the directory cannot be taken back; serving on as it is");
                     told = true;
                 }
-                Err(_) => {}
+                Some(Err(_)) => {}
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -21,7 +21,7 @@ pub(super) use source::Source;
 pub(super) async fn running(name: &str, gateway_url: Option<&str>) -> Result<Found, Failure> {
     let url = gateway_url.map(GatewayUrl::parse).transpose()?;
     let found = instances::find(name)?;
-    let status: Status = door::status(&found.place).await?;
+    let status: Status = door::status_soon(&found.place).await?;
     if let Some(url) = url {
         url.must_be(&status).await?;
     }
