@@ -61,8 +61,6 @@ pub struct Activator {
     config: Option<PolicyConfig>,
     /// Until a policy is live.
     not_ready: Option<ReadinessBlocker>,
-    /// A target of the live policy lacks its key, so identical bytes are worth another activation.
-    target_down: bool,
     /// When the live policy will have proved itself.
     good_at: Option<Instant>,
 }
@@ -209,13 +207,13 @@ impl Activator {
         self.record = next;
         // What is kept is swapped in, whatever comes: a test may let it die or dawdle here, and no more.
         let _ = failpoint::pass("swap.before").await;
-        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest }), config);
+        let targets_down = told_down(&targets_down);
+        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest, targets_down }), config);
         if !offered {
             // An offer's answer is seen with its timings.
             self.tell();
         }
         let _ = failpoint::pass("swap.after").await;
-        self.target_down = !targets_down.is_empty();
         self.good_at = Some(Instant::now() + self.parts.proving_time);
         tracing::info!(
             %version,
@@ -268,6 +266,11 @@ impl Activator {
     fn tell(&self) {
         self.told.send_replace(Arc::new(self.record.clone()));
     }
+}
+
+/// As status and log tell it.
+fn told_down(findings: &[Finding]) -> Vec<(String, String)> {
+    findings.iter().map(|finding| (finding.path.clone(), finding.message.clone())).collect()
 }
 
 fn capped(mut reason: NackReason) -> NackReason {

@@ -317,18 +317,21 @@ impl Admin {
     pub(crate) fn status(&self, drain: &DrainWatcher) -> Status {
         let Parts { source, listen, readiness, live, link, .. } = &self.parts;
         let activator = self.activator();
+        let runs = live.snapshot();
+        let targets_down = runs.iter().flat_map(|runs| &runs.targets_down);
+        let targets_down = targets_down.map(|(target, why)| Status::target_down(target, why));
         let facts = Facts {
             name: self.name.clone(),
             source: *source,
             pid: Some(std::process::id()),
             listen: Some(listen.to_string()),
-            ready: readiness.is_ready() && !drain.is_draining() && live.snapshot().is_some(),
+            ready: readiness.is_ready() && !drain.is_draining() && runs.is_some(),
             link: link.as_ref().map(|link| LinkStatus {
                 url: link.url.clone(),
                 fleet: link.fleet.clone(),
                 connected: *link.connected.borrow(),
             }),
-            remarks: activator.remarks().to_vec(),
+            remarks: activator.remarks().iter().cloned().chain(targets_down).collect(),
             agent_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         };
         status::status(&activator.record(), facts)

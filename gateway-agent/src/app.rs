@@ -250,7 +250,8 @@ impl Bound {
     }
 }
 
-/// The listening socket that a supervisor left on stdin.
+/// The listening socket that a supervisor left on stdin, and leaves to whoever asks first: nothing is there afterwards,
+/// so that the socket is closed when the one that accepts from it closes.
 ///
 /// # Errors
 /// It is something else.
@@ -266,5 +267,10 @@ pub fn inherited_listener() -> Result<TcpListener, AppError> {
         listener.local_addr().map_err(|_| io::Error::other("it is no TCP socket"))?;
         if is_listening { Ok(listener) } else { Err(io::Error::other("it does not listen")) }
     };
-    listener().map_err(AppError::Inherited)
+    let listener = listener().map_err(AppError::Inherited)?;
+    if let Ok(nothing) = std::fs::File::open("/dev/null") {
+        // Where it cannot be let go of, whoever comes during a drain waits for its end.
+        let _ = nix::unistd::dup2_stdin(nothing);
+    }
+    Ok(listener)
 }

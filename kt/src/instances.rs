@@ -105,6 +105,16 @@ impl Found {
         )))
     }
 
+    /// What its supervisor set aside, for somebody to look at.
+    fn spoiled_before(&self) -> Option<String> {
+        let entries = std::fs::read_dir(self.place.dir()).ok()?.flatten();
+        let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let aside = names.find(|name| name.starts_with("instance.json.bad-"))?;
+        Some(format!(
+            "instance.json was spoiled and is written anew as it was; look at `{aside}` and remove it"
+        ))
+    }
+
     /// Whether a process serves it now, supervised or not.
     pub(crate) fn is_served(&self) -> bool {
         Lock::is_held(&self.place.lock())
@@ -116,6 +126,12 @@ impl Found {
 
     /// What it runs and should run: from itself, or from its disk while it is stopped.
     pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        let mut status = self.told().await?;
+        status.remarks.extend(self.spoiled_before());
+        Ok(status)
+    }
+
+    async fn told(&self) -> Result<Status, Failure> {
         match door::status(&self.place).await {
             Err(failure) if failure.code() != NOT_RUNNING => Err(failure),
             Err(_) if self.is_served() => {

@@ -6,6 +6,7 @@
 
 pub(crate) mod client;
 mod course;
+mod descriptors;
 mod door;
 mod gateway;
 mod listener;
@@ -25,6 +26,8 @@ use crate::failure::Failure;
 use crate::instances::cannot_use;
 use protocol::{Answer, Up};
 
+pub(crate) use descriptors::close_inherited;
+pub(crate) use listener::is_heard;
 pub(crate) use log::LogFiles;
 pub(crate) use readiness::told;
 
@@ -55,18 +58,22 @@ pub(crate) async fn run(place: Place, program: PathBuf) -> Result<(), Failure> {
     };
     say(&Up::Listens);
     let_go_of_stdout();
-    owner::Owner::new(place, program, orders).run().await;
+    watcher.spawn("gateway log", log::keep_short(LogFiles::of(&place), watcher.clone()));
+    let lock = owner::Owner::new(place.clone(), lock, program, orders).run().await;
     trigger.start();
     // Whoever has not read its answer by then reads the end of the connection.
     let _ = trigger.drained(LAST_ANSWERS).await;
-    sockets::remove(&socket);
+    // In a directory that was made anew it is another's.
+    if lock.is_at(&place.supervisor_lock()) {
+        sockets::remove(&socket);
+    }
     drop(lock);
     Ok(())
 }
 
-/// Where the number of the process is kept that a supervisor runs: with it, whoever finds a gateway without a
-/// supervisor tells one that lost it from one in a foreground. It is compared with what the kernel says, and never
-/// signalled.
+/// Where the numbers of the processes are kept that a supervisor runs, during a restart two: with them, whoever finds a
+/// gateway without a supervisor tells one that lost it from one in a foreground. They are compared with what the kernel
+/// says, and never signalled.
 fn supervised_pid(place: &Place) -> PathBuf {
     place.dir().join("supervised.pid")
 }
@@ -74,7 +81,7 @@ fn supervised_pid(place: &Place) -> PathBuf {
 /// Whether this process was started by a supervisor, be that alive or not.
 pub(crate) fn is_ours(place: &Place, pid: u32) -> bool {
     let noted = instance::durable::read(&supervised_pid(place), 64).unwrap_or_default();
-    String::from_utf8_lossy(&noted).trim().parse() == Ok(pid)
+    String::from_utf8_lossy(&noted).split_whitespace().any(|noted| noted.parse() == Ok(pid))
 }
 
 fn not_up(failure: Failure) -> Result<(), Failure> {

@@ -91,6 +91,9 @@ pub struct Status {
     pub agent_version: Option<String>,
 }
 
+/// How the remark begins that tells of a target whose key is not on the host; the target and the reason follow.
+const TARGET_DOWN: &str = "target down: ";
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkStatus {
     pub url: String,
@@ -195,6 +198,20 @@ pub enum ErrorCode {
     HandingOver,
     /// More are at the door than it serves at once; ask again.
     Busy,
+}
+
+// === impl Status ===
+
+impl Status {
+    /// The remark of a target that answers 503 `target_down`, and why.
+    pub fn target_down(target: &str, why: &str) -> String {
+        format!("{TARGET_DOWN}{target}: {why}")
+    }
+
+    /// Targets that are down, each with the reason.
+    pub fn targets_down(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.remarks.iter().filter_map(|remark| remark.strip_prefix(TARGET_DOWN)?.split_once(": "))
+    }
 }
 
 // === impl ErrorCode ===

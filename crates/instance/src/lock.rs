@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(3);
 /// Held for as long as it lives.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 // === impl Lock ===
@@ -40,7 +40,7 @@ impl Lock {
         let mut waited = Duration::ZERO;
         while waited < patience {
             match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
+                Ok(()) => return Ok(Some(Self { file })),
                 Err(TryLockError::WouldBlock) => std::thread::park_timeout(PAUSE),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
@@ -56,7 +56,14 @@ impl Lock {
     pub fn wait(path: &Path) -> io::Result<Self> {
         let file = open(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600), path)?;
         file.lock()?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Whether it is this one that whoever looks at `path` finds held, and not another file or none.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let there = std::fs::symlink_metadata(path);
+        let (Ok(held), Ok(there)) = (self.file.metadata(), there) else { return false };
+        (held.dev(), held.ino()) == (there.dev(), there.ino())
     }
 
     /// Whether somebody holds it now. Makes nothing.
@@ -83,6 +90,13 @@ mod tests {
         let held = Lock::take(&path).unwrap().expect("nobody holds it");
         assert!(Lock::is_held(&path));
         assert!(Lock::take(&path).unwrap().is_none());
+        assert!(held.is_at(&path));
+        std::fs::rename(&path, dir.path().join("away")).unwrap();
+        assert!(!held.is_at(&path), "nobody finds it there");
+        let other = Lock::take(&path).unwrap().expect("another file");
+        assert!(other.is_at(&path) && !held.is_at(&path));
+        drop(other);
+        std::fs::rename(dir.path().join("away"), &path).unwrap();
         drop(held);
         assert!(!Lock::is_held(&path), "the file alone is no holder");
         assert!(Lock::take(&path).unwrap().is_some());

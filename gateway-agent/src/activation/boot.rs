@@ -17,7 +17,7 @@ use super::record::{KeptPack, Moment, Record};
 use super::stages::{Candidate, MissingSecrets};
 use super::status::version;
 use super::trial::crash_loop;
-use super::{Activator, EVENTS, Parts, log_refusal};
+use super::{Activator, EVENTS, Parts, log_refusal, told_down};
 
 // === impl Activator ===
 
@@ -32,17 +32,8 @@ impl Activator {
         let (sender, events) = mpsc::channel(EVENTS);
         let (told, record) = watch::channel(Arc::new(Record::default()));
         let not_ready = Some(parts.readiness.block("policy"));
-        let mut activator = Self {
-            parts,
-            record: found.record,
-            config: None,
-            boot,
-            events,
-            told,
-            not_ready,
-            target_down: false,
-            good_at: None,
-        };
+        let mut activator =
+            Self { parts, record: found.record, config: None, boot, events, told, not_ready, good_at: None };
         // Where packs come from this host nobody is there to be pinned against.
         activator.record.pinned &= activator.is_managed();
         activator.start_from_disk(found.bootable, !found.remarks.is_empty()).await;
@@ -109,9 +100,6 @@ impl Activator {
     /// Puts in force what the disk holds; it is not a new activation.
     fn resume(&mut self, candidate: Candidate) {
         let Candidate { engine, config, version, digest, targets_down, .. } = candidate;
-        for finding in &targets_down {
-            tracing::warn!(path = %finding.path, "a target is down: {}", finding.message);
-        }
         if self.record.pack(digest).is_none() {
             // The record of it is lost. Whoever else gave it, it was not a control plane where there is none.
             let assigned = (!self.is_managed()).then_some((Lineage::LOCAL, Generation::FIRST));
@@ -125,8 +113,17 @@ impl Activator {
             });
         }
         self.record.active = Some(digest);
-        self.target_down = !targets_down.is_empty();
         tracing::info!(%version, %digest, "policy started from disk");
-        self.swap(Arc::new(ActivePolicy { engine, version, digest }), config);
+        // Taken back from a newcomer that did not come to serve: what runs goes on with the keys it has.
+        if self.parts.live.snapshot().is_some_and(|live| live.digest == digest) {
+            self.config = Some(config);
+            self.not_ready = None;
+            return;
+        }
+        for finding in &targets_down {
+            tracing::warn!(path = %finding.path, "a target is down: {}", finding.message);
+        }
+        let targets_down = told_down(&targets_down);
+        self.swap(Arc::new(ActivePolicy { engine, version, digest, targets_down }), config);
     }
 }

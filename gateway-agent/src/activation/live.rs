@@ -14,6 +14,8 @@ pub struct ActivePolicy {
     pub engine: Engine,
     pub version: PackVersion,
     pub digest: ConfigDigest,
+    /// Of each target whose key is not on this host: where it stands in the pack, and why.
+    pub targets_down: Vec<(String, String)>,
 }
 
 /// What is in force now; clones share it.

@@ -92,7 +92,8 @@ impl Activator {
         let digest = ConfigDigest::of(&source);
         if let Some(live) = self.parts.live.snapshot()
             && live.digest == digest
-            && !self.target_down
+            // A target that lacks its key makes identical bytes worth another activation.
+            && live.targets_down.is_empty()
         {
             tracing::info!(version = %live.version, %digest, "no change: the file is the pack that runs");
             let mut next = self.record.clone();

@@ -19,16 +19,12 @@ pub(super) enum Ended {
     Signal(i32),
 }
 
-/// What to do about it.
+/// The start after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
-    /// It was told to.
-    Rest,
-    Start {
-        after: Duration,
-        /// The first of a row is told in the history, or one that cannot start would fill it.
-        is_told: bool,
-    },
+pub(super) struct Next {
+    pub(super) after: Duration,
+    /// The first of a row is told in the history, or one that cannot start would fill it.
+    pub(super) is_told: bool,
 }
 
 /// How often a gateway has ended of late.
@@ -41,10 +37,7 @@ pub(super) struct Course {
 
 impl Course {
     /// It ended after it `ran` so long.
-    pub(super) fn next(&mut self, ran: Duration, told_to_stop: bool) -> Next {
-        if told_to_stop {
-            return Next::Rest;
-        }
+    pub(super) fn next(&mut self, ran: Duration) -> Next {
         if ran >= STEADY {
             self.in_a_row = 0;
         }
@@ -56,7 +49,7 @@ impl Course {
         };
         let is_told = self.in_a_row == 0;
         self.in_a_row = self.in_a_row.saturating_add(1);
-        Next::Start { after, is_told }
+        Next { after, is_told }
     }
 
     /// Somebody asked for a start, which counts as no end.
@@ -92,14 +85,7 @@ mod tests {
     use super::*;
 
     fn pauses(course: &mut Course, ran: Duration, times: usize) -> Vec<u128> {
-        let mut pauses = Vec::new();
-        for _ in 0..times {
-            match course.next(ran, false) {
-                Next::Start { after, .. } => pauses.push(after.as_millis()),
-                Next::Rest => panic!("nobody told it to stop"),
-            }
-        }
-        pauses
+        (0..times).map(|_| course.next(ran).after.as_millis()).collect()
     }
 
     #[test]
@@ -115,19 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn who_was_told_to_stop_rests() {
-        let mut course = Course::default();
-        assert_eq!(course.next(Duration::ZERO, true), Next::Rest);
-        assert_eq!(course.next(STEADY * 2, true), Next::Rest);
-    }
-
-    #[test]
     fn the_first_of_a_row_is_told() {
         let mut course = Course::default();
-        let is_told = |next| matches!(next, Next::Start { is_told: true, .. });
-        assert!(is_told(course.next(Duration::ZERO, false)));
-        assert!(!is_told(course.next(Duration::ZERO, false)));
-        assert!(is_told(course.next(STEADY, false)));
+        assert!(course.next(Duration::ZERO).is_told);
+        assert!(!course.next(Duration::ZERO).is_told);
+        assert!(course.next(STEADY).is_told);
     }
 
     #[test]

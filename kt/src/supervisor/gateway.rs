@@ -44,7 +44,6 @@ impl Gateway {
         take_over: bool,
     ) -> io::Result<Self> {
         let log = LogFiles::of(place);
-        log.rotate();
         let log_from = log.length();
         let stdin: OwnedFd = listener.socket.as_fd().try_clone_to_owned()?;
         let mut command = Command::new(program);
@@ -71,6 +70,11 @@ impl Gateway {
             // Nobody else waits for it, so this is not seen.
             Err(_) => Ended::Exit(-1),
         }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn has_ended(&mut self) -> Option<Ended> {
+        self.child.try_wait().ok().flatten().map(Ended::from)
     }
 
     pub(super) fn ran(&self) -> Duration {

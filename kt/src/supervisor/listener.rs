@@ -3,13 +3,17 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
 use nix::sys::socket::{Backlog, listen};
+use tokio::time::timeout;
 
 use crate::failure::{Exit, Failure};
 
 /// For bursts while no process accepts; the kernel has its own limit below it.
 const BACKLOG: i32 = 4096;
+/// To an address of this host.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 
 /// Bound and listening.
 #[derive(Debug)]
@@ -43,8 +47,15 @@ impl Listener {
     }
 }
 
+/// Whether anybody listens there.
+pub(crate) async fn is_heard(address: &str) -> bool {
+    let Some(address) = parse(address) else { return false };
+    let connected = timeout(CONNECT_LIMIT, tokio::net::TcpStream::connect(address)).await;
+    connected.is_ok_and(|connected| connected.is_ok())
+}
+
 /// `IP:PORT`, as `kt-gateway` reads it.
-pub(crate) fn parse(text: &str) -> Option<SocketAddr> {
+pub(super) fn parse(text: &str) -> Option<SocketAddr> {
     match text.strip_prefix("localhost:") {
         Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
         None => text.parse().ok(),

@@ -3,15 +3,20 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use instance::Place;
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use service_kit::drain::DrainWatcher;
+use tokio::time::{MissedTickBehavior, interval};
 
 /// A log beyond this is put away under a number.
 const ROTATE_AT: u64 = 8 * 1024 * 1024;
 /// How many are kept beside the one that is written.
 const KEPT: u32 = 5;
+/// Between two looks at how long it is.
+const LOOK: Duration = Duration::from_secs(10);
 /// Where the reason of an end stands: in the last of it.
 const LAST: u64 = 64 * 1024;
 /// One line of a log, told in an error.
@@ -98,37 +103,54 @@ impl LogFiles {
     }
 
     fn put_away(&self) -> io::Result<()> {
+        let mut from = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(O_NOFOLLOW | O_NONBLOCK)
+            .open(&self.path)?;
+        let unfinished = self.path.with_extension("log.new");
+        // The copy first: where it cannot be made, those that are kept stay.
+        if let Err(error) = copy(&mut from, &unfinished) {
+            let _ = fs::remove_file(&unfinished);
+            return Err(error);
+        }
         for number in (1..KEPT).rev() {
             match fs::rename(self.numbered(number), self.numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
         }
-        let first = self.numbered(1);
-        let mut from = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(O_NOFOLLOW | O_NONBLOCK)
-            .open(&self.path)?;
-        let mut to = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .custom_flags(O_NOFOLLOW)
-            .open(&first)?;
-        let copied = io::copy(&mut from, &mut to);
-        if copied.is_err() {
-            // The half of a copy would be read twice.
-            let _ = fs::remove_file(&first);
-        }
-        copied.and_then(|_| from.set_len(0))
+        fs::rename(&unfinished, self.numbered(1))?;
+        from.set_len(0)
     }
 
     /// `gateway.log.1` and so on, the higher the older.
     fn numbered(&self, number: u32) -> PathBuf {
         self.path.with_extension(format!("log.{number}"))
     }
+}
+
+/// Puts a long log away whenever there is one, until the drain begins.
+pub(super) async fn keep_short(log: LogFiles, drain: DrainWatcher) {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = drain.signaled() => return,
+            _ = looks.tick() => log.rotate(),
+        }
+    }
+}
+
+fn copy(from: &mut File, path: &Path) -> io::Result<()> {
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(O_NOFOLLOW | O_NONBLOCK)
+        .open(path)?;
+    io::copy(from, &mut to).map(drop)
 }
 
 #[cfg(test)]
@@ -158,6 +180,21 @@ mod tests {
         assert_eq!(kept.len(), 6);
         let oldest = fs::read(&kept[0]).unwrap();
         assert!(oldest.starts_with(b"first of 2\n"), "{}", String::from_utf8_lossy(&oldest[..20]));
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_copied_costs_none_of_those_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = files(dir.path());
+        log.append().unwrap().set_len(ROTATE_AT + 1).unwrap();
+        fs::write(log.numbered(1), "kept").unwrap();
+        // What stands in the way of the copy, as a full disk would.
+        fs::create_dir(dir.path().join("gateway.log.new")).unwrap();
+        for _ in 0..KEPT + 1 {
+            log.rotate();
+        }
+        assert_eq!(fs::read(log.numbered(1)).unwrap(), b"kept");
+        assert!(log.length() > ROTATE_AT);
     }
 
     #[test]

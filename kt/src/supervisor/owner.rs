@@ -1,15 +1,17 @@
 //! The one task that owns a supervised gateway: what it is told and what happens to the process, one after the other.
 
 mod launch;
+mod replace;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use instance::documents::{Source, Status};
+use instance::lock::Lock;
 use instance::{Action, Description, HistoryRecord, Outcome, Place, durable};
 use nix::sys::signal::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,7 +32,8 @@ use launch::{Launch, NotLaunched};
 const FIRST_ASK: Duration = Duration::from_secs(10);
 /// A start that nobody waits for is told as failed after this, and goes on.
 const RESTART_LIMIT: Duration = Duration::from_secs(30);
-const LOOK_AT_LOG: Duration = Duration::from_secs(10);
+/// Between two looks whether the directory is still its own.
+const LOOK_AT_PLACE: Duration = Duration::from_secs(2);
 /// For the word of a gateway that serves.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -40,6 +43,10 @@ type Leaving = Pin<Box<dyn Future<Output = bool> + Send>>;
 #[derive(Debug)]
 pub(super) struct Owner {
     place: Place,
+    /// Of the place, for as long as it is this supervisor's.
+    lock: Lock,
+    /// As it was read last.
+    known: Option<Description>,
     program: PathBuf,
     orders: mpsc::Receiver<Order>,
     /// Heard while a gateway was being started.
@@ -77,8 +84,15 @@ enum Happened {
     Told(Order),
     Ended(Ended),
     StartAgain,
-    LookAtLog,
+    LookAtPlace,
     Nothing,
+}
+
+/// What a gateway says of itself.
+struct Heard {
+    status: Status,
+    /// It says nothing, and this is what its disk says.
+    is_silent: bool,
 }
 
 /// Whether the supervisor goes on.
@@ -91,10 +105,12 @@ enum Then {
 // === impl Owner ===
 
 impl Owner {
-    pub(super) fn new(place: Place, program: PathBuf, orders: mpsc::Receiver<Order>) -> Self {
+    pub(super) fn new(place: Place, lock: Lock, program: PathBuf, orders: mpsc::Receiver<Order>) -> Self {
         Self {
             log: LogFiles::of(&place),
             place,
+            lock,
+            known: None,
             program,
             orders,
             later: VecDeque::new(),
@@ -107,11 +123,11 @@ impl Owner {
         }
     }
 
-    /// Runs until it was told to stop, or nothing came of the first start.
-    pub(super) async fn run(mut self) {
-        let Ok(Some(first)) = timeout(FIRST_ASK, self.orders.recv()).await else { return };
+    /// Runs until it was told to stop, nothing came of the first start, or its directory is another's. Answers the lock.
+    pub(super) async fn run(mut self) -> Lock {
+        let Ok(Some(first)) = timeout(FIRST_ASK, self.orders.recv()).await else { return self.lock };
         self.later.push_back(first);
-        let mut looks = interval(LOOK_AT_LOG);
+        let mut looks = interval(LOOK_AT_PLACE);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let happened = match self.later.pop_front() {
@@ -124,7 +140,7 @@ impl Owner {
                         ended = ended(&mut self.serving) => Happened::Ended(ended),
                         () = at(again) => Happened::StartAgain,
                         Some(_) = self.leaving.next() => Happened::Nothing,
-                        _ = looks.tick() => Happened::LookAtLog,
+                        _ = looks.tick() => Happened::LookAtPlace,
                     }
                 }
             };
@@ -136,12 +152,12 @@ impl Owner {
                     }
                     Then::GoOn
                 }
-                Happened::Ended(ended) => self.ended(ended.to_string()),
-                Happened::StartAgain => self.start_again().await,
-                Happened::LookAtLog => {
-                    self.log.rotate();
+                Happened::Ended(ended) => {
+                    self.ended(ended.to_string());
                     Then::GoOn
                 }
+                Happened::StartAgain => self.start_again().await,
+                Happened::LookAtPlace => self.look_at_place(),
                 Happened::Nothing => Then::GoOn,
             };
             if then == Then::End {
@@ -149,16 +165,25 @@ impl Owner {
             }
         }
         while self.leaving.next().await.is_some() {}
-        let _ = std::fs::remove_file(supervised_pid(&self.place));
+        if self.is_at_home() {
+            let _ = std::fs::remove_file(supervised_pid(&self.place));
+        }
+        self.lock
     }
 
     async fn asked(&mut self, asked: Asked) -> Then {
         let Asked { ask, actor, answer } = asked;
         let (said, then) = match ask {
-            Ask::Start { limit_ms } => match self.status().await {
-                Some(status) => (serves(status, true, None, None), Then::GoOn),
-                None => self.start(Action::Start, actor, Duration::from_millis(limit_ms)).await,
-            },
+            Ask::Start { limit_ms } => {
+                // Its end is heard after this otherwise, and what has ended is not running already.
+                if let Some(ended) = self.serving.as_mut().and_then(Gateway::has_ended) {
+                    self.ended(ended.to_string());
+                }
+                match self.status().await {
+                    Some(heard) => (serves(heard, true, None, None), Then::GoOn),
+                    None => self.start(Action::Start, actor, Duration::from_millis(limit_ms)).await,
+                }
+            }
             Ask::Restart { program, limit_ms } => {
                 let limit = Duration::from_millis(limit_ms);
                 if self.serving.is_some() {
@@ -175,12 +200,12 @@ impl Owner {
     }
 
     /// Of a gateway that serves. One that runs and does not say it is about to end, or too busy to be waited for.
-    async fn status(&self) -> Option<Status> {
+    async fn status(&self) -> Option<Heard> {
         let pid = self.serving.as_ref()?.pid;
         let told = timeout(LOOK_LIMIT, door::status(&self.place)).await;
         Some(match told {
-            Ok(Ok(status)) => status,
-            Ok(Err(_)) | Err(_) => launch::unheard(&self.place, pid),
+            Ok(Ok(status)) => Heard::of(status),
+            Ok(Err(_)) | Err(_) => Heard { status: launch::unheard(&self.place, pid), is_silent: true },
         })
     }
 
@@ -191,34 +216,32 @@ impl Owner {
         self.course.anew();
         let cause = Cause { action, actor, reason: None, is_told: true };
         match self.launch(&cause, limit, Launch { may_stay: false }).await {
-            Ok((status, warning)) => (serves(status, false, None, warning), Then::GoOn),
+            Ok((status, warning)) => (serves(Heard::of(status), false, None, warning), Then::GoOn),
             Err(NotLaunched { failure, .. }) if is_first => {
                 self.log.say(&format!("it was not started, and is left at that: {}", failure.message()));
                 (Answer::of(&failure), Then::End)
             }
             Err(NotLaunched { failure, .. }) => {
-                let then = self.ended(failure.message().to_owned());
-                (Answer::of(&failure), then)
+                self.ended(failure.message().to_owned());
+                (Answer::of(&failure), Then::GoOn)
             }
         }
     }
 
     /// It ended or did not come, and nobody told it to.
-    fn ended(&mut self, why: String) -> Then {
+    fn ended(&mut self, why: String) {
         let ran = self.serving.take().map_or(Duration::ZERO, |gateway| gateway.ran());
-        match self.course.next(ran, false) {
-            Next::Rest => Then::End,
-            Next::Start { after, is_told } => {
-                let when = if after.is_zero() { "at once".to_owned() } else { format!("in {after:?}") };
-                self.log.say(&format!("{why}; the gateway is started again {when}"));
-                self.again = Some(Again { at: Instant::now() + after, is_told, why });
-                Then::GoOn
-            }
-        }
+        let Next { after, is_told } = self.course.next(ran);
+        let when = if after.is_zero() { "at once".to_owned() } else { format!("in {after:?}") };
+        self.log.say(&format!("{why}; the gateway is started again {when}"));
+        self.again = Some(Again { at: Instant::now() + after, is_told, why });
     }
 
     async fn start_again(&mut self) -> Then {
         let Some(again) = self.again.take() else { return Then::GoOn };
+        if self.look_at_place() == Then::End {
+            return Then::End;
+        }
         let cause = Cause {
             action: Action::Start,
             actor: record::SUPERVISOR.to_owned(),
@@ -226,64 +249,40 @@ impl Owner {
             is_told: again.is_told,
         };
         match self.launch(&cause, RESTART_LIMIT, Launch { may_stay: true }).await {
-            Ok(_) => Then::GoOn,
+            Ok(_) => {}
             // The stop is heard next.
-            Err(_) if self.is_told_to_stop() => Then::GoOn,
+            Err(_) if self.is_told_to_stop() => {}
             Err(NotLaunched { ended: Some(ended), .. }) => self.ended(ended.to_string()),
             Err(NotLaunched { failure, ended: None }) => self.ended(failure.message().to_owned()),
         }
+        Then::GoOn
     }
 
-    /// A new process beside the old one, which serves on until the new one does.
-    async fn replace(&mut self, program: PathBuf, actor: String, limit: Duration) -> Answer {
-        let began = Instant::now();
-        let before = self.status().await;
-        let newcomer = match &self.listener {
-            Some(listener) => Gateway::start(&program, &self.place, listener, true)
-                .map_err(|error| launch::no_process(&program, &error)),
-            None => Err(Failure::unexpected("a gateway serves on a socket that is not there")),
-        };
-        let launched = match newcomer {
-            Ok(mut newcomer) => match self.until_ready(&mut newcomer, limit).await {
-                Ok(status) => Ok((newcomer, status)),
-                Err(NotLaunched { failure, .. }) => {
-                    newcomer.end_within(launch::PATIENCE).await;
-                    Err(failure)
-                }
-            },
-            Err(failure) => Err(failure),
-        };
-        let from = before.and_then(|status| status.observed);
-        let mut record = record::record(Action::Restart, Outcome::Failed, actor, began.elapsed());
-        record.from.clone_from(&from);
-        match launched {
-            Ok((newcomer, status)) => {
-                self.program = program;
-                let old = self.serving.replace(newcomer);
-                self.note_pid();
-                self.course.anew();
-                let leaving = old.as_ref().map(|old| old.pid);
-                if let Some(old) = old {
-                    self.leaving.push(Box::pin(old.make_way(self.hurry.subscribe())));
-                }
-                record.outcome = Outcome::Succeeded;
-                let warning = self.keep(told_of(record, &status));
-                serves(status, false, leaving, warning)
-            }
-            Err(failure) => {
-                record.reason = Some(failure.message().to_owned());
-                record.observed = from;
-                // What went wrong is told; that the history does not know it is the smaller trouble.
-                let _ = self.keep(record);
-                Answer::of(&launch::not_replaced(&failure, self.serving.as_ref().map(|gateway| gateway.pid)))
-            }
+    /// A directory that was removed, or made anew by somebody else, leaves nobody who could tell this supervisor to
+    /// stop: it does so by itself.
+    fn look_at_place(&mut self) -> Then {
+        if self.is_at_home() {
+            return Then::GoOn;
         }
+        self.again = None;
+        self.listener = None;
+        self.hurry.send_replace(true);
+        if let Some(gateway) = self.serving.take() {
+            self.leaving.push(Box::pin(gateway.leave()));
+        }
+        Then::End
+    }
+
+    fn is_at_home(&self) -> bool {
+        self.lock.is_at(&self.place.supervisor_lock())
     }
 
     async fn stop(&mut self, actor: String) -> Answer {
         let began = Instant::now();
-        let before = self.status().await;
+        let before = self.status().await.map(|heard| heard.status);
         self.again = None;
+        // Whoever comes from now on is refused at once: nobody would serve them.
+        self.listener = None;
         self.hurry.send_replace(true);
         if let Some(gateway) = self.serving.take() {
             self.leaving.push(Box::pin(gateway.leave()));
@@ -302,11 +301,20 @@ impl Owner {
         record::keep(&self.place, &record).err().inspect(|warning| self.log.say(warning))
     }
 
-    /// For whoever finds the gateway without its supervisor.
-    fn note_pid(&self) {
-        let pid = self.serving.as_ref().map(|gateway| gateway.pid.to_string()).unwrap_or_default();
+    /// For whoever finds the gateway, or two of them, without their supervisor.
+    fn note_pids(&self, newcomer: Option<u32>) {
+        let pids = self.serving.iter().map(|gateway| gateway.pid).chain(newcomer);
+        let text = pids.map(|pid| pid.to_string()).collect::<Vec<_>>().join("\n");
         // On a full disk a gateway that lost its supervisor is taken for one in a foreground.
-        let _ = durable::write(&supervised_pid(&self.place), pid.as_bytes());
+        let _ = durable::write(&supervised_pid(&self.place), text.as_bytes());
+    }
+}
+
+// === impl Heard ===
+
+impl Heard {
+    fn of(status: Status) -> Self {
+        Self { status, is_silent: false }
     }
 }
 
@@ -315,8 +323,9 @@ fn told_of(record: HistoryRecord, status: &Status) -> HistoryRecord {
     HistoryRecord { to: status.desired.clone(), observed: status.observed.clone(), ..record }
 }
 
-fn serves(status: Status, already: bool, leaving: Option<u32>, warning: Option<String>) -> Answer {
-    Answer::Serves { status: Box::new(status), already, leaving, warning }
+fn serves(heard: Heard, already: bool, leaving: Option<u32>, warning: Option<String>) -> Answer {
+    let Heard { status, is_silent } = heard;
+    Answer::Serves { status: Box::new(status), already, is_silent, leaving, warning }
 }
 
 fn tell(answer: Option<oneshot::Sender<Answer>>, said: Answer) {

@@ -26,6 +26,9 @@ pub(crate) enum Answer {
         status: Box<Status>,
         /// It ran before it was asked for.
         already: bool,
+        /// It does not answer: the status is what its disk says.
+        #[serde(default)]
+        is_silent: bool,
         /// The process that was replaced, and finishes its requests now.
         #[serde(default)]
         leaving: Option<u32>,

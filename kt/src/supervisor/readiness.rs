@@ -33,6 +33,22 @@ pub(super) fn judge(status: &Status, pid: u32, answered: Duration) -> Standing {
     if answered >= patience { Standing::Settled } else { Standing::NotYet }
 }
 
+/// Whether a gateway of this status may take the place of one of that: it serves whatever that one serves.
+///
+/// # Errors
+/// What it lacks.
+pub(super) fn may_follow(before: &Status, status: &Status) -> Result<(), String> {
+    let served = before.ready || before.observed.is_some();
+    if served && !status.ready {
+        return Err(without_pack(status));
+    }
+    let was_down = |target: &str| before.targets_down().any(|(down, _)| down == target);
+    match status.targets_down().find(|(target, _)| !was_down(target)) {
+        Some((target, why)) if served => Err(format!("its target `{target}` would be down: {why}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// How a gateway stands that runs; after `… runs (pid 7) on 127.0.0.1:41002: `. `Err`: it does nothing for anybody.
 pub(crate) fn told(status: &Status) -> Result<String, String> {
     let version = status.observed.as_ref().and_then(|observed| observed.version.as_deref());
@@ -149,5 +165,20 @@ mod tests {
             let vague = Status { observed: None, ..status };
             assert_eq!(judge(&vague, 7, at_once), NotYet, "{case}: it says not yet with what");
         }
+    }
+    #[test]
+    fn nobody_makes_way_for_one_that_does_less() {
+        let serving = status(Source::Local, true, false);
+        let idle = status(Source::Local, false, false);
+        let with = |targets: &[&str]| Status {
+            remarks: targets.iter().map(|target| Status::target_down(target, "no key")).collect(),
+            ..serving.clone()
+        };
+        assert_eq!(may_follow(&serving, &serving), Ok(()));
+        assert_eq!(may_follow(&idle, &idle), Ok(()), "there was nothing to lose");
+        assert!(may_follow(&serving, &idle).is_err());
+        assert_eq!(may_follow(&with(&["a"]), &with(&["a"])), Ok(()), "it was down before");
+        assert!(may_follow(&with(&["a"]), &with(&["a", "b"])).is_err_and(|why| why.contains("`b`")));
+        assert_eq!(may_follow(&idle, &with(&["a"])), Ok(()));
     }
 }

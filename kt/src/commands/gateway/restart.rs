@@ -16,17 +16,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Exit, Failure> {
     let limit = super::start::limit(args, LIMIT)?;
     let found = instances::find(&args.gateway.name)?;
-    let served_alone = found.is_served() && !found.is_supervised();
-    if served_alone && !lost_its_supervisor(&found) {
-        return Err(foreground(&found));
-    }
+    served_alone(&found)?;
     found.installed()?;
     let program = programs::find("kt-gateway")?;
     let ask = Ask::Restart { program: program.clone(), limit_ms: limit_ms(limit) };
     if let Heard::Answer(answer) = client::ask(&found.place, &ask, limit).await? {
         return super::start::started(&found, answer, printer);
     }
-    if served_alone {
+    // Anew: it may have lost its supervisor just now.
+    if served_alone(&found)? {
         printer.warn(&format!(
             "nobody supervises gateway `{}`: it is stopped and started, so that connections are refused meanwhile",
             found.name()
@@ -34,6 +32,15 @@ pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Ex
         super::stop::stop(&found, super::stop::LIMIT, printer).await?;
     }
     super::start::started(&found, client::start(&found.place, &program, limit).await?, printer)
+}
+
+/// Whether it runs without a supervisor that it once had.
+///
+/// # Errors
+/// It never had one.
+fn served_alone(found: &Found) -> Result<bool, Failure> {
+    let alone = found.is_served() && !found.is_supervised();
+    if alone && !lost_its_supervisor(found) { Err(foreground(found)) } else { Ok(alone) }
 }
 
 fn lost_its_supervisor(found: &Found) -> bool {

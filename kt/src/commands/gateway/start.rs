@@ -27,6 +27,10 @@ pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Ex
     if let Heard::Answer(answer) = client::ask(&found.place, &ask, limit).await? {
         return started(&found, answer, printer);
     }
+    // It may have lost its supervisor just now.
+    if found.is_served() && !found.is_supervised() {
+        return unsupervised(&found, printer).await;
+    }
     let program = programs::find("kt-gateway")?;
     started(&found, client::start(&found.place, &program, limit).await?, printer)
 }
@@ -46,7 +50,8 @@ pub(super) fn limit(args: &GatewayTimedArgs, default: Duration) -> Result<Durati
 pub(super) fn started(found: &Found, answer: Answer, printer: &Printer) -> Result<Exit, Failure> {
     let name = found.name();
     match answer {
-        Answer::Serves { status, already, leaving, warning } => {
+        Answer::Serves { status, is_silent: true, .. } => Err(silent(&status)),
+        Answer::Serves { status, already, leaving, warning, .. } => {
             if let Some(warning) = warning {
                 printer.warn(&warning);
             }
@@ -58,6 +63,9 @@ pub(super) fn started(found: &Found, answer: Answer, printer: &Printer) -> Resul
                 && !already
             {
                 return Err(idle(&status, &why));
+            }
+            for (target, why) in status.targets_down() {
+                printer.warn(&format!("requests to `{target}` are answered 503 target_down: {why}"));
             }
             let how = if already { "is already running" } else { "runs" };
             show(&status, how, printer)
@@ -90,6 +98,20 @@ async fn unsupervised(found: &Found, printer: &Printer) -> Result<Exit, Failure>
         "nobody supervises gateway `{name}`: it is not started again should it end; `kt gateway stop --name {name}` and then `start` changes that"
     ));
     show(&status, "is already running", printer)
+}
+
+/// It runs, and nobody knows more.
+fn silent(status: &Status) -> Failure {
+    let name = &status.name;
+    let pid = status.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    Failure::new(
+        Exit::Unreachable,
+        "timed_out",
+        format!("gateway `{name}` is already running{pid} and does not answer"),
+    )
+    .with_hint(format!(
+        "see `kt gateway logs --name {name}`; `kt gateway stop --name {name}` ends it, by force at last"
+    ))
 }
 
 /// It runs, so that it can be told what to serve.

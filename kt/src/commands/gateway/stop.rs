@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use instance::{Action, Outcome};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
@@ -12,12 +13,14 @@ use crate::failure::{Exit, Failure};
 use crate::instances::{self, Found, door, record, stopped};
 use crate::printer::Printer;
 use crate::supervisor::client::{self, Heard};
-use crate::supervisor::is_ours;
 use crate::supervisor::protocol::{Answer, Ask, failure};
+use crate::supervisor::{is_heard, is_ours};
 
 /// Beyond what a gateway gives its requests.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// For a gateway that handed over to one that ended, until it is the gateway again.
+const TAKES_BACK: Duration = Duration::from_secs(5);
 
 /// What there was to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,33 +94,29 @@ async fn unsupervised(
     }
     let began = Instant::now();
     let before = door::status(place).await.ok();
-    // The process is the one that the kernel says is at the other end, not one whose number somebody wrote down.
-    let (connection, pid) = door::server_pid(place).map_err(|error| {
-        Failure::new(
-            Exit::Unreachable,
-            "unreachable",
-            format!(
-                "gateway `{}` runs without a supervisor and cannot be told to stop: {error}",
-                found.name()
-            ),
-        )
-        .with_hint("end its process as it was started")
-    })?;
-    let pid = pid.filter(|pid| *pid > 0).ok_or_else(|| {
-        Failure::new(Exit::Failed, "unsupported", "this system does not tell which process serves")
-    })?;
-    kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|errno| {
-        Failure::new(Exit::Forbidden, "not_yours", format!("process {pid} cannot be told to stop: {errno}"))
-    })?;
-    drop(connection);
-    while found.is_served() {
+    let mut told: Vec<i32> = Vec::new();
+    let mut is_of_supervisor = false;
+    let mut seen = began;
+    loop {
+        if found.is_served() {
+            seen = Instant::now();
+            let pid = serving(found, told.is_empty())?;
+            if let Some(pid) = pid.filter(|pid| !told.contains(pid)) {
+                is_of_supervisor |= u32::try_from(pid).is_ok_and(|pid| is_ours(place, pid));
+                tell_to_end(pid)?;
+                told.push(pid);
+            }
+        } else if !is_of_supervisor || seen.elapsed() > TAKES_BACK || !is_heard(listen(found)).await {
+            break;
+        }
+        // Else there are two, of a restart whose supervisor was killed: the other one takes back what it handed over.
         if Instant::now() > deadline {
             return Err(still_there(found, limit));
         }
         sleep(LOOK_AGAIN).await;
     }
     // One that was started by a supervisor leaves it to others to tell of its end.
-    if u32::try_from(pid).is_ok_and(|pid| is_ours(place, pid)) {
+    if is_of_supervisor {
         let mut record = record::record(Action::Stop, Outcome::Succeeded, record::me(), began.elapsed());
         record.from = before.and_then(|status| status.observed);
         record.reason = Some("its supervisor was gone".to_owned());
@@ -126,6 +125,46 @@ async fn unsupervised(
         }
     }
     Ok(Stopped::InOrder)
+}
+
+/// The process that the kernel says is at the other end, not one whose number somebody wrote down. `None`: none is
+/// there now.
+///
+/// # Errors
+/// Its number is not told, or the `first` look finds none.
+fn serving(found: &Found, first: bool) -> Result<Option<i32>, Failure> {
+    match door::server_pid(&found.place) {
+        Ok((_, pid)) => {
+            let pid = pid.filter(|pid| *pid > 0).ok_or_else(|| {
+                Failure::new(Exit::Failed, "unsupported", "this system does not tell which process serves")
+            })?;
+            Ok(Some(pid))
+        }
+        Err(error) if first => {
+            let name = found.name();
+            let message =
+                format!("gateway `{name}` runs without a supervisor and cannot be told to stop: {error}");
+            Err(Failure::new(Exit::Unreachable, "unreachable", message)
+                .with_hint("end its process as it was started"))
+        }
+        // It is ending, or another one is about to take its place.
+        Err(_) => Ok(None),
+    }
+}
+
+fn tell_to_end(pid: i32) -> Result<(), Failure> {
+    match kill(Pid::from_raw(pid), Signal::SIGTERM) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => {
+            let message = format!("process {pid} cannot be told to stop: {errno}");
+            Err(Failure::new(Exit::Forbidden, "not_yours", message))
+        }
+    }
+}
+
+/// Where its clients call it.
+fn listen(found: &Found) -> &str {
+    found.description.as_ref().map(|description| description.listen.as_str()).unwrap_or_default()
 }
 
 fn still_there(found: &Found, limit: Duration) -> Failure {

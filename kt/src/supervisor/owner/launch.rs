@@ -1,13 +1,12 @@
 //! From nothing to a gateway that serves, or to the reason why not.
 
 use std::io;
-use std::path::Path;
-use std::time::Duration;
 
-use instance::description::Installed;
 use tokio::time::{sleep, sleep_until};
 
+use super::replace::ALONE;
 use super::*;
+use crate::instances::cannot_use;
 
 /// How long a gateway may take to end that is not ready in time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -82,14 +81,14 @@ impl Owner {
         match self.until_ready(&mut gateway, limit).await {
             Ok(status) => {
                 self.serving = Some(gateway);
-                self.note_pid();
+                self.note_pids(None);
                 Ok(status)
             }
             Err(late) if late.ended.is_none() && launch.may_stay && !self.is_told_to_stop() => {
                 self.log.say(&format!("{}; it is left to go on", late.failure.message()));
                 let status = unheard(&self.place, gateway.pid);
                 self.serving = Some(gateway);
-                self.note_pid();
+                self.note_pids(None);
                 Ok(status)
             }
             Err(failed) => {
@@ -105,16 +104,44 @@ impl Owner {
         self.later.iter().any(|order| matches!(order, Order::Asked(Asked { ask: Ask::Stop, .. })))
     }
 
-    fn address(&self) -> Result<String, Failure> {
+    /// Where it is to listen. What was known of it holds where `instance.json` is spoiled, which is then written anew:
+    /// a gateway that is installed does not end for that.
+    fn address(&mut self) -> Result<String, Failure> {
         let name = self.place.name();
-        match Description::read(&self.place) {
-            Ok(Some(Description { installed: Some(Installed { .. }), listen, .. })) => Ok(listen),
-            Ok(_) => Err(Failure::new(
-                Exit::NotFound,
-                "not_installed",
-                format!("gateway `{name}` is not installed any more"),
-            )),
-            Err(error) => Err(crate::instances::cannot_use(&self.place.description(), &error)),
+        let path = self.place.description();
+        let why = match Description::read(&self.place) {
+            Ok(Some(found)) if found.installed.is_some() => {
+                let listen = found.listen.clone();
+                self.known = Some(found);
+                return Ok(listen);
+            }
+            Ok(Some(_)) => {
+                return Err(Failure::new(
+                    Exit::NotFound,
+                    "not_installed",
+                    format!("gateway `{name}` is not installed any more"),
+                ));
+            }
+            Ok(None) => io::Error::from(io::ErrorKind::NotFound),
+            Err(error) => error,
+        };
+        let Some(known) = &self.known else { return Err(cannot_use(&path, &why)) };
+        let aside = match durable::set_aside(&path) {
+            Ok(aside) => format!("set aside as `{}` and ", aside.display()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(cannot_use(&path, &error)),
+        };
+        known.write(&path).map_err(|error| cannot_use(&path, &error))?;
+        self.log.say(&format!("instance.json cannot be used ({why}): {aside}written anew as it was"));
+        Ok(known.listen.clone())
+    }
+
+    /// Remembers what a gateway was started with.
+    pub(super) fn learn(&mut self) {
+        if let Ok(Some(found)) = Description::read(&self.place)
+            && found.installed.is_some()
+        {
+            self.known = Some(found);
         }
     }
 
@@ -124,7 +151,8 @@ impl Owner {
         gateway: &mut Gateway,
         limit: Duration,
     ) -> Result<Status, NotLaunched> {
-        let deadline = Instant::now() + limit;
+        let began = Instant::now();
+        let mut deadline = began + limit;
         let mut pause = FIRST_LOOK;
         let mut answered: Option<Instant> = None;
         loop {
@@ -135,6 +163,12 @@ impl Owner {
             let looked = tokio::select! {
                 biased;
                 ended = gateway.ended() => return Err(self.ended_early(gateway, ended)),
+                ended = ended(&mut self.serving) => {
+                    // Nobody serves now: this one does soon, or makes way for another.
+                    self.old_ended(ended);
+                    deadline = deadline.min(Instant::now() + ALONE);
+                    continue;
+                }
                 Some(order) = self.orders.recv() => {
                     if !matches!(&order, Order::Asked(Asked { ask: Ask::Stop, .. })) {
                         self.later.push_back(order);
@@ -145,7 +179,7 @@ impl Owner {
                     let message = format!("gateway `{}` was told to stop while it started", self.place.name());
                     return Err(Failure::new(Exit::Conflict, "stopped", message).into());
                 }
-                () = sleep_until(deadline) => return Err(self.late(gateway, limit).into()),
+                () = sleep_until(deadline) => return Err(self.late(gateway, began.elapsed()).into()),
                 looked = look => looked,
             };
             pause = (pause * 2).min(LONGEST_LOOK);
@@ -180,7 +214,7 @@ impl Owner {
         NotLaunched { failure, ended: Some(ended) }
     }
 
-    fn late(&self, gateway: &Gateway, limit: Duration) -> Failure {
+    fn late(&self, gateway: &Gateway, waited: Duration) -> Failure {
         let name = self.place.name();
         let said = gateway.last_words(&self.place).map(|words| format!("; it said last: {words}"));
         Failure::new(
@@ -188,7 +222,7 @@ impl Owner {
             "timed_out",
             format!(
                 "gateway `{name}` was not ready within {} s{}",
-                limit.as_secs(),
+                waited.as_secs(),
                 said.unwrap_or_default()
             ),
         )
@@ -205,7 +239,7 @@ fn launch_failure(place: &Place, ran: Duration) -> Option<Vec<policy_config::Fin
     (age <= ran + Duration::from_secs(1)).then(|| failure.findings.iter().map(Into::into).collect())
 }
 
-fn does_nothing(status: &Status) -> bool {
+pub(super) fn does_nothing(status: &Status) -> bool {
     status.source == Source::Local && readiness::told(status).is_err()
 }
 
@@ -224,21 +258,4 @@ pub(super) fn unheard(place: &Place, pid: u32) -> Status {
 
 pub(super) fn no_process(program: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failed, "program_broken", format!("cannot run `{}`: {error}", program.display()))
-}
-
-/// A restart that came to nothing is a failure, whatever the newcomer's own exit code says of itself.
-pub(super) fn not_replaced(failure: &Failure, old: Option<u32>) -> Failure {
-    let serves = match old {
-        Some(pid) => format!("the old process (pid {pid}) serves on"),
-        None => "no process serves".to_owned(),
-    };
-    let told = Failure::new(
-        Exit::Failed,
-        "not_replaced",
-        format!("the new process did not take over: {}; {serves}", failure.message()),
-    );
-    match failure.hint() {
-        Some(hint) => told.with_hint(hint),
-        None => told,
-    }
 }
