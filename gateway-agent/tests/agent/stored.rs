@@ -318,7 +318,7 @@ async fn what_stands_in_the_way_of_telling_stops_no_start() {
     let mut process = gateway.spawn(gateway.command(&["--listen", "127.0.0.1:0", "--stored"]));
     process.until_log("serving listen=").await;
     let log = process.log();
-    for says in ["history.jsonl cannot be written", "status.json cannot be written", "no admin socket"] {
+    for says in ["not in history.jsonl", "status.json cannot be written", "no admin socket"] {
         process.until_log(says).await;
     }
     let address = log.split("serving listen=").nth(1).unwrap().split_whitespace().next().unwrap();
