@@ -321,7 +321,7 @@ mod tests {
             let mut opened: Vec<_> = opening.by_ref().take(opened_before).collect();
             history.append(&record("3")).unwrap();
             opened.extend(opening);
-            let told = Told::of(opened.into_iter().map(|file| file.unwrap()).flatten()).unwrap();
+            let told = Told::of(opened.into_iter().filter_map(|file| file.unwrap())).unwrap();
             let wanted: &[&str] = if opened_before == 0 { &["0", "1", "2", "3"] } else { &["0", "1", "2"] };
             assert_eq!(ids(&told), wanted, "{opened_before} were open");
         }
