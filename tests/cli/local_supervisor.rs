@@ -244,3 +244,17 @@ async fn a_supervisor_whose_directory_is_gone_ends() {
     .await;
     until_gone(supervisor).await;
 }
+
+#[tokio::test]
+async fn a_supervisor_of_what_is_not_installed_any_more_ends() {
+    let host = Host::new();
+    host.up("a");
+    let supervisor = host.supervisor("a").expect("it is supervised");
+    let path = host.dir("a").join("instance.json");
+    let mut description: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    description.as_object_mut().unwrap().remove("installed").expect("it is installed");
+    std::fs::write(&path, description.to_string()).unwrap();
+    until_gone(supervisor).await;
+    assert!(!connects(&host), "nobody is left");
+    assert_eq!(host.history("a").last().map(String::as_str), Some("start succeeded"));
+}

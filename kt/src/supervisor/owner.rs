@@ -259,9 +259,14 @@ impl Owner {
     }
 
     /// A directory that was removed, or made anew by somebody else, leaves nobody who could tell this supervisor to
-    /// stop: it does so by itself.
+    /// stop: it does so by itself. So it does for what is not installed any more.
     fn look_at_place(&mut self) -> Then {
-        if self.is_at_home() {
+        let is_installed = || match Description::read(&self.place) {
+            Ok(Some(found)) => found.installed.is_some(),
+            // A spoiled one says nothing, and is written anew.
+            Ok(None) | Err(_) => true,
+        };
+        if self.is_at_home() && is_installed() {
             return Then::GoOn;
         }
         self.again = None;
