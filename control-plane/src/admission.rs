@@ -40,5 +40,6 @@ pub fn risks(old_source: &[u8], new: &AdmittedConfig) -> Vec<Finding> {
         let changes = lint_change(&old, &new.config).findings;
         findings.extend(changes.into_iter().filter(|finding| finding.code != VERSION_NOT_BUMPED));
     }
+    new.document.locate(&mut findings);
     findings
 }

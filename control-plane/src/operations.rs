@@ -21,6 +21,7 @@ use fleet_core::gateway::GatewayPath;
 use fleet_core::ids::GatewayId;
 use service_kit::clock::Clock;
 
+pub use crate::store::presence::LocalPack;
 pub use crate::store::wakeup::{Wake, WakeListener};
 pub use attach_gateway::{AttachFacts, AttachOutcome, attach_gateway};
 pub use create_fleet::create_fleet;

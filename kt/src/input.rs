@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use policy_config::PolicyDocument;
+
 use crate::failure::{Exit, Failure};
 
 /// One byte more than a pack may have: lint then says that it is too big, and the rest is never read.
@@ -13,6 +15,8 @@ const READ_LIMIT: usize = 256 * 1024 + 1;
 /// A regular file, open.
 pub(crate) struct RegularFile {
     file: File,
+    /// In bytes, when it was opened.
+    size: u64,
     pub(crate) mode: u32,
 }
 
@@ -36,6 +40,8 @@ pub(crate) struct NamedSource {
     pub(crate) name: String,
     /// At most [`READ_LIMIT`] bytes.
     pub(crate) bytes: Vec<u8>,
+    /// Of the file; 0 of standard input, where nobody knows.
+    pub(crate) size: u64,
 }
 
 /// Opens without waiting for a writer, and looks at what was opened rather than at the name.
@@ -53,7 +59,7 @@ pub(crate) fn open_regular(path: &Path) -> Result<RegularFile, OpenError> {
     if metadata.is_dir() {
         Err(OpenError::Directory)
     } else if metadata.is_file() {
-        Ok(RegularFile { mode: metadata.mode(), file })
+        Ok(RegularFile { mode: metadata.mode(), size: metadata.len(), file })
     } else {
         Err(OpenError::NotRegular)
     }
@@ -76,13 +82,18 @@ impl NamedSource {
         if path.as_os_str() == "-" {
             let bytes = read_up_to(io::stdin().lock(), READ_LIMIT)
                 .map_err(|error| Failure::usage(field, format!("standard input cannot be read: {error}")))?;
-            return Ok(Self { name: "<stdin>".to_owned(), bytes });
+            return Ok(Self { name: "<stdin>".to_owned(), bytes, size: 0 });
         }
         let name = path.display().to_string();
         let file = open_regular(path).map_err(|error| refuse(&name, field, &error))?;
+        let size = file.size;
         let bytes =
             file.read_up_to(READ_LIMIT).map_err(|error| refuse(&name, field, &OpenError::Io(error)))?;
-        Ok(Self { name, bytes })
+        Ok(Self { name, bytes, size })
+    }
+
+    pub(crate) fn document(&self) -> PolicyDocument {
+        PolicyDocument::beginning(self.bytes.clone(), self.size)
     }
 }
 

@@ -76,10 +76,12 @@ pub(crate) fn gateways(gateways: &[GatewayView], width: Option<u16>) -> String {
             version(gateway.desired.as_ref()),
             version(gateway.observed.as_ref()),
             if gateway.in_sync { "yes" } else { "no" }.to_owned(),
+            if gateway.pinned { "yes" } else { "no" }.to_owned(),
             outcome.map_or_else(|| "-".to_owned(), |outcome| outcome.state.clone()),
         ]
     });
-    table(&["name", "liveness", "desired", "observed", "in sync", "last outcome"], rows.collect(), width)
+    let header = ["name", "liveness", "desired", "observed", "in sync", "pinned", "last outcome"];
+    table(&header, rows.collect(), width)
 }
 
 pub(crate) fn gateway(gateway: &GatewayView, width: Option<u16>) -> String {

@@ -33,12 +33,20 @@ fn what_changes_by_section_with_its_risks() {
     + policy.pii-detector.mode: shadow
 
     error[R002]: `pii-detector` goes from enforce to shadow; it records and changes nothing
-    --> b.yaml
-     = help: keep it enforcing, or accept the risk
+      --> b.yaml:24:5
+       |
+    24 |     mode: shadow
+       |     ^^^^
+       |
+       = help: keep it enforcing, or accept the risk
 
     error[R004]: the secret env OPENAI_API_KEY was sent to https://api.openai.com and now goes to https://proxy.example as well or instead
-    --> b.yaml
-     = help: use a secret of its own for a new host, or accept the risk
+      --> b.yaml:10:7
+       |
+    10 |       base_url: https://proxy.example
+       |       ^^^^^^^^
+       |
+       = help: use a secret of its own for a new host, or accept the risk
     "#);
     let said = kt.run(&["policy", "diff", "a.yaml", "b.yaml", "--json"]).ok().json();
     assert_eq!(said["from"]["version"], "0.1.1");
@@ -51,6 +59,7 @@ fn what_changes_by_section_with_its_risks() {
     let codes: Vec<_> =
         said["risks"].as_array().expect("risks").iter().map(|risk| risk["code"].clone()).collect();
     assert_eq!(codes, ["R002", "R004"]);
+    assert_eq!((&said["risks"][0]["line"], &said["risks"][0]["column"]), (&json!(24), &json!(5)));
 }
 
 #[test]

@@ -57,7 +57,7 @@ async fn killed_twice_on_a_new_pack_a_gateway_goes_back_and_says_so() {
 }
 
 /// A gateway that ran 0.1.0 until it was good, and ended in order; not started again yet.
-async fn on_a_good_pack() -> (TempDir, Plane, GatewayProgram) {
+pub(crate) async fn on_a_good_pack() -> (TempDir, Plane, GatewayProgram) {
     let dir = passable_dir();
     let plane = Plane::start().await;
     plane.create_fleet("prod").await;

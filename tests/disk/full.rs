@@ -13,6 +13,7 @@ use tests::operator::push_request;
 use tests::plane::Plane;
 use tests::programs::{GatewayProgram, PlaneProgram, passable_dir};
 
+use crate::crash_loop::on_a_good_pack;
 use crate::support::{PATIENCE, pack_of, push_until};
 
 /// A small file system; unmounted with this value.
@@ -49,6 +50,33 @@ async fn a_full_disk_is_a_nack_and_no_reason_to_stop_serving_or_not_to_start() {
     fs::remove_file(filler).expect("the filler is there");
     push_until(&plane, "prod", "0.4.0", RolloutState::Succeeded).await;
     gateway.until_serves("0.4.0", PATIENCE).await;
+    gateway.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_is_stopped_on_a_full_disk_has_not_crashed() {
+    let (_dir, plane, mut gateway) = on_a_good_pack().await;
+    let (state, made) = (gateway.home.join("state"), gateway.home.join("made"));
+    fs::rename(&state, &made).expect("the state");
+    let Some(disk) = SmallDisk::mount(&state, "1m") else {
+        println!(
+            "skipped: this user may not mount a file system; a standing that cannot be written stands for it"
+        );
+        return;
+    };
+    let copied = Command::new("cp").arg("-a").arg(made.join(".")).arg(&state).status().expect("cp");
+    assert!(copied.success(), "{copied}");
+    gateway.launch();
+    push_until(&plane, "prod", "0.2.0", RolloutState::Succeeded).await;
+    gateway.until_serves("0.2.0", PATIENCE).await;
+    let _filler = disk.fill();
+    for _ in 0..3 {
+        let ended = gateway.process.as_mut().expect("it runs").end();
+        assert!(ended.success(), "{ended}");
+        gateway.launch();
+        gateway.until_ready().await;
+        assert_eq!(gateway.served().await, Ok(Some("0.2.0".to_owned())));
+    }
     gateway.kill();
 }
 

@@ -144,6 +144,7 @@ impl World {
             labels: Labels::default(),
             agent_version: "0.1.0".to_owned(),
             pinned: false,
+            local: None,
             seen: Seen { highest: seen, ..Seen::default() },
         };
         attach_gateway(&self.context, agent.id, facts).await
@@ -212,7 +213,7 @@ impl World {
         let desired = self.gateway(agent).await.desired.unwrap();
         DesiredVersion {
             revision: desired.revision.unwrap(),
-            generation: desired.generation,
+            generation: desired.generation.expect("an assignment has one"),
             digest: desired.digest,
         }
     }

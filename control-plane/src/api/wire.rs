@@ -107,7 +107,7 @@ pub(crate) fn in_force(gateway: String, at: OffsetDateTime, view: InForceView) -
 fn version(version: VersionView) -> v1::Version {
     v1::Version {
         revision: version.revision.map(|revision| revision.0),
-        generation: Some(version.generation.0),
+        generation: version.generation.map(|generation| generation.0),
         version: version.version,
         digest: version.digest.to_string(),
         at: Some(timestamp(version.at)),

@@ -12,7 +12,9 @@ use super::error::Conflict;
 use super::place_gateway::{Disk, place_gateway};
 use super::{Context, OperationError, SELF};
 use crate::store::activations::{activation_hold, activation_tell};
-use crate::store::presence::{gateway_attach, gateway_find_again, gateway_tell, without_waiting_for_disk};
+use crate::store::presence::{
+    LocalPack, OnHost, gateway_attach, gateway_find_again, gateway_tell, without_waiting_for_disk,
+};
 
 /// What the hello says about the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct AttachFacts {
     pub labels: Labels,
     pub agent_version: String,
     pub pinned: bool,
+    /// What it runs, where no control plane assigned it.
+    pub local: Option<LocalPack>,
     /// Of this database's lineage.
     pub seen: Seen,
 }
@@ -67,7 +71,7 @@ pub async fn attach_gateway(
                 facts.session_counter,
                 &facts.labels,
                 &facts.agent_version,
-                facts.pinned,
+                OnHost { pinned: facts.pinned, local: facts.local.as_ref() },
             );
             if !attached.await? {
                 return Err(OperationError::Conflict(Box::new(Conflict {
@@ -78,14 +82,17 @@ pub async fn attach_gateway(
             }
             // Last of all: whoever holds the head of the history keeps every other writer waiting.
             activation_tell(&mut tx, &placed.superseded).await?;
-            if placed.gateway.pinned != facts.pinned {
+            let local = facts.local.as_ref().map(|pack| pack.digest);
+            let repinned = placed.gateway.pinned != facts.pinned
+                || facts.pinned && local.is_some() && placed.gateway.local != local;
+            if repinned {
                 let kind = if facts.pinned { EventKind::Pinned } else { EventKind::Unpinned };
                 gateway_tell(&mut tx, kind, SELF, &[gateway]).await?;
             }
             if placed.gateway.lost {
                 let found = gateway_find_again(&mut tx, &[gateway]).await?;
                 gateway_tell(&mut tx, EventKind::GatewayReturned, SELF, &found).await?;
-            } else if !placed.assigned && placed.gateway.pinned == facts.pinned {
+            } else if !placed.assigned && !repinned {
                 // Nothing but presence was written; a herd must not queue for the disk.
                 without_waiting_for_disk(&mut tx).await?;
             }

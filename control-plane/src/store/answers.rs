@@ -192,7 +192,8 @@ pub(crate) async fn gateway_observe(
          )
          update gateways g
          set observed_generation = said.generation, observed_digest = said.digest, observed_version = said.version,
-             observed_since = clock_timestamp() - said.ago * interval '1 microsecond'
+             observed_since = clock_timestamp() - said.ago * interval '1 microsecond',
+             local_digest = null, local_version = null, local_since = null
          from locked join
              unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::bigint[],
                     $8::bool[])
@@ -200,7 +201,8 @@ pub(crate) async fn gateway_observe(
          where g.id = locked.id
              and (coalesce(g.observed_generation, 0) <= said.generation
                  or said.hello and g.boot_id = said.boot and g.session_counter = said.counter)
-             and (g.observed_generation, g.observed_digest) is distinct from (said.generation, said.digest)
+             and ((g.observed_generation, g.observed_digest) is distinct from (said.generation, said.digest)
+                 or g.local_digest is not null)
              and not coalesce(g.boot_id = said.boot and g.session_counter > said.counter, false)",
         &gateways,
         &boots,

@@ -41,7 +41,8 @@ pub struct GatewayView {
 pub struct VersionView {
     /// `None`: it runs bytes that were never assigned to it.
     pub revision: Option<Revision>,
-    pub generation: Generation,
+    /// `None`: no control plane assigned it; somebody changed the gateway on its host.
+    pub generation: Option<Generation>,
     /// `pack.version`.
     pub version: String,
     pub digest: ConfigDigest,
@@ -79,6 +80,9 @@ struct Row {
     observed_version: Option<String>,
     observed_since: Option<OffsetDateTime>,
     observed_revision: Option<i64>,
+    local_digest: Option<Vec<u8>>,
+    local_version: Option<String>,
+    local_since: Option<OffsetDateTime>,
     desired_generation: Option<i64>,
     desired_revision: Option<i64>,
     desired_digest: Option<Vec<u8>>,
@@ -106,17 +110,29 @@ impl Row {
         let desired = match (self.desired_generation, self.desired_digest, self.assigned_at) {
             (Some(number), Some(bytes), Some(at)) => Some(VersionView {
                 revision: self.desired_revision.map(revision).transpose()?,
-                generation: generation(number)?,
+                generation: Some(generation(number)?),
                 version: self.desired_version.unwrap_or_default(),
                 digest: digest(&bytes)?,
                 at,
             }),
             _ => None,
         };
+        let is_told = !self.pinned || self.local_digest.is_some();
+        let local = match (self.local_digest, self.local_since) {
+            (Some(bytes), Some(at)) => Some(VersionView {
+                revision: None,
+                generation: None,
+                version: self.local_version.unwrap_or_default(),
+                digest: digest(&bytes)?,
+                at,
+            }),
+            _ => None,
+        };
         let observed = match (self.observed_generation, self.observed_digest, self.observed_since) {
+            _ if local.is_some() => local,
             (Some(number), Some(bytes), Some(at)) => Some(VersionView {
                 revision: self.observed_revision.map(revision).transpose()?,
-                generation: generation(number)?,
+                generation: Some(generation(number)?),
                 version: self.observed_version.unwrap_or_default(),
                 digest: digest(&bytes)?,
                 at,
@@ -124,7 +140,8 @@ impl Row {
             _ => None,
         };
         let in_sync = match (&desired, &observed) {
-            (Some(desired), Some(observed)) => desired.digest == observed.digest,
+            // What an older agent does not tell of its pin is not what it should run.
+            (Some(desired), Some(observed)) => is_told && desired.digest == observed.digest,
             (None, None) => true,
             _ => false,
         };
@@ -289,7 +306,7 @@ pub(crate) async fn gateway_take_over(
     sqlx::query!(
         "update gateways set labels = $2, agent_version = $3, boot_id = null, session_counter = 0, attached = false,
              observed_generation = null, observed_digest = null, observed_version = null, observed_since = null,
-             pinned = false
+             pinned = false, local_digest = null, local_version = null, local_since = null
          where id = $1",
         id.0,
         labels_to_json(labels),
@@ -319,6 +336,7 @@ async fn select(
         r#"select g.id, g.fleet, g.name, g.labels, g.attached, g.last_seen, now() as "db_now!", g.pinned,
                   g.agent_version, g.enrolled_at,
                   g.observed_generation, g.observed_digest, g.observed_version, g.observed_since,
+                  g.local_digest, g.local_version, g.local_since,
                   o.revision as "observed_revision?",
                   d.generation as "desired_generation?", d.revision as "desired_revision?",
                   d.digest as "desired_digest?", r.version as "desired_version?", d.assigned_at as "assigned_at?"

@@ -8,6 +8,7 @@ use fleet_core::offer::Stage;
 use fleet_core::rollout::RolloutState;
 use fleet_core::standing::{Held, PINNED};
 use fleet_core::version::{DesiredVersion, Generation};
+use policy_config::ConfigDigest;
 use policy_config::schema::PackName;
 use sqlx::PgConnection;
 
@@ -29,6 +30,8 @@ pub(crate) struct PlacedGateway {
     pub seen: Option<Generation>,
     pub lost: bool,
     pub pinned: bool,
+    /// What it said it runs that was not assigned to it.
+    pub local: Option<ConfigDigest>,
 }
 
 /// What a gateway was told last, and what became of it.
@@ -59,7 +62,7 @@ pub(crate) async fn gateway_load(
     id: GatewayId,
 ) -> Result<Option<PlacedGateway>, StoreError> {
     let row = sqlx::query!(
-        r#"select g.fleet, g.name, g.lost_at, g.pinned, g.seen_generation, g.observed_generation, g.observed_digest, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
+        r#"select g.fleet, g.name, g.lost_at, g.pinned, g.local_digest, g.seen_generation, g.observed_generation, g.observed_digest, f.config as bound, f.stable_revision, f.stable_by, f.stable_at,
                   d.config as "config?", d.revision as "revision?", d.generation as "generation?",
                   d.digest as "digest?", a.state as "state?", a.stage, a.reason as "reason?", a.boot_id, a.agent_version,
                   r.state as "rollout_state?"
@@ -120,5 +123,6 @@ pub(crate) async fn gateway_load(
         seen: Some(row.seen_generation).filter(|seen| *seen > 0).map(generation).transpose()?,
         lost: row.lost_at.is_some(),
         pinned: row.pinned,
+        local: row.local_digest.as_deref().map(digest).transpose()?,
     }))
 }

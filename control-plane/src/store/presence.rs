@@ -7,6 +7,7 @@ use fleet_core::history::EventKind;
 use fleet_core::ids::{BootId, GatewayId};
 use fleet_core::liveness::STALE_FOR;
 use fleet_core::version::Generation;
+use policy_config::ConfigDigest;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -57,6 +58,23 @@ pub(crate) async fn presence_write(
     Ok(())
 }
 
+/// What a gateway runs that no control plane assigned to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPack {
+    pub digest: ConfigDigest,
+    /// `pack.version`.
+    pub version: String,
+    /// How long ago it was swapped in.
+    pub ago: Duration,
+}
+
+/// What was changed on the gateway's host.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnHost<'a> {
+    pub pinned: bool,
+    pub local: Option<&'a LocalPack>,
+}
+
 /// A stream opened: it is the newest from now on. False: a newer one of the same start is known already.
 pub(crate) async fn gateway_attach(
     conn: &mut PgConnection,
@@ -65,19 +83,24 @@ pub(crate) async fn gateway_attach(
     session_counter: u64,
     labels: &Labels,
     agent_version: &str,
-    pinned: bool,
+    on_host: OnHost<'_>,
 ) -> Result<bool, StoreError> {
+    let OnHost { pinned, local } = on_host;
     let attached = sqlx::query!(
         "update gateways
          set attached = true, last_seen = clock_timestamp(), boot_id = $2, session_counter = $3, labels = $4,
-             agent_version = $5, pinned = $6
+             agent_version = $5, pinned = $6, local_digest = $7, local_version = $8,
+             local_since = clock_timestamp() - $9::bigint * interval '1 microsecond'
          where id = $1 and not coalesce(boot_id = $2 and session_counter > $3, false)",
         gateway.0,
         boot.0,
         number(session_counter),
         labels_to_json(labels),
         agent_version,
-        pinned
+        pinned,
+        local.map(|pack| pack.digest.as_bytes().as_slice()),
+        local.map(|pack| pack.version.as_str()),
+        local.map(|pack| micros(pack.ago))
     )
     .execute(conn)
     .await?;
@@ -149,8 +172,9 @@ pub(crate) async fn gateway_tell(
     let ids: Vec<Uuid> = gateways.iter().map(|id| id.0).collect();
     let first = reserve(conn, events).await?;
     sqlx::query!(
-        "insert into history (seq, at, kind, actor, fleet, gateway_id, gateway, detail)
+        "insert into history (seq, at, kind, actor, fleet, gateway_id, gateway, version, digest, detail)
          select $1 + told.place - 1, clock_timestamp(), $2, $3, g.fleet, g.id, g.name,
+             case when $2 = 'pinned' then g.local_version end, case when $2 = 'pinned' then g.local_digest end,
              jsonb_strip_nulls(jsonb_build_object('last_seen', g.last_seen, 'agent_version', g.agent_version))
          from unnest($4::uuid[]) with ordinality as told (id, place) join gateways g on g.id = told.id",
         first,

@@ -6,6 +6,7 @@ use fleet_core::gateway::{FleetName, GatewayPath};
 use fleet_core::ids::RolloutId;
 use fleet_core::offer::{NackReason, Stage};
 use fleet_core::rollout::{Counts, RolloutState, RolloutStrategy, step};
+use fleet_core::standing::PINNED;
 use fleet_core::version::ConfigVersion;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -52,7 +53,7 @@ pub struct WaveView {
     pub active: u32,
 }
 
-/// A gateway that refused, and why.
+/// A gateway that refused, and why. One that is pinned is counted as offline, and no refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectionView {
     pub gateway: GatewayPath,
@@ -190,7 +191,7 @@ async fn waiting_on(store: &Store, input: &StepInput) -> Result<Vec<String>, Sto
          join activations a on a.gateway = m.gateway
              and a.generation = case when $3 then m.back_generation else m.generation end
          join gateways g on g.id = m.gateway
-         where m.rollout = $1 and a.state in ('assigned', 'offered') order by g.name limit $2",
+         where m.rollout = $1 and a.state in ('assigned', 'offered') and not g.pinned order by g.name limit $2",
         input.id.0,
         i64::try_from(MOST_NAMED + 1).unwrap_or(i64::MAX),
         input.snapshot.state == RolloutState::Reverting
@@ -234,10 +235,13 @@ async fn rejections(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Rej
                from rollout_members m
                join activations a on a.gateway = m.gateway and a.generation = m.generation
                join gateways g on g.id = m.gateway
-               where m.rollout = wanted.id and a.state = 'rejected' order by g.name limit $2
+               where m.rollout = wanted.id and a.state = 'rejected'
+                   and not (a.stage = 'generation' and a.reason = $3)
+               order by g.name limit $2
            ) n"#,
         ids,
-        i64::from(MOST_REJECTIONS)
+        i64::from(MOST_REJECTIONS),
+        PINNED
     )
     .fetch_all(&store.pool())
     .await?;

@@ -4,6 +4,7 @@ use fleet_core::gateway::FleetName;
 use fleet_core::ids::RolloutId;
 use fleet_core::liveness::ONLINE_FOR;
 use fleet_core::rollout::{Counts, RolloutState, RolloutStrategy, Snapshot};
+use fleet_core::standing::PINNED;
 use fleet_core::time::Timestamp;
 use fleet_core::version::{ConfigVersion, Revision};
 use policy_config::schema::PackName;
@@ -129,7 +130,8 @@ impl Row {
 }
 
 /// Every open rollout with its counts, or those asked for, ended or not: one statement that never reads the fleet
-/// into this program. A gateway that is pending and not online is counted as offline.
+/// into this program. A gateway that is pending and not online is counted as offline, and so is one that a change on
+/// its host holds: it gets what it should run when it is unpinned, and an emergency there is no breach here.
 pub(crate) async fn rollout_load(
     store: &Store,
     wanted: Option<&[Uuid]>,
@@ -143,24 +145,24 @@ pub(crate) async fn rollout_load(
            from rollouts r
            join config_revisions v on v.name = r.config and v.revision = r.revision
            cross join lateral (
-               select min(a.state_at) filter (where a.state in ('rejected', 'timed_out')) as first_failure_at,
+               select min(a.state_at) filter (where a.state in ('rejected', 'timed_out') and not p.held) as first_failure_at,
                       count(m.previous_revision) as revertible,
                       array[
-                          count(*) filter (where a.state in ('assigned', 'offered') and p.online),
+                          count(*) filter (where a.state in ('assigned', 'offered') and p.online and not p.held),
                           count(*) filter (where a.state in ('active', 'proven')),
                           count(*) filter (where a.state = 'proven'),
-                          count(*) filter (where a.state = 'rejected'),
-                          count(*) filter (where a.state = 'timed_out'),
-                          count(*) filter (where a.state in ('assigned', 'offered') and not p.online),
+                          count(*) filter (where a.state = 'rejected' and not p.held),
+                          count(*) filter (where a.state = 'timed_out' and not p.held),
+                          count(*) filter (where p.held or a.state in ('assigned', 'offered') and not p.online),
                           count(*) filter (where a.state in ('superseded', 'rolled_back'))
                       ] as forward,
                       array[
-                          count(*) filter (where b.state in ('assigned', 'offered') and p.online),
+                          count(*) filter (where b.state in ('assigned', 'offered') and p.online and not p.held_back),
                           count(*) filter (where b.state in ('active', 'proven')),
                           count(*) filter (where b.state = 'proven'),
-                          count(*) filter (where b.state = 'rejected'),
-                          count(*) filter (where b.state = 'timed_out'),
-                          count(*) filter (where b.state in ('assigned', 'offered') and not p.online),
+                          count(*) filter (where b.state = 'rejected' and not p.held_back),
+                          count(*) filter (where b.state = 'timed_out' and not p.held_back),
+                          count(*) filter (where p.held_back or b.state in ('assigned', 'offered') and not p.online),
                           count(*) filter (where b.state in ('superseded', 'rolled_back'))
                       ] as back
                from rollout_members m
@@ -169,7 +171,11 @@ pub(crate) async fn rollout_load(
                join gateways g on g.id = m.gateway
                cross join lateral (
                    select coalesce(g.attached
-                       and g.last_seen > now() - $1::bigint * interval '1 microsecond', false) as online
+                           and g.last_seen > now() - $1::bigint * interval '1 microsecond', false) as online,
+                       coalesce(a.state = 'rejected' and a.stage = 'generation' and a.reason = $3
+                           or g.pinned and a.state in ('assigned', 'offered', 'timed_out'), false) as held,
+                       coalesce(b.state = 'rejected' and b.stage = 'generation' and b.reason = $3
+                           or g.pinned and b.state in ('assigned', 'offered', 'timed_out'), false) as held_back
                ) p
                where m.rollout = r.id
            ) c
@@ -177,7 +183,8 @@ pub(crate) async fn rollout_load(
                else r.id = any($2) end
            order by r.created_at"#,
         micros(ONLINE_FOR),
-        wanted
+        wanted,
+        PINNED
     )
     .fetch_all(&store.pool())
     .await?;

@@ -52,6 +52,7 @@ pub struct Counts {
     pub proven: u32,
     pub rejected: u32,
     pub timed_out: u32,
+    /// Not there, or pinned on its host: no part of what is decided on, and caught up later.
     pub offline: u32,
     pub superseded: u32,
     pub incompatible: u32,

@@ -1,9 +1,12 @@
 //! Where the files of a gateway lie: `$KT_HOME/gateways/<name>/…`.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Uid, User};
 use policy_config::ConfigDigest;
 
 /// The directory of one gateway, whether or not it is there.
@@ -55,6 +58,15 @@ pub fn gateways(home: &Path) -> PathBuf {
     home.join("gateways")
 }
 
+/// The name of a user of this host. Asks the host's directory of users, so it may take a moment.
+pub fn user_name(uid: u32) -> String {
+    let uid = Uid::from_raw(uid);
+    match User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
+}
+
 // === impl Place ===
 
 impl Place {
@@ -79,6 +91,16 @@ impl Place {
     /// What was installed, or what a `run` said of itself.
     pub fn description(&self) -> PathBuf {
         self.dir.join("instance.json")
+    }
+
+    /// What the gateway remembers; it and [`Self::packs`] are the gateway's alone.
+    pub fn standing(&self) -> PathBuf {
+        self.dir.join("standing.json")
+    }
+
+    /// What it remembered one write before.
+    pub fn previous_standing(&self) -> PathBuf {
+        self.dir.join("standing.previous.json")
     }
 
     /// Held by the process that serves: the writer of all below but the history.
@@ -129,11 +151,24 @@ impl Place {
         self.dir.join("logs")
     }
 
+    /// The user whose directory it is, where that is not the one that this process runs as. What root would write in it
+    /// that user could not read again. `None` also where there is none yet.
+    pub fn another_owner(&self) -> Option<Uid> {
+        let owner = Uid::from_raw(fs::symlink_metadata(&self.dir).ok()?.uid());
+        (owner != Uid::effective()).then_some(owner)
+    }
+
     /// Makes the directory and those in it, 0700.
     ///
     /// # Errors
-    /// The first directory that cannot be made or made private, with why.
+    /// The first directory that cannot be made or made private, with why. Of another user's directory
+    /// (`PermissionDenied`) nothing is changed.
     pub fn make(&self) -> Result<(), (PathBuf, io::Error)> {
+        if let Some(owner) = self.another_owner() {
+            let owner = user_name(owner.as_raw());
+            let why = format!("it belongs to {owner}; run this as {owner}");
+            return Err((self.dir.clone(), io::Error::new(io::ErrorKind::PermissionDenied, why)));
+        }
         for path in [self.dir.clone(), self.packs(), self.secrets(), self.logs()] {
             crate::durable::private_dir(&path).map_err(|error| (path, error))?;
         }

@@ -34,6 +34,8 @@ const MAX_REPAIRS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyDocument {
     source: Vec<u8>,
+    /// More than `source` has where only its beginning was read.
+    size: u64,
     digest: ConfigDigest,
 }
 
@@ -82,7 +84,15 @@ impl PolicyDocument {
     pub fn new(source: impl Into<Vec<u8>>) -> Self {
         let source = source.into();
         let digest = ConfigDigest::of(&source);
-        Self { source, digest }
+        let size = u64::try_from(source.len()).unwrap_or(u64::MAX);
+        Self { source, size, digest }
+    }
+
+    /// Of a file too large to be read to its end: more than [`MAX_SOURCE_BYTES`] of it, and how many bytes it has. It
+    /// is a document only to be told so.
+    pub fn beginning(source: impl Into<Vec<u8>>, size: u64) -> Self {
+        let document = Self::new(source);
+        Self { size: size.max(document.size), ..document }
     }
 
     pub fn source(&self) -> &[u8] {
@@ -102,7 +112,7 @@ impl PolicyDocument {
     /// As [`Self::parse`], with the suites under `testing`.
     pub fn parse_with_suites(&self) -> (Option<(PolicyConfig, Vec<TestSuite>)>, LintReport) {
         let mut findings = Collector::default();
-        let whole = source::check(&self.source, &mut findings)
+        let whole = source::check(&self.source, self.size, &mut findings)
             .and_then(|text| read_tree(&text, &mut findings))
             .and_then(|root| read::read_pack_file(&root, &mut findings));
         let whole = if findings.has_errors() { None } else { whole };
@@ -112,7 +122,7 @@ impl PolicyDocument {
     /// `pack.version` of a file that is whole YAML, also where lint refuses what else is in it.
     pub fn version(&self) -> Option<PackVersion> {
         let mut findings = Collector::default();
-        let text = source::check(&self.source, &mut findings)?;
+        let text = source::check(&self.source, self.size, &mut findings)?;
         let root = read_tree(&text, &mut findings).filter(|_| !findings.has_errors())?;
         root.entry("pack")?.entry("version")?.as_scalar()?.text.parse().ok()
     }

@@ -176,6 +176,10 @@ fn a_load_is_told_what_may_not_be_meant() {
         (format!("# a comment\n{PACK}"), &["R007"]),
     ] {
         assert_eq!(codes(&source), expected, "{source}");
+        let mut findings = lint_load(&old, &config(&source)).findings;
+        PolicyDocument::new(source.as_str()).locate(&mut findings);
+        let at = source.lines().position(|line| line.trim_start().starts_with("version:")).unwrap() + 1;
+        assert!(findings.iter().all(|finding| finding.location.line == at as u32), "{findings:?}");
     }
 }
 

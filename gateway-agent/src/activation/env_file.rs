@@ -27,6 +27,26 @@ pub enum EnvFileError {
 
 const LARGEST: u64 = 256 * 1024;
 
+// === impl EnvFileError ===
+
+impl EnvFileError {
+    /// What to do with the file.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Missing(path) => {
+                format!("put `{}` there with mode 600, or start without --env-file", path.display())
+            }
+            Self::Mode { path, .. } => format!("run `chmod 600 {}`", path.display()),
+            Self::Unreadable { path, .. } => {
+                format!("make `{}` a regular file that the gateway's user may read", path.display())
+            }
+            Self::Line { path, line, .. } => {
+                format!("write line {line} of `{}` as NAME=VALUE", path.display())
+            }
+        }
+    }
+}
+
 // === impl EnvFile ===
 
 impl EnvFile {

@@ -5,8 +5,9 @@
 
 mod format;
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -134,9 +135,37 @@ impl Ledger {
         // One task writes. A file from elsewhere may hold any number.
         let write = self.writes.load(Ordering::Relaxed).saturating_add(1);
         self.writes.store(write, Ordering::Relaxed);
+        if record.trial.is_some_and(|trial| trial.running) {
+            self.mark()?;
+        }
         let written = format::encode(record, &self.owner, write)
             .and_then(|text| durable::write_keeping(&path, &self.previous(), text.as_bytes()));
         written.map_err(|error| LedgerError::Unwritten { path, error })
+    }
+
+    /// Says that no pack is on trial any more, or none runs: an end from now on is no crash of it. A disk that is too
+    /// full for another standing takes that.
+    pub fn unmark(&self) -> Result<(), LedgerError> {
+        let path = self.on_trial();
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // No file of ours: it only has to be gone.
+            Err(_) if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) => {
+                durable::set_aside(&path).map(drop)
+            }
+            removed => removed.and_then(|()| File::open(self.place.dir())?.sync_all()),
+        };
+        removed.map_err(|error| LedgerError { path, error })
+    }
+
+    /// Made before the standing says that a pack on trial runs; the sync of the standing's name is this one's too.
+    fn mark(&self) -> Result<(), LedgerError> {
+        let path = self.on_trial();
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(LedgerError { path, error }),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Removes the bytes of packs that the record no longer names.
@@ -174,9 +203,20 @@ impl Ledger {
         if standing.is_none() && previous.is_some() {
             remarks.push(format!("the standing is the one before, of `{}`", self.previous().display()));
         }
-        let newest = standing.or(previous).map(|stored| stored.record);
+        let newest = standing.or(previous).map(|stored| self.with_mark(stored));
         let foreign = foreign && newest.is_none();
         (newest, foreign)
+    }
+
+    /// That a pack on trial runs is believed where the mark says so too: an end in order takes it away even where the
+    /// standing cannot be written any more.
+    fn with_mark(&self, stored: Stored) -> Record {
+        let Stored { mut record, marked, .. } = stored;
+        let is_marked = || fs::symlink_metadata(self.on_trial()).is_ok();
+        if let Some(trial) = record.trial.as_mut().filter(|trial| trial.running) {
+            trial.running = !marked || is_marked();
+        }
+        record
     }
 
     fn load_slot(&self, path: &Path, foreign: &mut bool, remarks: &mut Vec<String>) -> Option<Stored> {
@@ -185,7 +225,10 @@ impl Ledger {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 remarks.push(format!("`{}` cannot be read: {error}", path.display()));
-                self.put_aside(path, remarks);
+                // Another user's file is no spoiled one.
+                if error.kind() != io::ErrorKind::PermissionDenied {
+                    self.put_aside(path, remarks);
+                }
                 return None;
             }
         };
@@ -284,11 +327,16 @@ impl Ledger {
     }
 
     fn standing(&self) -> PathBuf {
-        self.place.dir().join("standing.json")
+        self.place.standing()
     }
 
     fn previous(&self) -> PathBuf {
-        self.place.dir().join("standing.previous.json")
+        self.place.previous_standing()
+    }
+
+    /// There for as long as a process runs a pack on trial.
+    fn on_trial(&self) -> PathBuf {
+        self.place.dir().join("on-trial")
     }
 }
 

@@ -8,8 +8,8 @@ use fleet_core::offer::{NackReason, Stage};
 use fleet_core::version::Generation;
 use instance::HistoryRecord;
 use instance::documents::Version;
-use policy_config::ConfigDigest;
 use policy_config::lint::lint_load;
+use policy_config::{ConfigDigest, PolicyDocument};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -110,7 +110,9 @@ impl Activator {
                 let version = Some(candidate.version.clone());
                 let mut warnings = candidate.warnings.clone();
                 if let Some(old) = &self.config {
-                    warnings.extend(lint_load(old, &candidate.config).findings);
+                    let mut changes = lint_load(old, &candidate.config).findings;
+                    PolicyDocument::new(candidate.source.as_slice()).locate(&mut changes);
+                    warnings.extend(changes);
                 }
                 let purpose =
                     Purpose::Ordered { assigned: self.next_local(), leaves: None, gone: Vec::new() };

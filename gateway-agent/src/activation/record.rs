@@ -9,7 +9,7 @@ use fleet_core::version::Generation;
 use instance::{Action, HistoryRecord};
 use policy_config::ConfigDigest;
 use policy_config::schema::PackVersion;
-use proto::convert::reports::{ReportMessage, Running, Timings};
+use proto::convert::reports::{ReportMessage, Running, RunningLocally, Timings};
 use service_kit::clock::Clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -155,6 +155,16 @@ impl Record {
         let pack = self.active_pack()?;
         Some(Running {
             held: self.held_in(lineage)?,
+            version: pack.version.clone(),
+            age: pack.since.age(clock),
+        })
+    }
+
+    /// What runs, where no control plane of this lineage assigned it.
+    pub fn running_locally(&self, clock: &Clock) -> Option<RunningLocally> {
+        let pack = self.active_pack().filter(|pack| pack.is_local())?;
+        Some(RunningLocally {
+            digest: pack.digest,
             version: pack.version.clone(),
             age: pack.since.age(clock),
         })

@@ -36,6 +36,13 @@ pub(super) struct Resolved {
     pub(super) missing: Vec<Finding>,
 }
 
+/// Why there is no key, and what is to be done where that is not to set it.
+#[derive(Debug)]
+struct Problem {
+    message: String,
+    help: Option<String>,
+}
+
 const LARGEST: u64 = 16 * 1024;
 
 // === impl SecretRules ===
@@ -50,11 +57,14 @@ impl SecretRules {
             let found = match reference {
                 SecretKeyRef::Env(name) => match &env_file {
                     Ok(env_file) => self.in_env(name, env_file.as_ref()),
-                    Err(error) => Err(format!("the env file cannot be used: {error}")),
+                    Err(error) => Err(Problem {
+                        message: format!("the env file cannot be used: {error}"),
+                        help: Some(error.help()),
+                    }),
                 },
-                SecretKeyRef::File(name) => self.in_file(name),
+                SecretKeyRef::File(name) => self.in_file(name).map_err(Problem::from),
             };
-            match found.and_then(|value| checked(reference, value)) {
+            match found.and_then(|value| checked(reference, value).map_err(Problem::from)) {
                 Ok(secret) => resolved.secrets.insert(target.id.clone(), secret),
                 Err(problem) => resolved.missing.push(missing(index, reference, problem)),
             }
@@ -63,22 +73,25 @@ impl SecretRules {
     }
 
     /// The env file first, then the process environment; only names the operator opened.
-    fn in_env(&self, name: &str, env_file: Option<&EnvFile>) -> Result<String, String> {
+    fn in_env(&self, name: &str, env_file: Option<&EnvFile>) -> Result<String, Problem> {
         if !self.globs.iter().any(|glob| glob.matches(name)) {
             let globs: Vec<&str> = self.globs.iter().map(SecretGlob::as_str).collect();
-            return Err(format!(
-                "the variable {name} is not open to packs on this gateway (--secret-env {})",
-                globs.join(", ")
-            ));
+            return Err(Problem {
+                message: format!(
+                    "the variable {name} is not open to packs on this gateway (--secret-env {})",
+                    globs.join(", ")
+                ),
+                help: Some(format!("name it as *_API_KEY, or open it with --secret-env {name}")),
+            });
         }
         if let Some(value) = env_file.and_then(|file| file.get(name)) {
             return Ok(value.to_owned());
         }
         match self.environment.get(name) {
-            Some(value) => {
-                value.into_string().map_err(|_| format!("the value of the variable {name} is not UTF-8"))
-            }
-            None => Err(format!("the variable {name} is not set on this gateway's host")),
+            Some(value) => value
+                .into_string()
+                .map_err(|_| format!("the value of the variable {name} is not UTF-8").into()),
+            None => Err(format!("the variable {name} is not set on this gateway's host").into()),
         }
     }
 
@@ -101,6 +114,14 @@ impl SecretRules {
     }
 }
 
+// === impl Problem ===
+
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        Self { message, help: None }
+    }
+}
+
 /// A refusal that names every variable and file that is missing.
 pub(super) fn refusal(missing: Vec<Finding>) -> NackReason {
     let reasons: Vec<&str> = missing.iter().map(|finding| finding.message.as_str()).collect();
@@ -120,17 +141,17 @@ fn checked(reference: &SecretKeyRef, value: String) -> Result<Secret, String> {
     Ok(Secret::new(trimmed.to_owned()))
 }
 
-fn missing(index: usize, reference: &SecretKeyRef, problem: String) -> Finding {
-    let suggestion = match reference {
+fn missing(index: usize, reference: &SecretKeyRef, problem: Problem) -> Finding {
+    let suggestion = problem.help.unwrap_or_else(|| match reference {
         SecretKeyRef::Env(name) => format!("set {name} in --env-file or in the gateway's environment"),
         SecretKeyRef::File(name) => format!("put the key into secrets/{name} in the gateway's directory"),
-    };
+    });
     Finding {
         code: "S001".to_owned(),
         severity: Severity::Error,
         path: format!("providers.targets[{index}].secret_key_ref"),
         location: Location::default(),
-        message: problem,
+        message: problem.message,
         suggestion,
     }
 }

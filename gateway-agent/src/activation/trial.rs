@@ -129,16 +129,24 @@ impl Activator {
             // It may have been the last resort.
             self.record.welcome(digest);
             self.record.trial.take_if(|trial| Some(trial.digest) == active);
+            self.unmark().await;
             self.keep_or_warn().await;
             self.tell();
         }
     }
 
-    /// An end that somebody asked for is no crash of the pack.
+    /// An end that somebody asked for is no crash of the pack, also on a disk that takes no other standing.
     pub(super) async fn end_in_order(&mut self) {
+        self.unmark().await;
         if let Some(trial) = self.record.trial.as_mut().filter(|trial| trial.running) {
             trial.running = false;
             self.keep_or_warn().await;
+        }
+    }
+
+    async fn unmark(&self) {
+        if let Err(reason) = self.on_disk(Record::default(), |ledger, _| ledger.unmark()).await {
+            tracing::warn!(reason = %reason.reason, "an end of this gateway may count as a crash of its pack");
         }
     }
 }

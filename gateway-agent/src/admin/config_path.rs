@@ -14,6 +14,7 @@ use instance::durable;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, stat};
+use policy_config::document::MAX_SOURCE_BYTES;
 
 use super::errors::shown;
 
@@ -54,8 +55,8 @@ enum Problem {
     Read(io::Error),
 }
 
-/// Larger than lint accepts, so that lint can say that it is too large.
-const LARGEST: u64 = 1024 * 1024;
+/// What lint accepts. More is not even opened: it could only be refused, and would be *desired* by then.
+const LARGEST: u64 = MAX_SOURCE_BYTES as u64;
 const LONGEST_PATH: usize = 4096;
 
 const LINK: &str = "symbolic links are not followed, in no part of a path";
@@ -127,7 +128,7 @@ impl WorkingDir {
             ErrorCode::FileForbidden => format!("let that user read it, for example `chmod a+r {given}`"),
             _ => format!(
                 "config_path must be relative to the gateway's working directory `{dir}` and name a regular file \
-                 of at most 1 MiB"
+                 of at most 256 KiB"
             ),
         };
         PathError { code, message, hint }
@@ -207,7 +208,9 @@ fn regular(seen: &FileStat) -> Result<Identity, Problem> {
     }
     match u64::try_from(seen.st_size) {
         Ok(size) if size <= LARGEST => Ok(Identity::of(seen)),
-        _ => Err(Problem::Refused(format!("it holds {} bytes, more than 1 MiB", seen.st_size))),
+        _ => {
+            Err(Problem::Refused(format!("it has {} bytes; the limit is {LARGEST} (256 KiB)", seen.st_size)))
+        }
     }
 }
 
@@ -222,7 +225,9 @@ fn read_same(seen: Identity, opened: nix::Result<OwnedFd>) -> Result<Vec<u8>, Pr
         return Err(Problem::Refused(SWAPPED.to_owned()));
     }
     durable::read_open(&file, LARGEST).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => Problem::Refused("it grew beyond 1 MiB while it was read".to_owned()),
+        io::ErrorKind::FileTooLarge => {
+            Problem::Refused(format!("it grew beyond {LARGEST} bytes (256 KiB) while it was read"))
+        }
         _ => Problem::Read(error),
     })
 }

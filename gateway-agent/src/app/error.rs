@@ -49,7 +49,11 @@ impl AppError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Holding(HoldingError::InUse { .. }) => 6,
-            Self::Holding(HoldingError::Unusable { .. }) => 1,
+            Self::Holding(HoldingError::Foreign { .. } | HoldingError::Unreadable { .. }) => 4,
+            Self::Holding(HoldingError::Unusable { error, .. }) => match error.kind() {
+                io::ErrorKind::PermissionDenied => 4,
+                _ => 1,
+            },
             Self::PolicyFile(LocalSourceError::Missing(_)) => 3,
             Self::PolicyFile(LocalSourceError::Forbidden(_)) => 4,
             Self::PolicyFile(LocalSourceError::Unreadable { .. }) | Self::Inherited(_) => 2,

@@ -27,6 +27,7 @@ pub(super) use opening::Opening;
 use opening::{hello, open};
 
 use crate::activation::handle::{ActivatorHandle, Event, Offered, Validated};
+use crate::activation::record::Record;
 
 /// A welcomed stream.
 struct Exchange<'a> {
@@ -60,7 +61,7 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
     let (outbound, requests) = mpsc::channel(OUTBOUND);
     let drain = opening.drain;
     let hello = hello(&opening);
-    let pinned = hello.pinned;
+    let told = (hello.pinned, hello.local.as_ref().map(|pack| pack.digest));
     let reported = hello.unconfirmed.as_ref().map(|report| (report.offer, Instant::now()));
     // Before the call: some servers answer with headers only after the first message.
     if outbound.try_send(from_agent(v1::from_agent::Message::Hello(hello.into()))).is_err() {
@@ -114,14 +115,14 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
                     break;
                 }
                 exchange.report().await;
-                if opening.activator.record().pinned != pinned {
+                if on_host(&opening.activator.record()) != told {
                     return Ended::Repinned;
                 }
             }
             _ = look.tick() => {
                 exchange.report().await;
                 // It may have changed before the record was watched.
-                if opening.activator.record().pinned != pinned {
+                if on_host(&opening.activator.record()) != told {
                     return Ended::Repinned;
                 }
             }
@@ -133,6 +134,11 @@ pub(super) async fn run(channel: Channel, opening: Opening<'_>) -> Ended {
     let goodbye = async { while let Ok(Some(_)) = inbound.message().await {} };
     let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     Ended::Draining
+}
+
+/// What a hello says of changes of this host: whether it is pinned, and what runs that was not assigned.
+fn on_host(record: &Record) -> (bool, Option<ConfigDigest>) {
+    (record.pinned, record.active_pack().filter(|pack| pack.is_local()).map(|pack| pack.digest))
 }
 
 // === impl Exchange ===

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use instance::lock::Lock;
-use instance::{Place, door};
+use instance::{Place, door, place};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::Command;
@@ -108,6 +108,17 @@ async fn exchange(place: &Place, ask: &Ask) -> io::Result<Heard> {
 
 /// Starts a supervisor and waits until it listens. It keeps this process's environment for every gateway it starts.
 async fn begin(place: &Place, program: &Path) -> Result<Up, Failure> {
+    if let Some(owner) = place.another_owner() {
+        let owner = place::user_name(owner.as_raw());
+        let message = format!(
+            "the directory `{}` of gateway `{}` belongs to {owner}",
+            place.dir().display(),
+            place.name()
+        );
+        return Err(
+            Failure::new(Exit::Forbidden, "not_yours", message).with_hint(format!("run this as {owner}"))
+        );
+    }
     let cannot = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, "start_failed", format!("the supervisor cannot be started: {error}"))
     };

@@ -8,7 +8,7 @@ use fleet_core::version::Generation;
 use policy_config::ConfigDigest;
 
 use super::findings;
-use super::reports::{ReportMessage, Running};
+use super::reports::{ReportMessage, Running, RunningLocally};
 use super::scalars::{self, parse, parse_optional};
 use crate::{WireError, v1};
 
@@ -30,6 +30,8 @@ pub struct HelloMessage {
     pub staged: Vec<ConfigDigest>,
     pub pinned: bool,
     pub last_refused: Option<(Held, NackReason)>,
+    /// What runs, where no control plane assigned it.
+    pub local: Option<RunningLocally>,
 }
 
 // === impl HelloMessage ===
@@ -66,6 +68,7 @@ impl TryFrom<v1::Hello> for HelloMessage {
                 .collect::<Result<_, _>>()?,
             pinned: wire.pinned,
             last_refused: wire.last_refused.map(attempt).transpose()?,
+            local: wire.local.map(RunningLocally::try_from).transpose()?,
         })
     }
 }
@@ -89,6 +92,7 @@ impl From<HelloMessage> for v1::Hello {
                 digest: held.digest.to_string(),
                 refusal: Some(findings::wire_refusal(&reason)),
             }),
+            local: message.local.map(v1::LocalPack::from),
         }
     }
 }
@@ -128,6 +132,11 @@ mod tests {
                 Held { generation: Generation(5), digest: ConfigDigest::of(b"y") },
                 NackReason { stage: Stage::Lint, reason: "no".into(), findings: Vec::new() },
             )),
+            local: Some(RunningLocally {
+                digest: ConfigDigest::of(b"z"),
+                version: "0.9.0".parse().expect("semver"),
+                age: std::time::Duration::from_millis(5),
+            }),
         }
     }
 
@@ -141,6 +150,7 @@ mod tests {
             unconfirmed: None,
             staged: Vec::new(),
             last_refused: None,
+            local: None,
             ..message()
         };
         assert_eq!(HelloMessage::try_from(v1::Hello::from(first.clone())), Ok(first));

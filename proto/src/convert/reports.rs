@@ -22,6 +22,15 @@ pub struct Running {
     pub age: Duration,
 }
 
+/// What a gateway runs that no control plane assigned to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningLocally {
+    pub digest: ConfigDigest,
+    pub version: PackVersion,
+    /// How long ago it was swapped in.
+    pub age: Duration,
+}
+
 /// A report as it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportMessage {
@@ -68,6 +77,30 @@ impl From<Running> for v1::Held {
         Self {
             generation: running.held.generation.0,
             digest: running.held.digest.to_string(),
+            version: running.version.to_string(),
+            age: Some(scalars::wire_duration(running.age)),
+        }
+    }
+}
+
+// === impl RunningLocally ===
+
+impl TryFrom<v1::LocalPack> for RunningLocally {
+    type Error = WireError;
+
+    fn try_from(wire: v1::LocalPack) -> Result<Self, Self::Error> {
+        Ok(Self {
+            digest: parse("local.digest", &wire.digest)?,
+            version: parse("local.version", &wire.version)?,
+            age: wire.age.map_or(Ok(Duration::ZERO), |age| scalars::duration("local.age", age))?,
+        })
+    }
+}
+
+impl From<RunningLocally> for v1::LocalPack {
+    fn from(running: RunningLocally) -> Self {
+        Self {
+            digest: running.digest.to_string(),
             version: running.version.to_string(),
             age: Some(scalars::wire_duration(running.age)),
         }

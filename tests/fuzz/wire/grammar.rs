@@ -167,6 +167,11 @@ impl Made<'_> {
                 digest: made.digest(),
                 refusal: made.maybe(Self::refusal),
             }),
+            local: self.maybe(|made| v1::LocalPack {
+                digest: made.digest(),
+                version: made.text("0.1.0"),
+                age: None,
+            }),
         }
     }
 

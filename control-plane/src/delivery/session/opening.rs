@@ -20,7 +20,7 @@ use super::settling::{Agent, Settling, is_holder};
 use super::{Session, UNCONFIRMED, hung_up_or, lineage};
 use crate::api::call_error::CallError;
 use crate::api::limits::MESSAGES;
-use crate::operations::{self, AttachFacts, AttachOutcome, OperationError};
+use crate::operations::{self, AttachFacts, AttachOutcome, LocalPack, OperationError};
 use crate::store::StoreError;
 use service_kit::bucket::Bucket;
 
@@ -185,6 +185,11 @@ fn facts(hub: &Hub, hello: &HelloMessage) -> AttachFacts {
         labels: hello.labels.clone(),
         agent_version: hello.agent_version.clone(),
         pinned: hello.pinned,
+        local: hello.local.as_ref().map(|pack| LocalPack {
+            digest: pack.digest,
+            version: pack.version.to_string(),
+            ago: pack.age,
+        }),
         seen,
     }
 }

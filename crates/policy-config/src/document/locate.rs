@@ -14,7 +14,8 @@ impl PolicyDocument {
     /// Gives each finding without a place the place of its path, or of the nearest part of it that is there.
     pub fn locate(&self, findings: &mut [Finding]) {
         let mut unheard = Collector::default();
-        let root = source::check(&self.source, &mut unheard).and_then(|text| read_tree(&text, &mut unheard));
+        let root = source::check(&self.source, self.size, &mut unheard)
+            .and_then(|text| read_tree(&text, &mut unheard));
         let Some(root) = root else { return };
         for finding in findings.iter_mut().filter(|finding| finding.location == Location::default()) {
             finding.location = walk(&root, &finding.path);

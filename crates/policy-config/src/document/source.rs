@@ -10,11 +10,10 @@ use crate::schema::read::OUTLINE;
 
 /// The text to parse, without a leading byte order mark; `None` when the bytes cannot be a pack.
 /// Refused characters are replaced, so that they are reported once and the rest is read all the same.
-pub(super) fn check<'s>(source: &'s [u8], findings: &mut Collector) -> Option<Cow<'s, str>> {
+pub(super) fn check<'s>(source: &'s [u8], size: u64, findings: &mut Collector) -> Option<Cow<'s, str>> {
     let whole_file = Location::default();
     if source.len() > MAX_SOURCE_BYTES {
-        let message =
-            format!("the file has {} bytes; the limit is {MAX_SOURCE_BYTES} (256 KiB)", source.len());
+        let message = format!("the file has {size} bytes; the limit is {MAX_SOURCE_BYTES} (256 KiB)");
         findings.add(rules::FILE_TOO_BIG, "", whole_file, message, "shorten the pack");
         return None;
     }

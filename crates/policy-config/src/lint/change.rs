@@ -19,8 +19,8 @@ use crate::schema::{PolicyConfig, PolicySettings};
 /// Kinds that protect; taking one away opens the gateway.
 const GUARDS: &[PolicyKind] = &[PolicyKind::PromptInjection, PolicyKind::PiiDetector];
 
-/// Dangerous changes from `old` to `new`, judged by what they say. Findings have no line: they are about
-/// two files.
+/// Dangerous changes from `old` to `new`, judged by what they say. Findings have a path in the new file, and no place
+/// until `PolicyDocument::locate` gives them one.
 pub fn lint_change(old: &PolicyConfig, new: &PolicyConfig) -> LintReport {
     let mut findings = Collector::default();
     for guard in GUARDS {
@@ -35,7 +35,8 @@ pub fn lint_change(old: &PolicyConfig, new: &PolicyConfig) -> LintReport {
     findings.finish()
 }
 
-/// What is said, and never refused, when a gateway loads `new` over the `old` that it runs.
+/// What is said, and never refused, when a gateway loads `new` over the `old` that it runs. As with [`lint_change`],
+/// findings have no place yet.
 pub fn lint_load(old: &PolicyConfig, new: &PolicyConfig) -> LintReport {
     let mut findings = Collector::default();
     if new.pack.version < old.pack.version {
@@ -45,7 +46,7 @@ pub fn lint_load(old: &PolicyConfig, new: &PolicyConfig) -> LintReport {
     }
     if diff(old, new).is_empty() {
         let message = "no effective change: only the form of the file is another".to_owned();
-        add(&mut findings, rules::NO_EFFECT, "", message, "");
+        add(&mut findings, rules::NO_EFFECT, "pack.version", message, "");
     }
     let mut report = findings.finish();
     report.findings.extend(lint_change(old, new).findings.into_iter().filter(is_warning));

@@ -50,6 +50,8 @@ pub(super) struct Stored {
     pub(super) record: Record,
     /// Higher than that of every earlier write of this gateway; `None`: written by a release that did not count.
     pub(super) write: Option<u64>,
+    /// A pack on trial that runs is marked beside it; an earlier release marked none.
+    pub(super) marked: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +109,9 @@ struct TrialJson {
     digest: String,
     crashes: u32,
     running: bool,
+    /// A file of an earlier release has none.
+    #[serde(default)]
+    marked: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -154,8 +159,9 @@ pub(super) fn decode(bytes: &[u8], owner: &Owner) -> Result<Stored, FormatError>
         return Err(FormatError::Foreign { owner: found.shown(), here: owner.shown() });
     }
     let write = standing.write;
+    let marked = standing.trial.as_ref().is_some_and(|trial| trial.marked);
     let record = standing.record().map_err(FormatError::Broken)?;
-    Ok(Stored { record, write })
+    Ok(Stored { record, write, marked })
 }
 
 // === impl Owner ===
@@ -273,7 +279,12 @@ impl WithdrawnJson {
 
 impl TrialJson {
     fn of(trial: &Trial) -> Self {
-        Self { digest: trial.digest.to_string(), crashes: trial.crashes, running: trial.running }
+        Self {
+            digest: trial.digest.to_string(),
+            crashes: trial.crashes,
+            running: trial.running,
+            marked: true,
+        }
     }
 
     fn read(self) -> Result<Trial, String> {

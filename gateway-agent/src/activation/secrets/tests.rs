@@ -92,6 +92,31 @@ fn a_pack_names_only_what_the_operator_opened() {
 }
 
 #[test]
+fn the_help_is_about_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rules = rules(dir.path(), &[("HOME", CANARY)]);
+    let help = |rules: &SecretRules, name: &str| {
+        rules.resolve(&config(&format!("{{env: {name}}}"))).missing.remove(0).suggestion
+    };
+    assert_eq!(help(&rules, "HOME"), "name it as *_API_KEY, or open it with --secret-env HOME");
+    assert!(help(&rules, "A_API_KEY").starts_with("set A_API_KEY in --env-file"));
+    let path = dir.path().join("keys.env");
+    let shown = path.display();
+    rules.env_file = Some(path.clone());
+    let missing = format!("put `{shown}` there with mode 600, or start without --env-file");
+    assert_eq!(help(&rules, "A_API_KEY"), missing);
+    env_file(dir.path(), "A_API_KEY=a", 0o644);
+    assert_eq!(help(&rules, "A_API_KEY"), format!("run `chmod 600 {shown}`"));
+    env_file(dir.path(), "# keys\nA_API_KEY\n", 0o600);
+    assert_eq!(help(&rules, "A_API_KEY"), format!("write line 2 of `{shown}` as NAME=VALUE"));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let no_file = format!("make `{shown}` a regular file that the gateway's user may read");
+    assert_eq!(help(&rules, "A_API_KEY"), no_file);
+}
+
+#[test]
 fn a_missing_empty_or_unsendable_key_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let rules = rules(dir.path(), &[("EMPTY_API_KEY", "\n"), ("BAD_API_KEY", "a\nb")]);

@@ -136,3 +136,48 @@ async fn a_file_of_this_host_is_tried_again_when_somebody_asks() {
     apply(&fallen_back, "0.2.0").await;
     assert!(!fallen_back.handle.record().is_withdrawn(withdrawn));
 }
+
+#[tokio::test]
+async fn an_end_that_was_asked_for_is_no_crash_where_the_disk_takes_no_standing() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = on_trial(dir.path()).await;
+    // Not even root renames a file over a directory.
+    let in_the_way = dir.path().join("standing.previous.json");
+    let block = || {
+        let _ = fs::remove_file(&in_the_way);
+        fs::create_dir(&in_the_way).unwrap();
+    };
+    block();
+    running.end().await;
+    for _ in 0..3 {
+        fs::remove_dir(&in_the_way).unwrap();
+        let running = start_proving(dir.path(), LONG).await;
+        assert_eq!(running.version().as_deref(), Some("0.2.0"));
+        assert_eq!(running.handle.record().trial.unwrap().crashes, 0);
+        block();
+        running.end().await;
+    }
+    // Nor is one of a pack whose proof the disk did not take.
+    fs::remove_dir(&in_the_way).unwrap();
+    let running = start_proving(dir.path(), Duration::from_millis(200)).await;
+    block();
+    running.until_good().await;
+    running.crash().await;
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(start_proving(dir.path(), LONG).await.handle.record().trial.unwrap().crashes, 0);
+}
+
+#[tokio::test]
+async fn a_crash_under_an_earlier_release_counts_without_a_mark() {
+    let dir = tempfile::tempdir().unwrap();
+    on_trial(dir.path()).await.crash().await;
+    fs::remove_file(dir.path().join("on-trial")).unwrap();
+    let standing = dir.path().join("standing.json");
+    let marked = fs::read_to_string(&standing).unwrap();
+    let (_, content) = marked.trim_end().split_once("\"standing\":").unwrap();
+    let content = content.strip_suffix('}').unwrap().replace(",\"marked\":true", "");
+    let checksum = ConfigDigest::of(content.as_bytes());
+    fs::write(&standing, format!("{{\"checksum\":\"{checksum}\",\"standing\":{content}}}\n")).unwrap();
+    let again = start_proving(dir.path(), LONG).await;
+    assert_eq!(again.handle.record().trial.unwrap().crashes, 1);
+}

@@ -305,6 +305,7 @@ async fn a_load_that_may_not_be_meant_is_done_and_warned_of() {
         codes.sort_unstable();
         assert_eq!((codes, told.outcome), (expected, Outcome::Succeeded), "{source}");
         assert!(told.findings.iter().all(|finding| finding.severity == "warning"));
+        assert!(told.findings.iter().all(|finding| finding.line > 0 && finding.column > 0), "{told:?}");
     }
     let last = told(dir.path()).pop().unwrap();
     assert!(last.findings.iter().any(|finding| finding.suggestion.contains("kt gateway revert")));

@@ -134,7 +134,10 @@ fn both_walks_find_what_is_beneath_and_refuse_the_rest() {
                 dir.by_kernel
             );
         }
-        assert_eq!(outcome(&dir, "full").unwrap().len() as u64, LARGEST);
+        assert_eq!(outcome(&dir, "full").unwrap().len(), 256 * 1024);
+        let large = dir.read("large").unwrap_err();
+        assert!(large.message.ends_with("it has 262145 bytes; the limit is 262144 (256 KiB)"), "{large:?}");
+        assert!(large.hint.ends_with("of at most 256 KiB"), "{large:?}");
     }
     for dir in walks(Path::new("/dev")) {
         for device in ["zero", "tty", "null"] {

@@ -112,6 +112,7 @@ pub(super) fn hello(opening: &Opening<'_>) -> HelloMessage {
         unconfirmed: record.unconfirmed.as_ref().map(|pending| record.report(pending, opening.clock)),
         staged: record.staged().take(MAX_STAGED).collect(),
         pinned: record.pinned,
+        local: record.running_locally(opening.clock),
         last_refused: standing.refused.map(|refused| {
             let held = fleet_core::standing::Held { generation: refused.generation, digest: refused.digest };
             (held, refused.reason)

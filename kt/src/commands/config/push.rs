@@ -1,6 +1,5 @@
 //! `kt config push FILE`: lint here, then store and roll out in one call, then maybe wait.
 
-use policy_config::PolicyDocument;
 use proto::v1;
 
 use crate::cli::central::PushArgs;
@@ -59,7 +58,7 @@ pub(crate) async fn run(args: &PushArgs, printer: &Printer) -> Result<Exit, Fail
 
 /// Lints here first: nothing is sent when the file cannot be stored.
 fn check(source: &NamedSource, printer: &Printer) -> Result<(), Failure> {
-    let (config, found) = PolicyDocument::new(source.bytes.clone()).parse();
+    let (config, found) = source.document().parse();
     if config.is_some() && found.admissible() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use instance::description::{Installed, InstalledPack};
 use instance::documents::{Source, Version};
 use instance::{Action, Description, Outcome};
-use policy_config::{ConfigDigest, PolicyDocument};
+use policy_config::ConfigDigest;
 use service_kit::clock::Clock;
 
 use super::run::words;
@@ -108,7 +108,7 @@ fn refused(said: &str, code: Option<i32>) -> Failure {
 /// Reads and lints, as `kt policy lint` does.
 fn read(path: &Path, printer: &Printer) -> Result<Pack, Failure> {
     let source = NamedSource::read(path, "--policy-config")?;
-    let (config, found) = PolicyDocument::new(source.bytes.clone()).parse();
+    let (config, found) = source.document().parse();
     let exhibit = Exhibit { name: &source.name, source: &source.bytes };
     let style = Style { colour: printer.stderr_has_colour() };
     match config {

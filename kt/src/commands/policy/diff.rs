@@ -51,6 +51,7 @@ pub(crate) fn run(args: &DiffArgs, printer: &Printer) -> Result<Exit, Failure> {
 fn risks(from: &Pack, to: &Pack) -> Vec<Finding> {
     let mut findings = lint_change(&from.config, &to.config).findings;
     findings.extend(lint_growth(from.source.bytes.len(), to.source.bytes.len()).findings);
+    to.document.locate(&mut findings);
     findings
 }
 

@@ -1,7 +1,5 @@
 //! `kt policy lint --file F`: the report is data, so it goes to stdout; stderr has the one-line verdict.
 
-use policy_config::PolicyDocument;
-
 use crate::cli::local::LintArgs;
 use crate::diagnostics::{Exhibit, Style, first_place, report, summary};
 use crate::failure::{Exit, Failure};
@@ -12,7 +10,7 @@ use crate::words::{clean_line, counted};
 
 pub(crate) fn run(args: &LintArgs, printer: &Printer) -> Result<Exit, Failure> {
     let source = NamedSource::read(&args.file, "--file")?;
-    let document = PolicyDocument::new(source.bytes.clone());
+    let document = source.document();
     let (config, found) = document.parse();
     let exit = if found.admissible() && config.is_some() { Exit::Done } else { Exit::Usage };
     if printer.is_json() {

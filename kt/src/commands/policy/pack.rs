@@ -27,7 +27,7 @@ impl Pack {
     /// There is none, or lint has errors.
     pub(crate) fn read(path: &Path, field: &str, printer: &Printer) -> Result<Self, Failure> {
         let source = NamedSource::read(path, field)?;
-        let document = PolicyDocument::new(source.bytes.clone());
+        let document = source.document();
         match document.parse_with_suites() {
             (Some((config, suites)), _) => Ok(Self { source, document, config, suites }),
             (None, found) => Err(refused(&source, field, found.findings, printer)),

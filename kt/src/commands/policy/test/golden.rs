@@ -82,7 +82,7 @@ fn read_file(path: &Path) -> Result<NamedSource, Failure> {
     let bytes = file
         .read_up_to(MAX_SOURCE_BYTES + 1)
         .map_err(|error| unreadable(path, format!("cannot be read: {error}")))?;
-    Ok(NamedSource { name: path.display().to_string(), bytes })
+    Ok(NamedSource { name: path.display().to_string(), bytes, size: 0 })
 }
 
 fn unreadable(path: &Path, why: impl AsRef<str>) -> Failure {
