@@ -13,6 +13,7 @@ mod log;
 mod owner;
 pub(crate) mod protocol;
 mod readiness;
+pub(crate) mod supervision;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,12 @@ use std::path::{Path, PathBuf};
 use instance::lock::Lock;
 use instance::{Place, door as sockets};
 use service_kit::drain;
+use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::instances::cannot_use;
 use protocol::{Answer, Up};
+use supervision::Supervision;
 
 pub(crate) use log::LogFiles;
 pub(crate) use readiness::told;
@@ -49,13 +52,14 @@ pub(crate) async fn run(place: Place, program: PathBuf) -> Result<(), Failure> {
         Err(error) => return not_up(cannot_use(&socket, &error)),
     };
     let (trigger, watcher) = drain::channel();
-    let orders = match door::open(listener, &watcher) {
+    let (standing, told) = watch::channel(Supervision::new());
+    let orders = match door::open(listener, told, &watcher) {
         Ok(orders) => orders,
         Err(error) => return not_up(cannot_use(&socket, &error)),
     };
     say(&Up::Listens);
     let_go_of_stdout();
-    owner::Owner::new(place, program, orders).run().await;
+    owner::Owner::new(place, program, orders, standing).run().await;
     trigger.start();
     // Whoever has not read its answer by then reads the end of the connection.
     let _ = trigger.drained(LAST_ANSWERS).await;
@@ -75,6 +79,14 @@ fn supervised_pid(place: &Place) -> PathBuf {
 pub(crate) fn is_ours(place: &Place, pid: u32) -> bool {
     let noted = instance::durable::read(&supervised_pid(place), 64).unwrap_or_default();
     String::from_utf8_lossy(&noted).trim().parse() == Ok(pid)
+}
+
+/// Whether an address can be had now.
+///
+/// # Errors
+/// It is none, or it is taken.
+pub(crate) fn may_listen(address: &str) -> Result<(), Failure> {
+    listener::Listener::bind(address).map(drop)
 }
 
 fn not_up(failure: Failure) -> Result<(), Failure> {

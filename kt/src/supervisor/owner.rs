@@ -12,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use instance::documents::{Source, Status};
 use instance::{Action, Description, HistoryRecord, Outcome, Place, durable};
 use nix::sys::signal::Signal;
+use service_kit::clock::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -21,6 +22,7 @@ use super::gateway::Gateway;
 use super::listener::Listener;
 use super::log::LogFiles;
 use super::protocol::{Answer, Ask};
+use super::supervision::{State, Supervision};
 use super::{readiness, supervised_pid};
 use crate::failure::{Exit, Failure};
 use crate::instances::{door, record};
@@ -53,6 +55,8 @@ pub(super) struct Owner {
     hurry: watch::Sender<bool>,
     course: Course,
     again: Option<Again>,
+    /// What the door tells whoever asks how it stands.
+    standing: watch::Sender<Supervision>,
 }
 
 /// A start to come.
@@ -91,7 +95,12 @@ enum Then {
 // === impl Owner ===
 
 impl Owner {
-    pub(super) fn new(place: Place, program: PathBuf, orders: mpsc::Receiver<Order>) -> Self {
+    pub(super) fn new(
+        place: Place,
+        program: PathBuf,
+        orders: mpsc::Receiver<Order>,
+        standing: watch::Sender<Supervision>,
+    ) -> Self {
         Self {
             log: LogFiles::of(&place),
             place,
@@ -104,6 +113,7 @@ impl Owner {
             hurry: watch::Sender::new(false),
             course: Course::default(),
             again: None,
+            standing,
         }
     }
 
@@ -169,6 +179,8 @@ impl Owner {
                 }
             }
             Ask::Stop => (self.stop(actor).await, Then::End),
+            // The door answers it.
+            Ask::Status => (Answer::Supervises(self.standing.borrow().clone()), Then::GoOn),
         };
         tell(answer, said);
         then
@@ -189,6 +201,7 @@ impl Owner {
         // A gateway that was started once is looked after whatever becomes of this start.
         let is_first = self.again.take().is_none() && self.listener.is_none();
         self.course.anew();
+        self.standing.send_modify(|standing| standing.go(State::Starting, None));
         let cause = Cause { action, actor, reason: None, is_told: true };
         match self.launch(&cause, limit, Launch { may_stay: false }).await {
             Ok((status, warning)) => (serves(status, false, None, warning), Then::GoOn),
@@ -211,6 +224,8 @@ impl Owner {
             Next::Start { after, is_told } => {
                 let when = if after.is_zero() { "at once".to_owned() } else { format!("in {after:?}") };
                 self.log.say(&format!("{why}; the gateway is started again {when}"));
+                let at = Clock::system().now() + after;
+                self.standing.send_modify(|standing| standing.again(&why, at));
                 self.again = Some(Again { at: Instant::now() + after, is_told, why });
                 Then::GoOn
             }
@@ -219,6 +234,7 @@ impl Owner {
 
     async fn start_again(&mut self) -> Then {
         let Some(again) = self.again.take() else { return Then::GoOn };
+        self.standing.send_modify(Supervision::try_now);
         let cause = Cause {
             action: Action::Start,
             actor: record::SUPERVISOR.to_owned(),
@@ -229,8 +245,7 @@ impl Owner {
             Ok(_) => Then::GoOn,
             // The stop is heard next.
             Err(_) if self.is_told_to_stop() => Then::GoOn,
-            Err(NotLaunched { ended: Some(ended), .. }) => self.ended(ended.to_string()),
-            Err(NotLaunched { failure, ended: None }) => self.ended(failure.message().to_owned()),
+            Err(NotLaunched { failure, .. }) => self.ended(failure.message().to_owned()),
         }
     }
 
@@ -285,6 +300,8 @@ impl Owner {
         let before = self.status().await;
         self.again = None;
         self.hurry.send_replace(true);
+        let pid = self.serving.as_ref().map(|gateway| gateway.pid);
+        self.standing.send_modify(|standing| standing.go(State::Stopping, pid));
         if let Some(gateway) = self.serving.take() {
             self.leaving.push(Box::pin(gateway.leave()));
         }
@@ -302,9 +319,11 @@ impl Owner {
         record::keep(&self.place, &record).err().inspect(|warning| self.log.say(warning))
     }
 
-    /// For whoever finds the gateway without its supervisor.
+    /// For whoever asks, and whoever finds the gateway without its supervisor.
     fn note_pid(&self) {
-        let pid = self.serving.as_ref().map(|gateway| gateway.pid.to_string()).unwrap_or_default();
+        let pid = self.serving.as_ref().map(|gateway| gateway.pid);
+        self.standing.send_modify(|standing| standing.go(State::Running, pid));
+        let pid = pid.map(|pid| pid.to_string()).unwrap_or_default();
         // On a full disk a gateway that lost its supervisor is taken for one in a foreground.
         let _ = durable::write(&supervised_pid(&self.place), pid.as_bytes());
     }

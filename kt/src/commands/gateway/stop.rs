@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cli::gateway::GatewayTimedArgs;
 use crate::failure::{Exit, Failure};
+use crate::instances::look::is_ending;
 use crate::instances::{self, Found, door, record, stopped};
 use crate::printer::Printer;
 use crate::supervisor::client::{self, Heard};
@@ -50,6 +51,8 @@ pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Ex
 /// It runs on: it cannot be told, or `limit` has passed.
 pub(super) async fn stop(found: &Found, limit: Duration, printer: &Printer) -> Result<Stopped, Failure> {
     let deadline = Instant::now() + limit;
+    // What somebody else is stopping already ends meanwhile, without a word to us.
+    let was_there = found.is_served();
     loop {
         match tokio::time::timeout_at(deadline, client::ask(&found.place, &Ask::Stop, limit)).await {
             Err(_) => return Err(still_there(found, limit)),
@@ -63,13 +66,16 @@ pub(super) async fn stop(found: &Found, limit: Duration, printer: &Printer) -> R
             Ok(Ok(Heard::Answer(Answer::Refused { exit, code, message, hint, findings }))) => {
                 return Err(failure(exit, &code, message, hint, &findings));
             }
-            Ok(Ok(Heard::Answer(Answer::Serves { .. }))) => {
+            Ok(Ok(Heard::Answer(Answer::Serves { .. } | Answer::Supervises(_)))) => {
                 return Err(Failure::unexpected("the supervisor does not stop it"));
             }
             Ok(Ok(Heard::Nobody)) => {}
         }
         if !found.is_supervised() {
-            return unsupervised(found, deadline, limit, printer).await;
+            return match unsupervised(found, deadline, limit, printer).await? {
+                Stopped::NotRunning if was_there => Ok(Stopped::InOrder),
+                stopped => Ok(stopped),
+            };
         }
         // It is beginning, or ending.
         if Instant::now() > deadline {
@@ -92,7 +98,11 @@ async fn unsupervised(
     let began = Instant::now();
     let before = door::status(place).await.ok();
     // The process is the one that the kernel says is at the other end, not one whose number somebody wrote down.
-    let (connection, pid) = door::server_pid(place).map_err(|error| {
+    let reached = door::server_pid(place);
+    if reached.is_err() && is_ending(found) {
+        return until_gone(found, deadline, limit).await.map(|()| Stopped::InOrder);
+    }
+    let (connection, pid) = reached.map_err(|error| {
         Failure::new(
             Exit::Unreachable,
             "unreachable",
@@ -110,12 +120,7 @@ async fn unsupervised(
         Failure::new(Exit::Forbidden, "not_yours", format!("process {pid} cannot be told to stop: {errno}"))
     })?;
     drop(connection);
-    while found.is_served() {
-        if Instant::now() > deadline {
-            return Err(still_there(found, limit));
-        }
-        sleep(LOOK_AGAIN).await;
-    }
+    until_gone(found, deadline, limit).await?;
     // One that was started by a supervisor leaves it to others to tell of its end.
     if u32::try_from(pid).is_ok_and(|pid| is_ours(place, pid)) {
         let mut record = record::record(Action::Stop, Outcome::Succeeded, record::me(), began.elapsed());
@@ -126,6 +131,16 @@ async fn unsupervised(
         }
     }
     Ok(Stopped::InOrder)
+}
+
+async fn until_gone(found: &Found, deadline: Instant, limit: Duration) -> Result<(), Failure> {
+    while found.is_served() {
+        if Instant::now() > deadline {
+            return Err(still_there(found, limit));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
 }
 
 fn still_there(found: &Found, limit: Duration) -> Failure {
