@@ -13,6 +13,7 @@ mod local_loop;
 mod local_managed;
 mod local_places;
 mod local_refusals;
+mod local_told;
 mod policy_ci;
 mod policy_diff;
 mod policy_init;
