@@ -169,6 +169,16 @@ fn another_users_state_is_not_touched() {
         assert!(said.stderr.contains("run kt as "), "{verb}: {said}");
     }
     assert!(!host.dir("a").join("supervisor.lock").exists());
+    std::os::unix::fs::chown(host.state(), Some(NOBODY), None).unwrap();
+    let said = host.run("gateway install --name b --policy-config policy-config.yaml");
+    assert_eq!(said.code, 4, "{said}");
+    // Where there is nothing yet, it is made by whoever may.
+    let beside = dir.path().join("shared");
+    std::fs::create_dir(&beside).unwrap();
+    std::os::unix::fs::chown(&beside, Some(NOBODY), None).unwrap();
+    let kt = tests::kt::Kt::new().with("KT_HOME", beside.join("kt"));
+    let pack = kt.file("pack.yaml", include_str!("../../examples/policy-config.yaml"));
+    let _ = kt.run(&["gateway", "install", "--name", "b", "--policy-config", &pack]).ok();
 }
 
 #[test]

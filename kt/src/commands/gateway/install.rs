@@ -6,6 +6,7 @@ mod unit;
 pub(super) use place::{copy, kept_history, sync, tidy};
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::input::NamedSource;
 use crate::instances::{self, record, stopped};
 use crate::printer::Printer;
 use crate::programs;
+use crate::settings::state_dir;
 use crate::words::{clean_line, short_digest};
 
 /// A pack that lint admits.
@@ -41,7 +43,16 @@ pub(crate) fn run(args: &GatewayInstallArgs, printer: &Printer) -> Result<Exit, 
     if std::fs::symlink_metadata(place.dir()).is_ok() {
         return Err(place::exists(place.name()));
     }
-    instances::mine(place.dir())?;
+    // What is not there yet may be made wherever this user may.
+    for dir in [state_dir(), instance::place::gateways(&state_dir())] {
+        match dir.symlink_metadata() {
+            Ok(_) => instances::mine(&dir)?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(instances::cannot_use(&dir, &error));
+            }
+            Err(_) => {}
+        }
+    }
     if args.join_token_file.is_some() {
         return Err(Failure::usage("--join-token-file", "this version has no join tokens yet").with_hint(
             "on the control plane's host its operator token lets a gateway join: leave the flag out",
