@@ -198,6 +198,8 @@ async fn steered(
     let first = match first.apply(&mut steering, &plane.live, is_new).await {
         Ok(first) => first,
         Err(error) => {
+            // Whoever asks why it is down is told by the status file, for this process serves no door.
+            status_file::once(steering.holding().place(), &steering.admin(), &plane.drain).await;
             // An end in order, for the pack that did not run.
             steering.end();
             steering.all_ended().await;

@@ -39,7 +39,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Exit, Failure> 
             GatewayCommand::Logs(args) => block_on(gateway::logs::run(&args, printer)),
             GatewayCommand::Uninstall(args) => block_on(gateway::uninstall::run(&args, printer)),
             GatewayCommand::Supervise(args) => gateway::supervise::run(args),
-            GatewayCommand::Run(args) => gateway::run::run(&args),
+            GatewayCommand::Run(args) => gateway::run::run(&args, printer),
             GatewayCommand::List(args) => block_on(gateway::list::run(&args, printer)),
             GatewayCommand::Inspect(args) => block_on(gateway::inspect::run(&args, printer)),
         },

@@ -2,6 +2,7 @@
 //!
 //! A refusal that came from a gateway is drawn from the same data, so it reads like a local lint.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -87,7 +88,7 @@ fn one(renderer: &Renderer, name: &str, source: &str, finding: &Finding) -> Stri
 
 /// The line of a finding with the one above it.
 struct Excerpt<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     first_line: usize,
     span: Range<usize>,
 }
@@ -107,7 +108,7 @@ fn excerpt<'a>(source: &'a str, finding: &Finding) -> Option<Excerpt<'a>> {
             let span = token(line, finding.location.column)?;
             let offset = start - begin;
             return Some(Excerpt {
-                text,
+                text: text.into(),
                 first_line: first + 1,
                 span: offset + span.start..offset + span.end,
             });
@@ -115,8 +116,9 @@ fn excerpt<'a>(source: &'a str, finding: &Finding) -> Option<Excerpt<'a>> {
         start += line.len();
     }
     // A finding may stand at the end of the file, after its last newline.
-    let text = source.get(window?..)?;
-    (!text.is_empty()).then(|| Excerpt { text, first_line: first + 1, span: text.len()..text.len() })
+    let text = source.get(window?..).filter(|text| !text.is_empty())?;
+    // The line that it stands on has nothing to underline, and one is only drawn where there is something.
+    Some(Excerpt { text: format!("{text} ").into(), first_line: first + 1, span: text.len()..text.len() + 1 })
 }
 
 /// The bytes of the word at a column (from 1, in characters): what the caret underlines.

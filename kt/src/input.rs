@@ -105,9 +105,14 @@ fn refuse(name: &str, field: &str, error: &OpenError) -> Failure {
             .with_hint("check the path; it is resolved from the current directory"),
         OpenError::Directory => Failure::usage(field, message).with_hint("name the policy file in it"),
         OpenError::NotRegular => Failure::usage(field, message).with_hint("pipe the text to `-` instead"),
+        OpenError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Failure::new(Exit::Forbidden, "file_forbidden", message)
+                .with_field(field)
+                .with_hint("check the permissions of the file and of its directories")
+        }
         OpenError::Io(_) => Failure::new(Exit::Usage, "file_unreadable", message)
             .with_field(field)
-            .with_hint("check the permissions of the file and of its directories"),
+            .with_hint("look at its disk"),
     }
 }
 

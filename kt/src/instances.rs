@@ -2,19 +2,22 @@
 
 pub(crate) mod data_port;
 pub(crate) mod door;
+pub(crate) mod look;
 pub(crate) mod record;
 pub(crate) mod stopped;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use fleet_core::gateway::{GatewayName, InvalidName};
-use instance::documents::Status;
 use instance::lock::Lock;
 use instance::{Description, Place, place};
+use nix::unistd::Uid;
 
 use crate::failure::{Exit, Failure};
 use crate::settings::state_dir;
+use look::Looked;
 
 /// The code of [`not_running`].
 const NOT_RUNNING: &str = "not_running";
@@ -50,24 +53,44 @@ pub(crate) fn find(name: &str) -> Result<Found, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(unknown(name)),
         Err(error) => return Err(cannot_use(place.dir(), &error)),
     }
-    let description = match Description::read(&place) {
-        Ok(Some(description)) => Ok(description),
-        Ok(None) => Err("instance.json is missing".to_owned()),
-        Err(error) => Err(format!("instance.json cannot be used: {error}")),
-    };
-    Ok(Found { place, description })
+    match Description::read(&place) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(cannot_use(&place.description(), &error))
+        }
+        description => Ok(Found::of(place, description)),
+    }
 }
 
 /// All of them, by name.
 pub(crate) fn all() -> Result<Vec<Found>, Failure> {
-    let home = state_dir();
-    let names = place::names(&home).map_err(|error| cannot_use(&place::gateways(&home), &error))?;
-    names.iter().filter(|name| name.parse::<GatewayName>().is_ok()).map(|name| find(name)).collect()
+    all_in(&state_dir())
+}
+
+/// Those below this $KT_HOME. One that cannot be read says so itself.
+pub(crate) fn all_in(home: &Path) -> Result<Vec<Found>, Failure> {
+    let names = place::names(home).map_err(|error| cannot_use(&place::gateways(home), &error))?;
+    let names = names.iter().filter(|name| name.parse::<GatewayName>().is_ok());
+    Ok(names
+        .map(|name| {
+            let place = Place::new(home, name);
+            let description = Description::read(&place);
+            Found::of(place, description)
+        })
+        .collect())
 }
 
 // === impl Found ===
 
 impl Found {
+    fn of(place: Place, description: io::Result<Option<Description>>) -> Self {
+        let description = match description {
+            Ok(Some(description)) => Ok(description),
+            Ok(None) => Err("instance.json is missing".to_owned()),
+            Err(error) => Err(format!("instance.json cannot be used: {error}")),
+        };
+        Self { place, description }
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.place.name()
     }
@@ -106,7 +129,7 @@ impl Found {
     }
 
     /// What its supervisor set aside, for somebody to look at.
-    fn spoiled_before(&self) -> Option<String> {
+    pub(crate) fn spoiled_before(&self) -> Option<String> {
         let entries = std::fs::read_dir(self.place.dir()).ok()?.flatten();
         let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let aside = names.find(|name| name.starts_with("instance.json.bad-"))?;
@@ -125,26 +148,8 @@ impl Found {
     }
 
     /// What it runs and should run: from itself, or from its disk while it is stopped.
-    pub(crate) async fn status(&self) -> Result<Status, Failure> {
-        let mut status = self.told().await?;
-        status.remarks.extend(self.spoiled_before());
-        Ok(status)
-    }
-
-    async fn told(&self) -> Result<Status, Failure> {
-        match door::status(&self.place).await {
-            Err(failure) if failure.code() != NOT_RUNNING => Err(failure),
-            Err(_) if self.is_served() => {
-                let mut status = stopped::status(self)?;
-                status.running = true;
-                status.remarks.push(
-                    "it has no door: it is starting or ending, or could not make its socket".to_owned(),
-                );
-                Ok(status)
-            }
-            Err(_) => stopped::status(self),
-            Ok(status) => Ok(status),
-        }
+    pub(crate) async fn look(&self) -> Result<Looked, Failure> {
+        Looked::at(self).await
     }
 }
 
@@ -163,8 +168,29 @@ fn unknown(name: &str) -> Failure {
 
 /// A file or directory of a gateway that the file system refuses.
 pub(crate) fn cannot_use(path: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::PermissionDenied
+        && let Err(failure) = mine(path)
+    {
+        return failure;
+    }
     Failure::new(Exit::Failed, "storage_failed", format!("cannot use `{}`: {error}", path.display()))
         .with_hint("set KT_HOME to a directory of your own, on a disk that has room")
+}
+
+/// What root leaves among another user's files, that user's processes cannot read.
+///
+/// # Errors
+/// What lies there, or the nearest directory above it, belongs to another user, whoever asks.
+pub(crate) fn mine(path: &Path) -> Result<(), Failure> {
+    let found = path.ancestors().find_map(|path| Some((path, std::fs::symlink_metadata(path).ok()?)));
+    let Some((path, found)) = found else { return Ok(()) };
+    if found.uid() == Uid::effective().as_raw() {
+        return Ok(());
+    }
+    let user = record::user(found.uid());
+    let message = format!("`{}` belongs to {user}, and kt runs as {}", path.display(), record::me());
+    Err(Failure::new(Exit::Forbidden, "not_yours", message)
+        .with_hint(format!("run kt as {user}, or set KT_HOME to a directory of your own")))
 }
 
 /// Nobody answers for this gateway.

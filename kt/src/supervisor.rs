@@ -14,6 +14,7 @@ mod log;
 mod owner;
 pub(crate) mod protocol;
 mod readiness;
+pub(crate) mod supervision;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,12 @@ use std::path::{Path, PathBuf};
 use instance::lock::Lock;
 use instance::{Place, door as sockets};
 use service_kit::drain;
+use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::instances::cannot_use;
 use protocol::{Answer, Up};
+use supervision::Supervision;
 
 pub(crate) use descriptors::close_inherited;
 pub(crate) use listener::is_heard;
@@ -52,14 +55,15 @@ pub(crate) async fn run(place: Place, program: PathBuf) -> Result<(), Failure> {
         Err(error) => return not_up(cannot_use(&socket, &error)),
     };
     let (trigger, watcher) = drain::channel();
-    let orders = match door::open(listener, &watcher) {
+    let (standing, told) = watch::channel(Supervision::new());
+    let orders = match door::open(listener, told, &watcher) {
         Ok(orders) => orders,
         Err(error) => return not_up(cannot_use(&socket, &error)),
     };
     say(&Up::Listens);
     let_go_of_stdout();
     watcher.spawn("gateway log", log::keep_short(LogFiles::of(&place), watcher.clone()));
-    let lock = owner::Owner::new(place.clone(), lock, program, orders).run().await;
+    let lock = owner::Owner::new(place.clone(), lock, program, orders, standing).run().await;
     trigger.start();
     // Whoever has not read its answer by then reads the end of the connection.
     let _ = trigger.drained(LAST_ANSWERS).await;
@@ -82,6 +86,14 @@ fn supervised_pid(place: &Place) -> PathBuf {
 pub(crate) fn is_ours(place: &Place, pid: u32) -> bool {
     let noted = instance::durable::read(&supervised_pid(place), 64).unwrap_or_default();
     String::from_utf8_lossy(&noted).split_whitespace().any(|noted| noted.parse() == Ok(pid))
+}
+
+/// Whether an address can be had now.
+///
+/// # Errors
+/// It is none, or it is taken.
+pub(crate) fn may_listen(address: &str) -> Result<(), Failure> {
+    listener::Listener::bind(address).map(drop)
 }
 
 fn not_up(failure: Failure) -> Result<(), Failure> {

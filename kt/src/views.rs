@@ -15,7 +15,7 @@ pub(crate) use configs::{DiffView, FileDiffView, PushView, RevisionView, Section
 pub(crate) use findings::{ErrorDocument, ErrorView, FindingView, LintView, finding};
 pub(crate) use fleets::{FleetView, GatewayView, VersionView};
 pub(crate) use history::{EventView, InForceView};
-pub(crate) use local::LocalGatewayView;
+pub(crate) use local::{LocalGatewayView, LookView};
 pub(crate) use rollouts::{CountsView, RolloutView};
 
 use prost_types::Timestamp;

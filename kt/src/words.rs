@@ -110,6 +110,16 @@ pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     lines.join("\n")
 }
 
+/// One word for a shell, quoted where it has to be.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// `1 error`, `2 errors`.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -149,6 +159,20 @@ mod tests {
         let text = wrapped(&"word ".repeat(40), 6);
         assert!(text.lines().all(|line| line.len() <= 80 && line.starts_with("      word")), "{text}");
         assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn a_word_for_a_shell_stays_one() {
+        for (word, quoted) in [
+            ("--listen", "--listen"),
+            ("a=b:1", "a=b:1"),
+            ("", "''"),
+            ("*_KEY", "'*_KEY'"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+        }
     }
 
     #[test]

@@ -104,15 +104,18 @@ fn nothing_secret_is_shown() {
 fn the_state_directory_and_its_gateways() {
     let kt = Kt::new();
     let home = kt.home().join("state");
-    for name in ["edge-1", "edge-2"] {
-        let dir = home.join("gateways").join(name);
-        std::fs::create_dir_all(&dir).expect("a directory");
-        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).expect("a mode");
-    }
+    std::fs::create_dir(&home).expect("a directory");
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("a mode");
     let kt = kt.with("KT_HOME", &home);
+    let pack = kt.file("pack.yaml", include_str!("../../examples/policy-config.yaml"));
+    for name in ["edge-1", "edge-2"] {
+        let _ = kt.run(&["gateway", "install", "--name", name, "--policy-config", &pack]).ok();
+    }
     let said = doctor(&kt, &[]);
-    assert_eq!(check(&said.json(), "gateways")["message"], "2 gateways: edge-1, edge-2");
+    assert_eq!(
+        check(&said.json(), "gateways")["message"],
+        "2 gateways: edge-1 is stopped; edge-2 is stopped"
+    );
     let state = check(&said.json(), "state_dir")["message"].as_str().expect("a message").to_owned();
     assert!(state.contains("mode 0700") && state.contains("MiB free"), "{said}");
     let open = home.join("gateways/edge-2");

@@ -33,6 +33,7 @@ async fn a_start_tells_how_it_stands_with_its_control_plane() {
     host.kt.file("emergency.yaml", pack("0.0.9"));
     let refused = host.run("gateway reload --name edge-1 --config-path emergency.yaml");
     assert_eq!(refused.code, 6, "{refused}");
+    assert!(refused.stderr.contains("--break-glass --reason TEXT"), "in the words of kt: {refused}");
     let unsaid = host.run("gateway reload --name edge-1 --config-path emergency.yaml --break-glass");
     assert_eq!(unsaid.code, 2, "a reason is asked for: {unsaid}");
     let words = [
@@ -51,7 +52,10 @@ async fn a_start_tells_how_it_stands_with_its_control_plane() {
     assert_eq!((&status["pinned"], &status["observed"]["version"]), (&true.into(), &"0.0.9".into()));
     let shown = host.run("gateway status --name edge-1").ok().stdout;
     assert!(shown.contains("unpin --name edge-1"), "{shown}");
-    let _ = host.run("gateway unpin --name edge-1").ok();
+    let said = host.run("gateway unpin --name edge-1").ok();
+    assert!(said.stdout.contains("is unpinned: it follows fleet prod again"), "{said}");
+    let said = host.run("gateway unpin --name edge-1").ok();
+    assert!(said.stdout.contains("was not pinned"), "{said}");
     eventually("it follows its fleet again", PATIENCE, async || {
         let status = host.status("edge-1");
         let follows = status["pinned"] == false && status["observed"]["version"] == "0.1.0";

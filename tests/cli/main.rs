@@ -14,6 +14,7 @@ mod local_managed;
 mod local_places;
 mod local_refusals;
 mod local_supervisor;
+mod local_told;
 mod policy_ci;
 mod policy_diff;
 mod policy_init;

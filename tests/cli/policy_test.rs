@@ -234,6 +234,17 @@ fn every_mistake_in_every_golden_file_is_told_with_its_place() {
 }
 
 #[test]
+fn a_file_that_ends_too_early_is_shown_where_it_ends() {
+    let kt = home(PACK, &[("a.json", "{\n")]);
+    let said = test(&kt);
+    assert_eq!(said.code, 2, "{said}");
+    assert!(said.stderr.contains("--> tests/a.json:2:1"), "{said}");
+    assert!(said.stderr.contains("error: tests/a.json:2:1: "), "{said}");
+    let error = kt.run(&["policy", "test", "--json"]).error();
+    assert_eq!((&error["findings"][0]["line"], &error["findings"][0]["column"]), (&2.into(), &1.into()));
+}
+
+#[test]
 fn what_is_no_golden_file_is_refused_at_once_and_not_repeated() {
     let good = case("a", "b", json!({"verdict": "allow"})).to_string();
     for (name, make) in [

@@ -24,6 +24,14 @@ Made from `kt … --help`; a test of `tests/cli` keeps it true and writes it ane
   starts a gateway again that ended unasked, at once and then with pauses up to 5 s, each time with the environment that
   `start` was given; and puts `logs/gateway.log` away at 8 MiB, five files of it. A first start that fails leaves nothing
   running; a gateway that runs and has no pack to serve is left, so that it can be told one, and `start` exits with 1.
+* `kt gateway status` of one that does not come up again says when it is tried next, and why. With `--json` the fields of
+  the gateway are followed by `supervisor{state, pid, reason, restarts, next_try}` where it has one, `state` being
+  `starting`, `running`, `restarting` or `stopping`. `last_failure` of a gateway that is down is that of the start that
+  failed; its `stage` is empty where it came to none. `kt gateway list --json` has `state` (also `stopped` and `spoiled`)
+  and, where something is wrong, `problem`.
+* `kt gateway logs --json` prints a line `{\"line\"}` for each; `kt gateway install --print-systemd-unit --json` prints
+  `{name, unit, installed, install}`. `kt gateway run --json` answers in JSON what can be known before `kt-gateway` takes
+  over; what that says afterwards is its log.
 
 | variable | meaning |
 |---|---|

@@ -155,7 +155,7 @@ impl Ledger {
             }
             removed => removed.and_then(|()| File::open(self.place.dir())?.sync_all()),
         };
-        removed.map_err(|error| LedgerError { path, error })
+        removed.map_err(|error| LedgerError::Unwritten { path, error })
     }
 
     /// Made before the standing says that a pack on trial runs; the sync of the standing's name is this one's too.
@@ -163,7 +163,9 @@ impl Ledger {
         let path = self.on_trial();
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         match made {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(LedgerError { path, error }),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(LedgerError::Unwritten { path, error })
+            }
             Ok(_) | Err(_) => Ok(()),
         }
     }

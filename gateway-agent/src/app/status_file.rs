@@ -56,6 +56,13 @@ pub(super) async fn run(
     }
 }
 
+/// Once, of a start that comes to nothing.
+pub(super) async fn once(place: &Place, admin: &Admin, drain: &DrainWatcher) {
+    if let Err(error) = write(&place.last_status(), &admin.status(drain)).await {
+        tracing::warn!(%error, "status.json cannot be written");
+    }
+}
+
 async fn write(path: &Path, status: &Status) -> std::io::Result<()> {
     let mut text = serde_json::to_vec_pretty(status)?;
     text.push(b'\n');

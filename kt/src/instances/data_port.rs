@@ -47,7 +47,10 @@ impl GatewayUrl {
             return Err(bad("its scheme is not http"));
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host"))?;
-        let port = uri.port_u16().filter(|port| *port > 0).ok_or_else(|| bad("it names no port"))?;
+        let port = match uri.port_u16() {
+            Some(port) if port > 0 => port,
+            _ => return Err(bad(no_port(&uri))),
+        };
         if !uri.path().trim_matches('/').is_empty() || uri.query().is_some() || text.contains('#') {
             return Err(bad("it has a path, a query or a fragment"));
         }
@@ -128,6 +131,17 @@ impl GatewayUrl {
     }
 }
 
+/// There is none, or one that cannot be.
+fn no_port(uri: &Uri) -> &'static str {
+    let digits = uri.authority().and_then(|authority| authority.as_str().rsplit_once(':'));
+    match digits {
+        Some((_, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            "its port is no port: write one from 1 to 65535"
+        }
+        _ => "it names no port",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +171,16 @@ mod tests {
         ] {
             let refused = GatewayUrl::parse(bad).map_err(|failure| failure.exit());
             assert_eq!(refused, Err(Exit::Usage), "{bad}");
+        }
+        for (url, why) in [
+            ("http://localhost:99999", "is no port"),
+            ("http://localhost:0", "is no port"),
+            ("http://localhost", "names no port"),
+            ("http://[::1]", "names no port"),
+            ("http://localhost:", "names no port"),
+        ] {
+            let refused = GatewayUrl::parse(url).unwrap_err();
+            assert!(refused.message().contains(why), "{}", refused.message());
         }
         let secret = GatewayUrl::parse("http://me:hunter2@127.0.0.1:1").unwrap_err();
         assert!(!secret.message().contains("hunter2") && secret.exit() == Exit::Usage);

@@ -1,9 +1,10 @@
 //! What is known of a gateway that is stopped: what it told last, else what was installed.
 
 use std::io;
+use std::time::Duration;
 
-use instance::documents::{Source, Status, Version};
-use instance::durable;
+use instance::documents::{LastFailure, Source, Status, Version};
+use instance::{Action, Description, History, HistoryRecord, Outcome, durable};
 
 use super::Found;
 use crate::failure::Failure;
@@ -16,31 +17,64 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// Neither what it told last nor `instance.json` can be used.
 pub(crate) fn status(found: &Found) -> Result<Status, Failure> {
-    let told = told(found);
-    match (told, found.description()) {
+    let mut status = match (told(found), found.description()) {
         (Some(told), Ok(description)) => {
-            Ok(Status { source: description.source, listen: Some(description.listen.clone()), ..still(told) })
+            let desired = told.desired.clone().or_else(|| installed(description));
+            let listen = Some(description.listen.clone());
+            Status { source: description.source, listen, desired, ..still(told) }
         }
-        (Some(told), Err(_)) => Ok(still(told)),
+        (Some(told), Err(_)) => still(told),
         (None, described) => {
             let description = described?;
-            let installed = description.installed.as_ref();
-            let desired = installed.and_then(|installed| {
-                let pack = installed.pack.as_ref()?;
-                let version = Some(pack.version.clone());
-                Some(Version { generation: None, version, digest: pack.digest, at: installed.at })
-            });
-            Ok(Status {
-                desired,
-                listen: Some(description.listen.clone()),
-                ..empty(found, description.source)
-            })
+            let listen = Some(description.listen.clone());
+            Status { desired: installed(description), listen, ..empty(found, description.source) }
         }
+    };
+    // A history that cannot be read has its own command to say so.
+    let records = History::of(&found.place).read().map(|told| told.records).unwrap_or_default();
+    if let Some(failed) = failed_start(&records) {
+        status.last_failure = Some(newer(status.last_failure.take(), failed, found.name()));
+    }
+    Ok(status)
+}
+
+/// What a first start would run.
+fn installed(description: &Description) -> Option<Version> {
+    let installed = description.installed.as_ref()?;
+    let pack = installed.pack.as_ref()?;
+    let version = Some(pack.version.clone());
+    Some(Version { generation: None, version, digest: pack.digest, at: installed.at })
+}
+
+/// The start that the gateway is down for: the newest that failed, if nothing came after it that shows one that ran.
+fn failed_start(records: &[HistoryRecord]) -> Option<&HistoryRecord> {
+    let newest = records.iter().rev().find(|record| {
+        // A stop is none, and neither is a restart that left the old process serving.
+        record.action != Action::Stop && !(record.outcome == Outcome::Failed && record.observed.is_some())
+    })?;
+    let is_start = matches!(newest.action, Action::Start | Action::Restart);
+    (is_start && newest.outcome == Outcome::Failed).then_some(newest)
+}
+
+/// What the gateway said itself of this very start, or of anything later, is more than the record of it.
+fn newer(told: Option<LastFailure>, failed: &HistoryRecord, name: &str) -> LastFailure {
+    let began = failed.at - Duration::from_millis(failed.duration_ms);
+    if let Some(told) = told.filter(|told| told.at >= began) {
+        return told;
+    }
+    let reason = failed.reason.clone().unwrap_or_default();
+    let prefix = format!("gateway `{name}` did not start: ");
+    LastFailure {
+        at: failed.at,
+        action: failed.action,
+        stage: failed.stage.clone().unwrap_or_default(),
+        reason: reason.strip_prefix(&prefix).map_or_else(|| reason.clone(), str::to_owned),
+        findings: failed.findings.clone(),
     }
 }
 
 /// `status.json`; one that is spoiled is none.
-fn told(found: &Found) -> Option<Status> {
+pub(crate) fn told(found: &Found) -> Option<Status> {
     let bytes: io::Result<Vec<u8>> = durable::read(&found.place.last_status(), LARGEST);
     serde_json::from_slice(&bytes.ok()?).ok().filter(|status: &Status| status.name == found.name())
 }
@@ -85,8 +119,8 @@ pub(crate) fn empty(found: &Found, source: Source) -> Status {
 mod tests {
     use std::path::Path;
 
+    use instance::Place;
     use instance::description::{Installed, InstalledPack};
-    use instance::{Description, Place};
     use policy_config::ConfigDigest;
     use time::OffsetDateTime;
 
@@ -158,5 +192,45 @@ mod tests {
         std::fs::write(found.place.last_status(), "{").unwrap();
         assert_eq!(status(&found).unwrap().desired.unwrap().version.as_deref(), Some("0.1.0"));
         assert!(status(&spoiled).is_err(), "nothing is known any more");
+    }
+
+    #[test]
+    fn a_start_that_failed_says_why_it_is_down_until_one_ran() {
+        let home = tempfile::tempdir().unwrap();
+        let found = found(home.path());
+        let history = History::of(&found.place);
+        let keep = |action, outcome, reason: Option<&str>| {
+            let mut told = crate::instances::record::record(action, outcome, "root", Duration::ZERO);
+            told.reason = reason.map(str::to_owned);
+            history.append(&told).unwrap();
+            status(&found).unwrap().last_failure.map(|failure| (failure.action, failure.reason))
+        };
+        assert_eq!(keep(Action::Install, Outcome::Succeeded, None), None);
+        let no_key = Some((Action::Start, "no key".to_owned()));
+        let reason = Some("gateway `a` did not start: no key");
+        assert_eq!(keep(Action::Start, Outcome::Failed, reason), no_key);
+        assert_eq!(keep(Action::Stop, Outcome::Succeeded, None), no_key, "it is down for the same reason");
+        assert_eq!(keep(Action::Start, Outcome::Succeeded, None), None);
+        assert_eq!(keep(Action::Stop, Outcome::Succeeded, None), None);
+        assert_eq!(
+            keep(Action::Restart, Outcome::Failed, Some("x")),
+            Some((Action::Restart, "x".to_owned()))
+        );
+        assert_eq!(keep(Action::Install, Outcome::Succeeded, None), None, "it is another gateway");
+    }
+
+    #[test]
+    fn a_restart_that_left_the_old_one_serving_is_no_start_that_failed() {
+        let version = installed(&description("a"));
+        let of = |action, outcome, observed| HistoryRecord {
+            observed,
+            ..crate::instances::record::record(action, outcome, "root", Duration::ZERO)
+        };
+        let records = [
+            of(Action::Start, Outcome::Succeeded, version.clone()),
+            of(Action::Restart, Outcome::Failed, version),
+            of(Action::Stop, Outcome::Succeeded, None),
+        ];
+        assert_eq!(failed_start(&records), None);
     }
 }

@@ -13,8 +13,9 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::protocol::{Answer, Ask, Up};
+use super::supervision::Supervision;
 use crate::failure::{Exit, Failure};
-use crate::instances::cannot_use;
+use crate::instances::{self, cannot_use};
 use crate::settings::state_dir;
 
 /// A supervisor listens before it does anything else.
@@ -22,6 +23,8 @@ const UP_LIMIT: Duration = Duration::from_secs(10);
 /// It answers in time by itself; this is for one that does not.
 const GRACE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// It is told from memory.
+const STANDING_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a supervisor said.
 #[derive(Debug)]
@@ -62,6 +65,14 @@ pub(crate) async fn ask(place: &Place, ask: &Ask, limit: Duration) -> Result<Hea
         .with_hint("run kt as the user who started it, or as root")),
         _ => Err(cannot_use(&place.supervisor_socket(), &error)),
     })
+}
+
+/// How the supervisor of this place stands. `None`: there is none, or it does not say, as one of an earlier release.
+pub(crate) async fn supervision(place: &Place) -> Option<Supervision> {
+    match timeout(STANDING_LIMIT, exchange(place, &Ask::Status)).await {
+        Ok(Ok(Heard::Answer(Answer::Supervises(supervision)))) => Some(supervision),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Has a supervisor, which is started if there is none, start the gateway.
@@ -122,6 +133,7 @@ async fn begin(place: &Place, program: &Path) -> Result<Up, Failure> {
     let cannot = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, "start_failed", format!("the supervisor cannot be started: {error}"))
     };
+    instances::mine(place.dir())?;
     let kt = std::env::current_exe().map_err(|error| cannot(&error))?;
     let mut command = Command::new(kt);
     command.args(["gateway", "supervise", "--name", place.name(), "--program"]).arg(program);

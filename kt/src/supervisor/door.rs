@@ -8,9 +8,10 @@ use instance::door::{may_order, peer};
 use service_kit::drain::{DrainWatcher, hangups, run_until_signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::protocol::{Answer, Ask};
+use super::supervision::Supervision;
 use crate::failure::{Exit, Failure};
 use crate::instances::record;
 
@@ -38,12 +39,16 @@ pub(super) struct Asked {
 }
 
 /// Listens from now on, to the socket and to signals.
-pub(super) fn open(listener: StdListener, drain: &DrainWatcher) -> io::Result<mpsc::Receiver<Order>> {
+pub(super) fn open(
+    listener: StdListener,
+    standing: watch::Receiver<Supervision>,
+    drain: &DrainWatcher,
+) -> io::Result<mpsc::Receiver<Order>> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     let (orders, received) = mpsc::channel(QUEUE);
     drain.spawn("supervisor signals", signals(orders.clone(), drain.clone()));
-    drain.spawn("supervisor door", accept(listener, orders, drain.clone()));
+    drain.spawn("supervisor door", accept(listener, standing, orders, drain.clone()));
     Ok(received)
 }
 
@@ -68,21 +73,28 @@ async fn signals(orders: mpsc::Sender<Order>, drain: DrainWatcher) {
     }
 }
 
-async fn accept(listener: UnixListener, orders: mpsc::Sender<Order>, drain: DrainWatcher) {
+async fn accept(
+    listener: UnixListener,
+    standing: watch::Receiver<Supervision>,
+    orders: mpsc::Sender<Order>,
+    drain: DrainWatcher,
+) {
     loop {
         let accepted = tokio::select! {
             () = drain.signaled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => drop(drain.spawn("supervisor call", hear(stream, orders.clone()))),
+            Ok((stream, _)) => {
+                drop(drain.spawn("supervisor call", hear(stream, standing.clone(), orders.clone())));
+            }
             // No descriptor is free; one will be.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-async fn hear(stream: UnixStream, orders: mpsc::Sender<Order>) {
+async fn hear(stream: UnixStream, standing: watch::Receiver<Supervision>, orders: mpsc::Sender<Order>) {
     let Ok(peer) = peer(&stream) else { return };
     let (read, mut write) = stream.into_split();
     let answer = if may_order(peer) {
@@ -90,6 +102,7 @@ async fn hear(stream: UnixStream, orders: mpsc::Sender<Order>) {
         let mut read = BufReader::new(read.take(LONGEST_ASK));
         let Ok(Ok(1..)) = tokio::time::timeout(ASK_LIMIT, read.read_line(&mut line)).await else { return };
         match serde_json::from_str(&line) {
+            Ok(Ask::Status) => Answer::Supervises(standing.borrow().clone()),
             Ok(ask) => {
                 let (answer, answered) = oneshot::channel();
                 let asked = Asked { ask, actor: record::user(peer.uid), answer: Some(answer) };

@@ -9,6 +9,8 @@ use std::time::Duration;
 use instance::Place;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use service_kit::clock::Clock;
+use time::OffsetDateTime;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -29,6 +31,8 @@ pub(super) struct Gateway {
     child: Child,
     pub(super) pid: u32,
     started: Instant,
+    /// By the clock, to tell what it said from what was said before.
+    pub(super) began: OffsetDateTime,
     /// Where it began to write.
     log_from: u64,
 }
@@ -57,10 +61,11 @@ impl Gateway {
             Err(_) => (Stdio::null(), Stdio::null()),
         };
         command.stdin(stdin).stdout(out).stderr(err).process_group(0);
+        let began = Clock::system().now();
         let child = command.spawn()?;
         // Nobody has waited for it yet, so it has a number.
         let pid = child.id().unwrap_or_default();
-        Ok(Self { child, pid, started: Instant::now(), log_from })
+        Ok(Self { child, pid, started: Instant::now(), began, log_from })
     }
 
     /// Waits for its end; may be dropped and called again.

@@ -14,6 +14,7 @@ use instance::documents::{Source, Status};
 use instance::lock::Lock;
 use instance::{Action, Description, HistoryRecord, Outcome, Place, durable};
 use nix::sys::signal::Signal;
+use service_kit::clock::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -23,6 +24,7 @@ use super::gateway::Gateway;
 use super::listener::Listener;
 use super::log::LogFiles;
 use super::protocol::{Answer, Ask};
+use super::supervision::{State, Supervision};
 use super::{readiness, supervised_pid};
 use crate::failure::{Exit, Failure};
 use crate::instances::{door, record};
@@ -60,6 +62,8 @@ pub(super) struct Owner {
     hurry: watch::Sender<bool>,
     course: Course,
     again: Option<Again>,
+    /// What the door tells whoever asks how it stands.
+    standing: watch::Sender<Supervision>,
 }
 
 /// A start to come.
@@ -105,7 +109,13 @@ enum Then {
 // === impl Owner ===
 
 impl Owner {
-    pub(super) fn new(place: Place, lock: Lock, program: PathBuf, orders: mpsc::Receiver<Order>) -> Self {
+    pub(super) fn new(
+        place: Place,
+        lock: Lock,
+        program: PathBuf,
+        orders: mpsc::Receiver<Order>,
+        standing: watch::Sender<Supervision>,
+    ) -> Self {
         Self {
             log: LogFiles::of(&place),
             place,
@@ -120,6 +130,7 @@ impl Owner {
             hurry: watch::Sender::new(false),
             course: Course::default(),
             again: None,
+            standing,
         }
     }
 
@@ -194,6 +205,8 @@ impl Owner {
                 }
             }
             Ask::Stop => (self.stop(actor).await, Then::End),
+            // The door answers it.
+            Ask::Status => (Answer::Supervises(self.standing.borrow().clone()), Then::GoOn),
         };
         tell(answer, said);
         then
@@ -214,6 +227,7 @@ impl Owner {
         // A gateway that was started once is looked after whatever becomes of this start.
         let is_first = self.again.take().is_none() && self.listener.is_none();
         self.course.anew();
+        self.standing.send_modify(|standing| standing.go(State::Starting, None));
         let cause = Cause { action, actor, reason: None, is_told: true };
         match self.launch(&cause, limit, Launch { may_stay: false }).await {
             Ok((status, warning)) => (serves(Heard::of(status), false, None, warning), Then::GoOn),
@@ -234,6 +248,8 @@ impl Owner {
         let Next { after, is_told } = self.course.next(ran);
         let when = if after.is_zero() { "at once".to_owned() } else { format!("in {after:?}") };
         self.log.say(&format!("{why}; the gateway is started again {when}"));
+        let at = Clock::system().now() + after;
+        self.standing.send_modify(|standing| standing.again(&why, at));
         self.again = Some(Again { at: Instant::now() + after, is_told, why });
     }
 
@@ -242,6 +258,7 @@ impl Owner {
         if self.look_at_place() == Then::End {
             return Then::End;
         }
+        self.standing.send_modify(Supervision::try_now);
         let cause = Cause {
             action: Action::Start,
             actor: record::SUPERVISOR.to_owned(),
@@ -253,7 +270,7 @@ impl Owner {
             // The stop is heard next.
             Err(_) if self.is_told_to_stop() => {}
             Err(NotLaunched { ended: Some(ended), .. }) => self.ended(ended.to_string()),
-            Err(NotLaunched { failure, ended: None }) => self.ended(failure.message().to_owned()),
+            Err(NotLaunched { failure, ended: None, .. }) => self.ended(failure.message().to_owned()),
         }
         Then::GoOn
     }
@@ -289,6 +306,8 @@ impl Owner {
         // Whoever comes from now on is refused at once: nobody would serve them.
         self.listener = None;
         self.hurry.send_replace(true);
+        let pid = self.serving.as_ref().map(|gateway| gateway.pid);
+        self.standing.send_modify(|standing| standing.go(State::Stopping, pid));
         if let Some(gateway) = self.serving.take() {
             self.leaving.push(Box::pin(gateway.leave()));
         }
@@ -306,9 +325,11 @@ impl Owner {
         record::keep(&self.place, &record).err().inspect(|warning| self.log.say(warning))
     }
 
-    /// For whoever finds the gateway, or two of them, without their supervisor.
+    /// For whoever asks, and whoever finds the gateway, or two of them, without their supervisor.
     fn note_pids(&self, newcomer: Option<u32>) {
-        let pids = self.serving.iter().map(|gateway| gateway.pid).chain(newcomer);
+        let pid = self.serving.as_ref().map(|gateway| gateway.pid);
+        self.standing.send_modify(|standing| standing.go(State::Running, pid));
+        let pids = pid.into_iter().chain(newcomer);
         let text = pids.map(|pid| pid.to_string()).collect::<Vec<_>>().join("\n");
         // On a full disk a gateway that lost its supervisor is taken for one in a foreground.
         let _ = durable::write(&supervised_pid(&self.place), text.as_bytes());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use instance::documents::{Finding, Status};
 use serde::{Deserialize, Serialize};
 
+use super::supervision::Supervision;
 use crate::failure::{Exit, Failure};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub(crate) enum Ask {
     Stop,
     /// Put a process of this program in its place.
     Restart { program: PathBuf, limit_ms: u64 },
+    /// Say how it stands; answered at once, whatever else is being done.
+    Status,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +39,7 @@ pub(crate) enum Answer {
         #[serde(default)]
         warning: Option<String>,
     },
+    Supervises(Supervision),
     Stopped {
         /// It did not end in order within its time, and was killed.
         killed: bool,

@@ -1,5 +1,8 @@
 //! A gateway of this host as text: what it runs, what it should run, why they differ, how to go back. Pure.
 
+mod history;
+mod versions;
+
 use instance::documents::{KeptVersion, LinkStatus, Source, Status, Version};
 use instance::{Action, HistoryRecord, Outcome};
 use serde::Serialize;
@@ -7,15 +10,19 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{facts, table};
+use crate::instances::look::{Looked, Phase};
+use crate::supervisor::supervision::Supervision;
 use crate::views::LocalGatewayView;
 use crate::words::{clean_line, short_digest};
+pub(crate) use history::history;
+use versions::Versions;
 
 pub(crate) fn gateways(gateways: &[LocalGatewayView], width: Option<u16>) -> String {
     let rows = gateways.iter().map(|gateway| {
         vec![
             gateway.name.clone(),
             gateway.source.map_or_else(|| "?".to_owned(), word),
-            if gateway.running { "running" } else { "stopped" }.to_owned(),
+            word(gateway.state),
             gateway.listen.clone().unwrap_or_else(|| "-".to_owned()),
             gateway.version.clone().unwrap_or_else(|| "-".to_owned()),
         ]
@@ -23,16 +30,24 @@ pub(crate) fn gateways(gateways: &[LocalGatewayView], width: Option<u16>) -> Str
     table(&["name", "source", "state", "listen", "version"], rows.collect(), width)
 }
 
-/// `is_supervised`: somebody starts it again should it end, or it does not run at all.
-pub(crate) fn status(status: &Status, is_supervised: bool) -> String {
-    let wanted = status.desired.as_ref().filter(|_| !status.in_sync);
-    let state = state(status, is_supervised);
+/// As seen at `now`.
+pub(crate) fn status(looked: &Looked, now: OffsetDateTime) -> String {
+    let status = &looked.status;
+    let versions = Versions::of_status(status);
+    let is_ending = looked.phase == Phase::Stopping;
+    let wanted = status.desired.as_ref().filter(|_| !status.in_sync && !is_ending);
+    let runs = match &status.observed {
+        Some(observed) => version(observed),
+        // It may serve what it has begun to, and does not say so any more.
+        None if is_ending => String::new(),
+        None => "nothing".to_owned(),
+    };
     let mut rows = vec![
         ("gateway", format!("{} ({})", status.name, word(status.source))),
-        ("state", state),
+        ("state", state(looked, now)),
         ("listens on", status.listen.clone().unwrap_or_default()),
         ("fleet", status.control_plane.as_ref().map(link).unwrap_or_default()),
-        ("runs", status.observed.as_ref().map_or_else(|| "nothing".to_owned(), version)),
+        ("runs", runs),
         ("should run", wanted.map(version).unwrap_or_default()),
         ("why", why(status)),
     ];
@@ -48,34 +63,20 @@ pub(crate) fn status(status: &Status, is_supervised: bool) -> String {
         }));
     }
     rows.extend([
-        ("go back", go_back(status)),
+        ("go back", go_back(looked, &versions)),
         ("pinned", if status.pinned { pinned(&status.name) } else { String::new() }),
-        ("good", kept(&status.good)),
-        ("withdrawn", kept(&status.withdrawn)),
+        ("good", kept(&status.good, &versions)),
+        ("withdrawn", kept(&status.withdrawn, &versions)),
     ]);
     rows.extend(status.remarks.iter().map(|remark| ("remark", remark.clone())));
     facts(&rows)
 }
 
-pub(crate) fn history(records: &[HistoryRecord], width: Option<u16>) -> String {
-    let rows = records.iter().map(|record| {
-        vec![
-            second(record.at),
-            word(record.action),
-            word(record.outcome),
-            record.actor.clone(),
-            change(record),
-            format!("{} ms", record.duration_ms),
-            record.reason.clone().unwrap_or_default(),
-        ]
-    });
-    table(&["at", "action", "outcome", "by", "version", "took", "reason"], rows.collect(), width)
-}
-
 /// `reloaded a: 0.1.0 → 0.2.0 in 12 ms`, by what became of it.
 pub(crate) fn changed(name: &str, record: &HistoryRecord) -> String {
-    let (from, to, now) =
-        (short(record.from.as_ref()), short(record.to.as_ref()), short(record.observed.as_ref()));
+    let versions = Versions::of_records(std::slice::from_ref(record));
+    let name_of = |version: &Option<Version>| versions.name(version.as_ref());
+    let (from, to, now) = (name_of(&record.from), name_of(&record.to), name_of(&record.observed));
     let took = record.duration_ms;
     match (record.outcome, record.action) {
         (Outcome::NoChange, _) => format!("no change: gateway {name} runs {now} already"),
@@ -92,39 +93,67 @@ pub(crate) fn changed(name: &str, record: &HistoryRecord) -> String {
     }
 }
 
-fn state(status: &Status, is_supervised: bool) -> String {
-    if !status.running {
-        return "stopped".to_owned();
-    }
+fn state(looked: &Looked, now: OffsetDateTime) -> String {
+    let status = &looked.status;
     let pid = status.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+    let is_supervised = match looked.phase {
+        Phase::Running { supervised } => supervised,
+        Phase::Starting => return format!("starting{pid}"),
+        Phase::Restarting => return again(&status.name, looked.supervision.as_ref(), now),
+        Phase::Stopping => return format!("stopping{pid}: it finishes its requests"),
+        Phase::Stopped => return "stopped".to_owned(),
+    };
     let ready = if status.ready { "" } else { ", not ready: it answers 503" };
     let alone = if is_supervised { "" } else { ", nobody supervises it" };
     format!("running{pid}{ready}{alone}")
+}
+
+/// `starting again in 2s: reason`
+fn again(name: &str, supervision: Option<&Supervision>, now: OffsetDateTime) -> String {
+    let reason = supervision.and_then(|supervision| supervision.reason.as_deref());
+    let known = format!("gateway `{name}` did not start: ");
+    let reason = reason.map(|reason| reason.strip_prefix(&known).unwrap_or(reason));
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    match supervision.and_then(|supervision| supervision.waits(now)) {
+        Some(left) => format!("starting again in {}s{reason}", left.as_millis().div_ceil(1000)),
+        None => format!("starting again{reason}"),
+    }
 }
 
 fn why(status: &Status) -> String {
     match &status.last_failure {
         Some(failure) => {
             let (action, at) = (word(failure.action), second(failure.at));
-            format!("{action} failed at stage {} ({at}): {}", failure.stage, failure.reason)
+            let stage = match failure.stage.as_str() {
+                "" => String::new(),
+                stage => format!(" at stage {stage}"),
+            };
+            format!("{action} failed{stage} ({at}): {}", failure.reason)
         }
         None => String::new(),
     }
 }
 
 /// What `kt gateway revert` would do now.
-fn go_back(status: &Status) -> String {
+fn go_back(looked: &Looked, versions: &Versions<'_>) -> String {
+    let status = &looked.status;
     let command = format!("`kt gateway revert --name {}`", status.name);
-    if !status.running {
+    if !matches!(looked.phase, Phase::Running { .. }) {
         return String::new();
     }
     let running = status.observed.as_ref().map(|observed| observed.digest);
     let wanted = status.desired.as_ref().filter(|_| !status.in_sync && status.last_failure.is_some());
     if let (Some(wanted), Some(observed)) = (wanted, &status.observed) {
-        return format!("{command} withdraws {} and keeps {}", short(Some(wanted)), short(Some(observed)));
+        return format!(
+            "{command} withdraws {} and keeps {}",
+            versions.name(Some(wanted)),
+            versions.name(Some(observed))
+        );
     }
     match status.good.iter().find(|kept| Some(kept.digest) != running) {
-        Some(target) if status.source == Source::Local => format!("{command} goes to {}", target.version),
+        Some(target) if status.source == Source::Local => {
+            format!("{command} goes to {}", versions.kept(target))
+        }
         _ => String::new(),
     }
 }
@@ -139,9 +168,10 @@ fn link(link: &LinkStatus) -> String {
 }
 
 /// The newest first; what does not fit is counted.
-fn kept(kept: &[KeptVersion]) -> String {
+fn kept(kept: &[KeptVersion], versions: &Versions<'_>) -> String {
     const SHOWN: usize = 5;
-    let mut text = kept.iter().take(SHOWN).map(|kept| kept.version.as_str()).collect::<Vec<_>>().join(", ");
+    let shown = kept.iter().take(SHOWN).map(|kept| versions.kept(kept));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
     if kept.len() > SHOWN {
         text.push_str(&format!(" and {} more", kept.len() - SHOWN));
     }
@@ -153,25 +183,6 @@ fn version(version: &Version) -> String {
     let name = version.version.as_deref().unwrap_or("a pack that does not parse");
     let digest = short_digest(&version.digest.to_string());
     format!("{name} ({digest}{generation}) since {}", second(version.at))
-}
-
-/// The author's version; of bytes that do not parse their digest.
-fn short(version: Option<&Version>) -> String {
-    match version {
-        Some(Version { version: Some(version), .. }) => version.clone(),
-        Some(Version { digest, .. }) => short_digest(&digest.to_string()),
-        None => "nothing".to_owned(),
-    }
-}
-
-fn change(record: &HistoryRecord) -> String {
-    match (&record.from, &record.to) {
-        (None, None) => String::new(),
-        (None, Some(to)) => short(Some(to)),
-        (Some(from), None) => short(Some(from)),
-        (Some(from), Some(to)) if from.digest == to.digest => short(Some(to)),
-        (from, to) => format!("{} → {}", short(from.as_ref()), short(to.as_ref())),
-    }
 }
 
 /// To the second.

@@ -3,10 +3,11 @@
 mod source;
 
 use instance::HistoryRecord;
-use instance::documents::{ErrorBody, Status};
+use instance::documents::{ErrorBody, ErrorCode, Status};
 use policy_config::{Finding, Severity};
 use serde::Serialize;
 
+use crate::cli::gateway::BreakGlassArgs;
 use crate::diagnostics::{Exhibit, Style, report, summary};
 use crate::failure::{Exit, Failure};
 use crate::instances::data_port::GatewayUrl;
@@ -18,14 +19,25 @@ use crate::words::clean_line;
 pub(super) use source::Source;
 
 /// The gateway of this name, which runs, and answers at the URL if one was given.
-pub(super) async fn running(name: &str, gateway_url: Option<&str>) -> Result<Found, Failure> {
+pub(super) async fn running(name: &str, gateway_url: Option<&str>) -> Result<(Found, Status), Failure> {
     let url = gateway_url.map(GatewayUrl::parse).transpose()?;
     let found = instances::find(name)?;
     let status: Status = door::status_soon(&found.place).await?;
     if let Some(url) = url {
         url.must_be(&status).await?;
     }
-    Ok(found)
+    Ok((found, status))
+}
+
+/// What is typed with `--break-glass` must be something.
+pub(super) fn reason(args: &BreakGlassArgs) -> Result<Option<String>, Failure> {
+    match &args.reason {
+        Some(reason) if args.break_glass && reason.trim().is_empty() => {
+            Err(Failure::usage("--reason", "--reason is empty")
+                .with_hint("say why the gateway is changed here; it stands in the history"))
+        }
+        reason => Ok(reason.clone()),
+    }
 }
 
 /// Gives the order and tells what came of it.
@@ -64,9 +76,14 @@ pub(super) fn told(name: &str, refused: &ErrorBody, source: Option<&Source>, pri
     let stage = refused.stage.as_deref().filter(|stage| !refused.message.contains(stage));
     let at = stage.map(|stage| format!(" (stage {stage})")).unwrap_or_default();
     let mut failure = Failure::new(exit, &code, format!("gateway `{name}`: {}{at}", refused.message));
-    if let Some(hint) = &refused.hint {
-        failure = failure.with_hint(hint);
-    }
+    failure = match (&refused.hint, refused.code) {
+        // The gateway speaks of fields.
+        (_, ErrorCode::Managed) => failure.with_hint(
+            "push a config with `kt config push`; in an emergency, change and pin it here with `--break-glass --reason TEXT`",
+        ),
+        (Some(hint), _) => failure.with_hint(hint),
+        (None, _) => failure,
+    };
     if !findings.is_empty() {
         let style = Style { colour: printer.stderr_has_colour() };
         let exhibit = source.and_then(|source| source.of(&findings));
@@ -99,8 +116,6 @@ fn list(findings: &[Finding]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use instance::documents::ErrorCode;
-
     use super::*;
 
     #[test]

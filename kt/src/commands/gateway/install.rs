@@ -1,9 +1,12 @@
 //! `kt gateway install`: everything is checked before anything is made, and then all of it is there or nothing.
 
 mod place;
+mod unit;
 
 pub(super) use place::{copy, kept_history, sync, tidy};
 
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,11 +27,10 @@ use crate::instances::{self, record, stopped};
 use crate::printer::Printer;
 use crate::programs;
 use crate::settings::state_dir;
-use crate::systemd::{Unit, unit};
 use crate::words::{clean_line, short_digest};
 
 /// A pack that lint admits.
-struct Pack {
+pub(super) struct Pack {
     source: NamedSource,
     version: String,
 }
@@ -36,10 +38,20 @@ struct Pack {
 pub(crate) fn run(args: &GatewayInstallArgs, printer: &Printer) -> Result<Exit, Failure> {
     let place = instances::place_of(&args.run.name)?;
     if args.print_systemd_unit {
-        return print_unit(&args.run, printer);
+        return unit::print(args, printer);
     }
     if std::fs::symlink_metadata(place.dir()).is_ok() {
         return Err(place::exists(place.name()));
+    }
+    // What is not there yet may be made wherever this user may.
+    for dir in [state_dir(), instance::place::gateways(&state_dir())] {
+        match dir.symlink_metadata() {
+            Ok(_) => instances::mine(&dir)?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(instances::cannot_use(&dir, &error));
+            }
+            Err(_) => {}
+        }
     }
     if args.join_token_file.is_some() {
         return Err(Failure::usage("--join-token-file", "this version has no join tokens yet").with_hint(
@@ -51,7 +63,12 @@ pub(crate) fn run(args: &GatewayInstallArgs, printer: &Printer) -> Result<Exit, 
         return Err(Failure::usage("--policy-config", message));
     }
     check(&args.run)?;
-    let pack = args.run.policy_config.as_deref().map(|path| read(path, printer)).transpose()?;
+    let pack = args
+        .run
+        .policy_config
+        .as_deref()
+        .map(|path| read(path, "nothing is installed", printer))
+        .transpose()?;
     let description = describe(&args.run, pack.as_ref())?;
     let mut told = record::record(Action::Install, Outcome::Succeeded, record::me(), Duration::ZERO);
     told.to = description.installed.as_ref().and_then(|installed| {
@@ -70,8 +87,23 @@ fn check(args: &GatewayRunArgs) -> Result<(), Failure> {
         return Err(Failure::usage("--policy-config", "a gateway needs a source")
             .with_hint("--policy-config FILE, or --control-plane URL --fleet FLEET"));
     }
+    check_flags(&words(args)?)?;
+    // A port that is another at each start is for a foreground.
+    let listen = args.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
+    if listen.rsplit(':').next() == Some("0") {
+        return Err(Failure::usage(
+            "--listen",
+            format!("--listen: `{listen}` is another port at each start"),
+        )
+        .with_hint("an installed gateway keeps its port; write it as 127.0.0.1:41002"));
+    }
+    Ok(())
+}
+
+/// As `kt-gateway` would, which makes nothing.
+pub(super) fn check_flags(words: &[OsString]) -> Result<(), Failure> {
     let program = programs::find("kt-gateway")?;
-    let output = Command::new(&program).args(words(args)?).arg("--check").stdin(Stdio::null()).output();
+    let output = Command::new(&program).args(words).arg("--check").stdin(Stdio::null()).output();
     let output = output.map_err(|error| {
         Failure::new(Exit::Failed, "program_broken", format!("cannot run `{}`: {error}", program.display()))
     })?;
@@ -79,16 +111,10 @@ fn check(args: &GatewayRunArgs) -> Result<(), Failure> {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(refused(&said, output.status.code()));
     }
-    // A port that is another at each start is for a foreground.
-    let listen = args.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
-    if listen.rsplit(':').next() == Some("0") {
-        return Err(Failure::usage("--listen", format!("`{listen}` is another port at each start"))
-            .with_hint("an installed gateway keeps its port; write it as 127.0.0.1:41002"));
-    }
     Ok(())
 }
 
-const DEFAULT_LISTEN: &str = "127.0.0.1:41002";
+pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:41002";
 
 /// `error: --listen: …`, as `kt-gateway` wrote it, with its exit code.
 fn refused(said: &str, code: Option<i32>) -> Failure {
@@ -98,7 +124,15 @@ fn refused(said: &str, code: Option<i32>) -> Failure {
         Some(code @ 1..=6) => Exit::of_code(code),
         _ => Exit::Failed,
     };
-    let failure = Failure::new(exit, "invalid_argument", line);
+    let code = match exit {
+        Exit::NotFound => "file_not_found",
+        Exit::Forbidden => "file_forbidden",
+        Exit::Conflict => "in_use",
+        Exit::Unreachable => "unreachable",
+        Exit::Done | Exit::Failed => "start_failed",
+        Exit::Usage => "invalid_argument",
+    };
+    let failure = Failure::new(exit, code, line);
     match line.split_once(": ") {
         Some((flag, _)) if flag.starts_with("--") && !flag.contains(' ') => failure.with_field(flag),
         _ => failure,
@@ -106,7 +140,7 @@ fn refused(said: &str, code: Option<i32>) -> Failure {
 }
 
 /// Reads and lints, as `kt policy lint` does.
-fn read(path: &Path, printer: &Printer) -> Result<Pack, Failure> {
+pub(super) fn read(path: &Path, so: &str, printer: &Printer) -> Result<Pack, Failure> {
     let source = NamedSource::read(path, "--policy-config")?;
     let (config, found) = source.document().parse();
     let exhibit = Exhibit { name: &source.name, source: &source.bytes };
@@ -125,7 +159,7 @@ fn read(path: &Path, printer: &Printer) -> Result<Pack, Failure> {
                 Exit::Usage,
                 "invalid_pack",
                 format!(
-                    "{}: the pack is not valid: {}; nothing is installed",
+                    "{}: the pack is not valid: {}; {so}",
                     first_place(&clean_line(&source.name), &found.findings),
                     summary(&found.findings)
                 ),
@@ -193,24 +227,6 @@ fn show(description: &Description, printer: &Printer) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Of a gateway that is installed already, or will be.
-fn print_unit(args: &GatewayRunArgs, printer: &Printer) -> Result<Exit, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::unexpected(format!("kt does not find itself: {error}")))?;
-    let env_file = args.env_file.as_deref().map(std::path::absolute).transpose().map_err(|error| {
-        Failure::usage("--env-file", format!("the path of --env-file cannot be made absolute: {error}"))
-    })?;
-    let text = unit(&Unit {
-        name: &args.name,
-        program: &program,
-        user: &record::user(nix::unistd::geteuid().as_raw()),
-        state_dir: &state_dir(),
-        env_file: env_file.as_deref(),
-    });
-    printer.text(&text)?;
-    Ok(Exit::Done)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +237,8 @@ mod tests {
         let failure = refused(said, Some(2));
         assert_eq!((failure.exit(), failure.field()), (Exit::Usage, Some("--listen")));
         assert!(failure.message().starts_with("--listen: `:99999`"), "{}", failure.message());
+        let missing = refused("error: --policy-config: there is no `x`\n", Some(3));
+        assert_eq!((missing.exit(), missing.code()), (Exit::NotFound, "file_not_found"));
         assert_eq!(refused("error: the state is odd: so\n", Some(3)).field(), None);
         assert_eq!(refused("", None).exit(), Exit::Failed);
         assert_eq!(refused("thread panicked", Some(101)).exit(), Exit::Failed);

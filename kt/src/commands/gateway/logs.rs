@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::cli::gateway::GatewayLogsArgs;
@@ -30,9 +31,9 @@ pub(crate) async fn run(args: &GatewayLogsArgs, printer: &Printer) -> Result<Exi
     let lines = last_lines(&files, args.lines, &mut end).map_err(|error| cannot_use(files.path(), &error))?;
     let is_empty = lines.is_empty();
     for line in lines {
-        printer.text(&printed(&line))?;
+        print(&line, printer)?;
     }
-    if is_empty && !args.follow {
+    if is_empty && !args.follow && args.lines > 0 {
         printer.talk(&format!(
             "gateway {} has no log here: one in a foreground writes to its own terminal",
             found.name()
@@ -42,7 +43,7 @@ pub(crate) async fn run(args: &GatewayLogsArgs, printer: &Printer) -> Result<Exi
         let more = end.read(files.path()).map_err(|error| cannot_use(files.path(), &error))?;
         let lines = String::from_utf8_lossy(&more);
         for line in lines.lines() {
-            printer.text(&printed(line))?;
+            print(line, printer)?;
         }
         if more.is_empty() {
             tokio::select! {
@@ -54,9 +55,18 @@ pub(crate) async fn run(args: &GatewayLogsArgs, printer: &Printer) -> Result<Exi
     Ok(Exit::Done)
 }
 
+/// `{line}`, with `--json`.
+#[derive(Debug, Serialize)]
+struct LineView<'a> {
+    line: &'a str,
+}
+
 /// A blank line stays one.
-fn printed(line: &str) -> String {
-    format!("{}\n", clean_line(line))
+fn print(line: &str, printer: &Printer) -> Result<(), Failure> {
+    if printer.is_json() {
+        return printer.json_line(&LineView { line });
+    }
+    printer.text(&format!("{}\n", clean_line(line)))
 }
 
 /// How far the newest file was read.

@@ -13,6 +13,7 @@ use crate::printer::Printer;
 const FIELD: &str = "--config-path";
 
 pub(crate) async fn run(args: &GatewayReloadArgs, printer: &Printer) -> Result<Exit, Failure> {
+    let reason = change::reason(&args.break_glass)?;
     let path = match &args.config_path {
         Some(path) => path.clone(),
         None => installed_file(&instances::find(&args.gateway.name)?)?,
@@ -21,12 +22,8 @@ pub(crate) async fn run(args: &GatewayReloadArgs, printer: &Printer) -> Result<E
         .to_str()
         .ok_or_else(|| Failure::usage(FIELD, format!("`{}` is not UTF-8", path.display())))?
         .to_owned();
-    let found = change::running(&args.gateway.name, args.gateway_url.as_deref()).await?;
-    let request = ReloadRequest {
-        config_path,
-        break_glass: args.break_glass.break_glass,
-        reason: args.break_glass.reason.clone(),
-    };
+    let (found, _) = change::running(&args.gateway.name, args.gateway_url.as_deref()).await?;
+    let request = ReloadRequest { config_path, break_glass: args.break_glass.break_glass, reason };
     let source = found.description.as_ref().ok().map(|found| Source::new(&found.working_dir, &path));
     change::order(&found, routes::RELOAD, &request, source.as_ref(), printer).await
 }

@@ -55,5 +55,10 @@ fn foreground(found: &Found) -> Failure {
         "in_foreground",
         format!("gateway `{name}` runs in a foreground, where kt cannot put a new process in its place"),
     )
-    .with_hint(format!("end it where it was started, or `kt gateway stop --name {name}`, and start it anew"))
+    .with_hint(match found.installed() {
+        Ok(_) => format!(
+            "end it where it was started, or `kt gateway stop --name {name}`, then `kt gateway start --name {name}`"
+        ),
+        Err(_) => format!("end it where it was started, or `kt gateway stop --name {name}`, and run it again"),
+    })
 }

@@ -7,25 +7,62 @@ use std::process::Command;
 
 use crate::cli::local::GatewayRunArgs;
 use crate::failure::{Exit, Failure};
-use crate::instances;
+use crate::instances::{self, Found};
+use crate::printer::Printer;
 use crate::programs;
 use crate::settings::control_plane_url;
+use crate::supervisor;
 
-pub(crate) fn run(args: &GatewayRunArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &GatewayRunArgs, printer: &Printer) -> Result<Exit, Failure> {
     let mut words = words(args)?;
-    if is_as_installed(args) {
+    let stored = is_as_installed(args)?;
+    if stored {
         words.push("--stored".into());
     }
     let program = programs::find("kt-gateway")?;
+    if printer.is_json() {
+        check(args, &words, stored, printer)?;
+    }
     // Returns only when the program could not take over.
     let error = Command::new(&program).args(words).exec();
     Err(Failure::new(Exit::Failed, "program_broken", format!("cannot run `{}`: {error}", program.display())))
 }
 
 /// Nothing says what to run, and an installation does.
-fn is_as_installed(args: &GatewayRunArgs) -> bool {
-    let without_source = args.policy_config.is_none() && args.fleet.is_none();
-    without_source && instances::find(&args.name).is_ok_and(|found| found.installed().is_ok())
+fn is_as_installed(args: &GatewayRunArgs) -> Result<bool, Failure> {
+    if args.policy_config.is_some() || args.fleet.is_some() {
+        return Ok(false);
+    }
+    match instances::find(&args.name) {
+        Ok(found) => Ok(found.description()?.installed.is_some()),
+        Err(failure) if failure.exit() == Exit::Forbidden => Err(failure),
+        // kt-gateway says what a name or a source must be.
+        Err(_) => Ok(false),
+    }
+}
+
+/// A program that took over says what is wrong in its own words; whoever reads JSON is told before it does.
+fn check(args: &GatewayRunArgs, words: &[OsString], stored: bool, printer: &Printer) -> Result<(), Failure> {
+    super::install::check_flags(words)?;
+    let found = instances::find(&args.name);
+    if found.as_ref().is_ok_and(Found::is_served) {
+        let message = format!("gateway `{}` runs already", args.name);
+        return Err(Failure::new(Exit::Conflict, "in_use", message)
+            .with_field("--name")
+            .with_hint("stop it, or choose another --name"));
+    }
+    // With something on its disk it would serve that instead.
+    if let (Some(path), Err(_)) = (&args.policy_config, &found) {
+        super::install::read(path, "nothing is started", printer)?;
+    }
+    let installed = match &found {
+        Ok(found) if stored => Some(found.description()?.listen.clone()),
+        _ => None,
+    };
+    let listen = args.listen.clone().or(installed);
+    let listen = listen.unwrap_or_else(|| super::install::DEFAULT_LISTEN.to_owned());
+    // Let go of at once: the gateway takes it a moment later.
+    supervisor::may_listen(&listen)
 }
 
 /// The control plane that a gateway of a fleet is told.

@@ -6,6 +6,7 @@ use instance::documents::{Source, Status};
 
 use crate::cli::gateway::GatewayTimedArgs;
 use crate::failure::{Exit, Failure};
+use crate::instances::look::Phase;
 use crate::instances::{self, Found};
 use crate::printer::Printer;
 use crate::programs;
@@ -73,6 +74,9 @@ pub(super) fn started(found: &Found, answer: Answer, printer: &Printer) -> Resul
         Answer::Refused { exit, code, message, hint, findings } => {
             Err(failure(exit, &code, message, hint, &findings))
         }
+        Answer::Supervises(_) => {
+            Err(Failure::unexpected(format!("the supervisor of `{name}` did not start it")))
+        }
         Answer::Stopped { .. } => Err(Failure::unexpected(format!("the supervisor of `{name}` stopped it"))),
     }
 }
@@ -92,12 +96,22 @@ fn show(status: &Status, how: &str, printer: &Printer) -> Result<Exit, Failure> 
 
 /// Somebody runs it in a foreground, or it lost its supervisor.
 async fn unsupervised(found: &Found, printer: &Printer) -> Result<Exit, Failure> {
-    let status = found.status().await?;
+    let looked = found.look().await?;
     let name = found.name();
+    if looked.phase == Phase::Stopping {
+        let message = format!("gateway `{name}` is stopping: it finishes its requests");
+        return Err(Failure::new(Exit::Conflict, "stopping", message)
+            .with_hint(format!("wait for its end with `kt gateway stop --name {name}`, then start it")));
+    }
+    let starts_again = if found.installed().is_ok() {
+        format!("`kt gateway stop --name {name}` and then `start` changes that")
+    } else {
+        "it runs in a foreground and was never installed".to_owned()
+    };
     printer.warn(&format!(
-        "nobody supervises gateway `{name}`: it is not started again should it end; `kt gateway stop --name {name}` and then `start` changes that"
+        "nobody supervises gateway `{name}`: it is not started again should it end; {starts_again}"
     ));
-    show(&status, "is already running", printer)
+    show(&looked.status, "is already running", printer)
 }
 
 /// It runs, and nobody knows more.

@@ -1,12 +1,14 @@
 //! `kt gateway status`: what it runs, what it should run, why they differ, how to go back; and what happened to it.
 
 use instance::{Action, History, HistoryRecord};
+use service_kit::clock::Clock;
 
 use crate::cli::gateway::GatewayStatusArgs;
 use crate::failure::{Exit, Failure};
 use crate::instances::{self, Found, cannot_use};
 use crate::printer::Printer;
 use crate::tables::local;
+use crate::views::LookView;
 use crate::words::counted;
 
 pub(crate) async fn run(args: &GatewayStatusArgs, printer: &Printer) -> Result<Exit, Failure> {
@@ -15,13 +17,12 @@ pub(crate) async fn run(args: &GatewayStatusArgs, printer: &Printer) -> Result<E
     if args.history_json || args.history || selects {
         return history(&found, args, printer);
     }
-    let status = found.status().await?;
+    let looked = found.look().await?;
     if printer.is_json() {
-        printer.json(&status)?;
+        printer.json(&LookView::of(&looked))?;
         return Ok(Exit::Done);
     }
-    let is_supervised = !status.running || found.is_supervised();
-    printer.text(&local::status(&status, is_supervised))?;
+    printer.text(&local::status(&looked, Clock::system().now()))?;
     Ok(Exit::Done)
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cli::gateway::GatewayTimedArgs;
 use crate::failure::{Exit, Failure};
+use crate::instances::look::is_ending;
 use crate::instances::{self, Found, door, record, stopped};
 use crate::printer::Printer;
 use crate::supervisor::client::{self, Heard};
@@ -53,6 +54,8 @@ pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Ex
 /// It runs on: it cannot be told, or `limit` has passed.
 pub(super) async fn stop(found: &Found, limit: Duration, printer: &Printer) -> Result<Stopped, Failure> {
     let deadline = Instant::now() + limit;
+    // What somebody else is stopping already ends meanwhile, without a word to us.
+    let was_there = found.is_served();
     loop {
         match tokio::time::timeout_at(deadline, client::ask(&found.place, &Ask::Stop, limit)).await {
             Err(_) => return Err(still_there(found, limit)),
@@ -66,13 +69,16 @@ pub(super) async fn stop(found: &Found, limit: Duration, printer: &Printer) -> R
             Ok(Ok(Heard::Answer(Answer::Refused { exit, code, message, hint, findings }))) => {
                 return Err(failure(exit, &code, message, hint, &findings));
             }
-            Ok(Ok(Heard::Answer(Answer::Serves { .. }))) => {
+            Ok(Ok(Heard::Answer(Answer::Serves { .. } | Answer::Supervises(_)))) => {
                 return Err(Failure::unexpected("the supervisor does not stop it"));
             }
             Ok(Ok(Heard::Nobody)) => {}
         }
         if !found.is_supervised() {
-            return unsupervised(found, deadline, limit, printer).await;
+            return match unsupervised(found, deadline, limit, printer).await? {
+                Stopped::NotRunning if was_there => Ok(Stopped::InOrder),
+                stopped => Ok(stopped),
+            };
         }
         // It is beginning, or ending.
         if Instant::now() > deadline {
@@ -140,6 +146,8 @@ fn serving(found: &Found, first: bool) -> Result<Option<i32>, Failure> {
             })?;
             Ok(Some(pid))
         }
+        // It let go of its door first: it is ending, as somebody else told it to.
+        Err(_) if first && is_ending(found) => Ok(None),
         Err(error) if first => {
             let name = found.name();
             let message =

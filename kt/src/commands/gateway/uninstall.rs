@@ -29,6 +29,7 @@ struct UninstalledView {
 
 pub(crate) async fn run(args: &GatewayUninstallArgs, printer: &Printer) -> Result<Exit, Failure> {
     let found = instances::find(&args.gateway.name)?;
+    instances::mine(found.place.dir())?;
     let began = Instant::now();
     super::stop::stop(&found, super::stop::LIMIT, printer).await?;
     let place = &found.place;

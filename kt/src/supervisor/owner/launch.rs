@@ -2,6 +2,8 @@
 
 use std::io;
 
+use instance::documents::LastFailure;
+use time::OffsetDateTime;
 use tokio::time::{sleep, sleep_until};
 
 use super::replace::ALONE;
@@ -22,11 +24,13 @@ pub(super) struct NotLaunched {
     pub(super) failure: Failure,
     /// How the process ended, if there was one and it did.
     pub(super) ended: Option<Ended>,
+    /// The stage that refused its pack, if it said so.
+    pub(super) stage: Option<String>,
 }
 
 impl From<Failure> for NotLaunched {
     fn from(failure: Failure) -> Self {
-        Self { failure, ended: None }
+        Self { failure, ended: None, stage: None }
     }
 }
 
@@ -57,8 +61,9 @@ impl Owner {
                 }
                 record = told_of(record, status);
             }
-            Err(NotLaunched { failure, .. }) => {
+            Err(NotLaunched { failure, stage, .. }) => {
                 record.reason = Some(failure.message().to_owned());
+                record.stage.clone_from(stage);
                 record.findings = failure.findings().iter().map(Into::into).collect();
             }
         }
@@ -208,10 +213,11 @@ impl Owner {
         };
         let mut failure = Failure::new(exit, "start_failed", message)
             .with_hint(format!("its log: `kt gateway logs --name {name}`"));
-        if let Some(found) = launch_failure(&self.place, gateway.ran()) {
-            failure = failure.with_findings(found);
+        let told = launch_failure(&self.place, gateway.began);
+        if let Some(told) = &told {
+            failure = failure.with_findings(told.findings.iter().map(Into::into).collect());
         }
-        NotLaunched { failure, ended: Some(ended) }
+        NotLaunched { failure, ended: Some(ended), stage: told.map(|told| told.stage) }
     }
 
     fn late(&self, gateway: &Gateway, waited: Duration) -> Failure {
@@ -230,13 +236,11 @@ impl Owner {
     }
 }
 
-/// The findings of a start that has just failed, if the gateway left them.
-fn launch_failure(place: &Place, ran: Duration) -> Option<Vec<policy_config::Finding>> {
+/// What the process that `began` then said of its own failed start, if it did. What failed before it is another matter.
+fn launch_failure(place: &Place, began: OffsetDateTime) -> Option<LastFailure> {
     let bytes = durable::read(&place.last_status(), 16 * 1024 * 1024).ok()?;
     let failure = serde_json::from_slice::<Status>(&bytes).ok()?.last_failure?;
-    let age = service_kit::clock::Clock::system().now() - failure.at;
-    // Anything older is of another start.
-    (age <= ran + Duration::from_secs(1)).then(|| failure.findings.iter().map(Into::into).collect())
+    (failure.action == Action::Start && failure.at >= began).then_some(failure)
 }
 
 pub(super) fn does_nothing(status: &Status) -> bool {
@@ -258,4 +262,30 @@ pub(super) fn unheard(place: &Place, pid: u32) -> Status {
 
 pub(super) fn no_process(program: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failed, "program_broken", format!("cannot run `{}`: {error}", program.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_start_itself_says_why_it_failed() {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place::new(home.path(), "a");
+        place.make().unwrap();
+        let began = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(60);
+        let failed = |action, at| {
+            let found = crate::instances::Found { place: place.clone(), description: Err(String::new()) };
+            let (stage, reason) = ("secrets".to_owned(), "no key".to_owned());
+            let failure = LastFailure { at, action, stage, reason, findings: Vec::new() };
+            let status = crate::instances::stopped::empty(&found, Source::Local);
+            let status = Status { last_failure: Some(failure), ..status };
+            durable::write(&place.last_status(), &serde_json::to_vec(&status).unwrap()).unwrap();
+            launch_failure(&place, began).is_some()
+        };
+        assert!(failed(Action::Start, began));
+        let before = began - Duration::from_millis(1);
+        assert!(!failed(Action::Start, before), "another start");
+        assert!(!failed(Action::Reload, began), "not a start");
+    }
 }

@@ -10,7 +10,7 @@ use policy_config::ConfigDigest;
 use uuid::Uuid;
 
 use crate::failure::{Exit, Failure};
-use crate::instances::{cannot_use, record};
+use crate::instances::{self, cannot_use, record};
 use crate::printer::Printer;
 use crate::settings::state_dir;
 
@@ -18,6 +18,13 @@ use crate::settings::state_dir;
 const LOCK: &str = ".lock";
 
 pub(super) fn exists(name: &str) -> Failure {
+    let found = instances::find(name);
+    if found.is_ok_and(|found| found.description.is_ok_and(|found| found.installed.is_none())) {
+        let message = format!("a gateway run in the foreground has used the name `{name}`");
+        return Failure::new(Exit::Conflict, "already_used", message).with_field("--name").with_hint(
+            format!("uninstall it first with `kt gateway uninstall --name {name}`, or choose another --name"),
+        );
+    }
     Failure::new(Exit::Conflict, "already_installed", format!("gateway `{name}` is already installed"))
         .with_field("--name")
         .with_hint(format!(

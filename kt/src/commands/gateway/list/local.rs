@@ -12,11 +12,13 @@ pub(super) async fn run(printer: &Printer) -> Result<Exit, Failure> {
     let all = instances::all()?;
     let views: Vec<_> = join_all(all.iter().map(async |found| {
         // One that cannot be asked is listed with what is known of it.
-        let status = found.status().await;
-        if let Err(failure) = &status {
-            printer.warn(failure.message());
+        let looked = found.look().await;
+        match (&looked, &found.description) {
+            (Err(failure), _) => printer.warn(failure.message()),
+            (Ok(_), Err(why)) => printer.warn(&format!("gateway `{}`: {why}", found.name())),
+            (Ok(_), Ok(_)) => {}
         }
-        LocalGatewayView::of(found, status.ok().as_ref())
+        LocalGatewayView::of(found, looked.ok().as_ref())
     }))
     .await;
     if printer.is_json() {
