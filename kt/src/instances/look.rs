@@ -1,5 +1,7 @@
 //! A look at a gateway: what it says of itself, how its supervisor stands, and what that makes together.
 
+use std::time::Duration;
+
 use instance::documents::Status;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -9,6 +11,10 @@ use super::{Found, NOT_RUNNING, door, stopped};
 use crate::failure::Failure;
 use crate::supervisor::client::supervision;
 use crate::supervisor::supervision::{State, Supervision};
+
+/// The code of a gateway that went before it had answered.
+const CONNECTION_LOST: &str = "connection_lost";
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Where a gateway is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +51,7 @@ impl Looked {
         };
         let supervised = found.is_supervised();
         let state = supervision.as_ref().map(|supervision| supervision.state);
-        let mut looked = match door::status(&found.place).await {
+        let mut looked = match answered(found).await {
             Err(failure) if failure.code() != NOT_RUNNING => return Err(failure),
             Err(_) if found.is_served() => {
                 let told = stopped::told(found);
@@ -74,6 +80,17 @@ impl Looked {
         }
         looked.status.remarks.extend(found.spoiled_before());
         Ok(looked)
+    }
+}
+
+/// One that is killed or replaced in the middle of its answer is looked at once more, for it is another one now.
+async fn answered(found: &Found) -> Result<Status, Failure> {
+    match door::status(&found.place).await {
+        Err(lost) if lost.code() == CONNECTION_LOST => {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            door::status(&found.place).await
+        }
+        told => told,
     }
 }
 
