@@ -45,7 +45,9 @@ fn a_file_that_is_too_large_is_told_its_size() {
     let kt = Kt::new();
     let large = std::fs::File::create(kt.home().join("large.yaml")).expect("a file");
     large.set_len(300_000).expect("a size");
-    for command in [["policy", "lint", "--file", "large.yaml"], ["policy", "diff", "large.yaml", "large.yaml"]] {
+    for command in
+        [["policy", "lint", "--file", "large.yaml"], ["policy", "diff", "large.yaml", "large.yaml"]]
+    {
         let said = kt.run(&command);
         assert_eq!(said.code, 2, "{said}");
         let size = "the file has 300000 bytes; the limit is 262144 (256 KiB)";

@@ -66,7 +66,11 @@ async fn a_new_process_that_runs_less_than_the_last_one_is_believed_in_its_hello
     new.boot = BootId(Uuid::new_v4());
     world.attach(&new).await;
     world.report(vec![running(&world, &new, first), hello(old, first)]).await;
-    assert_eq!(observed().await, Some(second.generation), "neither a heartbeat nor the hello of an older process");
+    assert_eq!(
+        observed().await,
+        Some(second.generation),
+        "neither a heartbeat nor the hello of an older process"
+    );
     // In one batch with the first thing that is said after it.
     world.report(vec![hello(&new, first), running(&world, &new, first)]).await;
     assert_eq!(observed().await, Some(first.generation));
