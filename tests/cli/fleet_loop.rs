@@ -105,9 +105,9 @@ fn fleets_and_gateways(kt: &Kt) {
     insta::assert_snapshot!(kt.run(&["gateway", "list", "--fleet", "prod"]), @r#"
     exit 0
     --- stdout
-    NAME    LIVENESS  DESIRED  OBSERVED  IN SYNC  LAST OUTCOME
-    edge-1  online    -        -         yes      -
-    edge-2  online    -        -         yes      -
+    NAME    LIVENESS  DESIRED  OBSERVED  IN SYNC  PINNED  LAST OUTCOME
+    edge-1  online    -        -         yes      no      -
+    edge-2  online    -        -         yes      no      -
     "#);
     insta::assert_snapshot!(kt.run(&["gateway", "list", "--fleet", "spare"]), @r#"
     exit 0

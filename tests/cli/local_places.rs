@@ -55,6 +55,25 @@ fn without_a_home_root_has_a_place_and_others_are_told() {
 }
 
 #[test]
+fn root_starts_no_gateway_of_another_user_and_leaves_nothing_in_it() {
+    let host = Host::of(Kt::new());
+    assert_eq!(host.install("a").code, 0);
+    let dir = host.dir("a");
+    // Only root may give it away.
+    if std::os::unix::fs::chown(&dir, Some(65_534), None).is_err() {
+        return;
+    }
+    let before = std::fs::read_dir(&dir).unwrap().count();
+    for command in ["gateway start --name a", "gateway run --name a"] {
+        let said = host.run(command);
+        assert_eq!(said.code, 4, "{said}");
+        assert!(said.stderr.contains("belongs to") && said.stderr.contains("run this as"), "{said}");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), before, "{said}");
+    }
+    std::os::unix::fs::chown(&dir, Some(0), None).unwrap();
+}
+
+#[test]
 fn a_full_disk_makes_no_half_gateway() {
     // Only root mounts, and some containers let nobody.
     let dir = tempfile::tempdir().unwrap();

@@ -88,13 +88,6 @@ impl PolicyDocument {
         Self { source, size, digest }
     }
 
-    /// Of a file too large to be read to its end: more than [`MAX_SOURCE_BYTES`] of it, and how many bytes it has. It
-    /// is a document only to be told so.
-    pub fn beginning(source: impl Into<Vec<u8>>, size: u64) -> Self {
-        let document = Self::new(source);
-        Self { size: size.max(document.size), ..document }
-    }
-
     pub fn source(&self) -> &[u8] {
         &self.source
     }

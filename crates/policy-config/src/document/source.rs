@@ -2,11 +2,22 @@
 
 use std::borrow::Cow;
 
-use super::MAX_SOURCE_BYTES;
+use super::{MAX_SOURCE_BYTES, PolicyDocument};
 use crate::lint::collector::{Collector, is_forbidden};
 use crate::lint::rules;
 use crate::location::Location;
 use crate::schema::read::OUTLINE;
+
+// === impl PolicyDocument ===
+
+impl PolicyDocument {
+    /// Of a file too large to be read to its end: more than [`MAX_SOURCE_BYTES`] of it, and how many bytes it has. It
+    /// is a document only to be told so.
+    pub fn beginning(source: impl Into<Vec<u8>>, size: u64) -> Self {
+        let document = Self::new(source);
+        Self { size: size.max(document.size), ..document }
+    }
+}
 
 /// The text to parse, without a leading byte order mark; `None` when the bytes cannot be a pack.
 /// Refused characters are replaced, so that they are reported once and the rest is read all the same.
