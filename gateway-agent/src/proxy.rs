@@ -23,7 +23,6 @@ mod upstream;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -31,7 +30,7 @@ use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 use service_kit::readiness::Readiness;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::activation::live::LivePolicy;
 use crate::admin::Admin;
@@ -103,7 +102,7 @@ pub struct BoundProxy {
 /// Whether another process accepts from the same socket. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Heir {
-    there: Arc<AtomicBool>,
+    there: Arc<watch::Sender<bool>>,
 }
 
 /// Why a data plane cannot be built.
@@ -226,13 +225,20 @@ impl BoundProxy {
 // === impl Heir ===
 
 impl Heir {
-    /// While it is there, what waits in the socket's backlog when the drain begins is left to it.
+    /// While it is there, what waits in the socket's backlog when the drain begins is left to it, and this process may
+    /// take its time.
     pub fn is_there(&self, there: bool) {
-        self.there.store(there, Ordering::Relaxed);
+        self.there.send_replace(there);
     }
 
     fn takes_the_backlog(&self) -> bool {
-        self.there.load(Ordering::Relaxed)
+        *self.there.borrow()
+    }
+
+    /// Until it is not there.
+    async fn gone(&self) {
+        // The sender is held here, so that waiting has no other end.
+        let _ = self.there.subscribe().wait_for(|there| !there).await;
     }
 }
 

@@ -83,7 +83,11 @@ pub(super) async fn run(
             let longest = ProxyTimeouts::default().stream_total + drain_deadline;
             tokio::select! {
                 ended = all_drained(all, longest) => ended,
-                () = hurry => all_drained(all, drain_deadline).await,
+                () = hurry => {
+                    // Nor is anybody given the time of day any more who only holds a connection open.
+                    heir.is_there(false);
+                    all_drained(all, drain_deadline).await
+                }
             }
         }
     };

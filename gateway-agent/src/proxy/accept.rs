@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::patience::{Activity, Patience};
-use super::{Heir, Proxy};
+use super::{Heir, Proxy, ProxyTimeouts};
 use crate::decisions::DecisionSink;
 
 /// Pause after a failed accept: the cause (no more descriptors) ends when a connection does.
@@ -52,7 +52,7 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                admit(stream, peer, &proxy, &decisions, &seats, &drain);
+                admit(stream, peer, &proxy, &decisions, &seats, &heir, &drain);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -72,7 +72,7 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
     // The yield lets the runtime hear of those that arrived with the signal.
     tokio::task::yield_now().await;
     while let Some((stream, peer)) = waiting(&listener).await {
-        admit(stream, peer, &proxy, &decisions, &seats, &drain);
+        admit(stream, peer, &proxy, &decisions, &seats, &heir, &drain);
     }
 }
 
@@ -82,6 +82,7 @@ fn admit(
     proxy: &Arc<Proxy>,
     decisions: &DecisionSink,
     seats: &Arc<Semaphore>,
+    heir: &Heir,
     drain: &DrainWatcher,
 ) {
     let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
@@ -94,10 +95,16 @@ fn admit(
         decisions: decisions.clone(),
         drain: drain.clone(),
     };
-    drain.spawn("client connection", serve(stream, Arc::clone(proxy), connection, seat));
+    drain.spawn("client connection", serve(stream, Arc::clone(proxy), connection, heir.clone(), seat));
 }
 
-async fn serve(stream: TcpStream, proxy: Arc<Proxy>, connection: Connection, _seat: OwnedSemaphorePermit) {
+async fn serve(
+    stream: TcpStream,
+    proxy: Arc<Proxy>,
+    connection: Connection,
+    heir: Heir,
+    _seat: OwnedSemaphorePermit,
+) {
     let _counted = proxy.metrics.hold_connection();
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
@@ -115,7 +122,7 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, connection: Connection, _se
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = served.as_mut() => result,
-        () = idle_after_drain(&drain, timeouts.drain_idle) => {
+        () = idle_after_drain(&drain, &heir, &timeouts) => {
             served.as_mut().graceful_shutdown();
             served.await
         }
@@ -127,9 +134,16 @@ async fn serve(stream: TcpStream, proxy: Arc<Proxy>, connection: Connection, _se
 
 /// Until the drain has begun and idle connections have had their last chance. Requests of that time
 /// are answered with `connection: close`.
-async fn idle_after_drain(drain: &DrainWatcher, grace: Duration) {
+///
+/// A client may send at the moment in which its idle connection is closed, and is cut then. Where another process
+/// serves, nobody waits for this one, and it has as long as it ever has.
+async fn idle_after_drain(drain: &DrainWatcher, heir: &Heir, timeouts: &ProxyTimeouts) {
     drain.signaled().await;
-    tokio::time::sleep(grace).await;
+    tokio::select! {
+        () = heir.gone() => {}
+        () = tokio::time::sleep(timeouts.idle) => {}
+    }
+    tokio::time::sleep(timeouts.drain_idle).await;
 }
 
 /// HTTP/1.1, or HTTP/2 by prior knowledge; limits against the known ways to wear a server down.
