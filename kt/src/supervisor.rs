@@ -88,6 +88,11 @@ pub(crate) fn is_ours(place: &Place, pid: u32) -> bool {
     String::from_utf8_lossy(&noted).split_whitespace().any(|noted| noted.parse() == Ok(pid))
 }
 
+/// Whether a supervisor did not live to see the end of what it started.
+pub(crate) fn left_one(place: &Place) -> bool {
+    supervised_pid(place).exists()
+}
+
 /// Whether an address can be had now.
 ///
 /// # Errors

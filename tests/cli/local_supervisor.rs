@@ -129,9 +129,11 @@ async fn two_gateways_whose_supervisor_was_killed_are_both_ended() {
     })
     .await;
     signal(supervisor, Signal::SIGKILL);
-    output(restart).await;
+    let first = output(restart).await;
+    let noted = std::fs::read_to_string(host.dir("a").join("supervised.pid"));
     let said = host.run("gateway restart --name a --timeout 20s");
-    assert!(!said.stderr.contains("another program") && said.code != 6, "{said}");
+    let told = format!("{said}\n{first:?}\n{noted:?}, old {old}, new {newcomer}");
+    assert!(!said.stderr.contains("another program") && said.code != 6, "{told}");
     let _ = host.run("gateway stop --name a --timeout 20s").ok();
     assert!(!connects(&host), "nobody is left");
     for pid in [old, newcomer] {

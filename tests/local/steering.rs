@@ -183,7 +183,11 @@ async fn a_pack_that_crashes_its_gateway_is_withdrawn() {
     assert_eq!(fallback["observed"]["version"], "0.1.0");
     assert_eq!((&status["desired"]["version"], &status["in_sync"]), (&json!("0.1.1"), &json!(false)));
     host.types("kt gateway revert --name a").ok();
-    assert_eq!(host.acts("a").last().unwrap(), "revert withdrawn", "what crashed is not wished for any more");
+    // The record of the last automatic start may come after it.
+    assert!(
+        host.acts("a").contains(&"revert withdrawn".to_owned()),
+        "what crashed is not wished for any more"
+    );
     assert_eq!(host.types("kt gateway revert --name a").code, 6, "what was withdrawn is no target");
     host.types("kt gateway reload --name a --config-path policy-config.yaml").ok();
     assert_eq!(host.status("a")["observed"]["version"], "0.1.1", "an operator may try it again");

@@ -33,8 +33,16 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Ok(fchmodat(AT_FDCWD, path, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)?)
         }
+        // As above: the disk will tell who writes, and what is there can be served.
+        Err(_) if is_private(path) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether it is a directory of which others have no rights.
+fn is_private(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|found| found.is_dir() && found.permissions().mode() & 0o777 == 0o700)
 }
 
 /// Opens a directory, and no link to one.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use instance::lock::Lock;
-use instance::{Place, door, place};
+use instance::{Place, door};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::Command;
@@ -23,6 +23,8 @@ const UP_LIMIT: Duration = Duration::from_secs(10);
 /// It answers in time by itself; this is for one that does not.
 const GRACE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a supervisor may take to begin, or a process that was killed to be gone.
+const LETS_GO: Duration = Duration::from_secs(2);
 /// It is told from memory.
 const STANDING_LIMIT: Duration = Duration::from_secs(2);
 
@@ -65,6 +67,22 @@ pub(crate) async fn ask(place: &Place, ask: &Ask, limit: Duration) -> Result<Hea
         .with_hint("run kt as the user who started it, or as root")),
         _ => Err(cannot_use(&place.supervisor_socket(), &error)),
     })
+}
+
+/// As [`ask`]; one that ended without a word may not have let go of everything yet, and who looks then takes it for alive.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn ask_who_stays(place: &Place, asked: &Ask, limit: Duration) -> Result<Heard, Failure> {
+    let deadline = Instant::now() + LETS_GO;
+    loop {
+        match ask(place, asked, limit).await? {
+            Heard::Nobody if Lock::is_held(&place.supervisor_lock()) && Instant::now() < deadline => {
+                sleep(LOOK_AGAIN).await;
+            }
+            heard => return Ok(heard),
+        }
+    }
 }
 
 /// How the supervisor of this place stands. `None`: there is none, or it does not say, as one of an earlier release.
@@ -119,17 +137,6 @@ async fn exchange(place: &Place, ask: &Ask) -> io::Result<Heard> {
 
 /// Starts a supervisor and waits until it listens. It keeps this process's environment for every gateway it starts.
 async fn begin(place: &Place, program: &Path) -> Result<Up, Failure> {
-    if let Some(owner) = place.another_owner() {
-        let owner = place::user_name(owner.as_raw());
-        let message = format!(
-            "the directory `{}` of gateway `{}` belongs to {owner}",
-            place.dir().display(),
-            place.name()
-        );
-        return Err(
-            Failure::new(Exit::Forbidden, "not_yours", message).with_hint(format!("run this as {owner}"))
-        );
-    }
     let cannot = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Failed, "start_failed", format!("the supervisor cannot be started: {error}"))
     };

@@ -64,6 +64,8 @@ pub(super) struct Owner {
     again: Option<Again>,
     /// What the door tells whoever asks how it stands.
     standing: watch::Sender<Supervision>,
+    /// `supervised.pid` is of this supervisor, and not left by one that was killed.
+    has_noted: bool,
 }
 
 /// A start to come.
@@ -131,6 +133,7 @@ impl Owner {
             course: Course::default(),
             again: None,
             standing,
+            has_noted: false,
         }
     }
 
@@ -176,7 +179,7 @@ impl Owner {
             }
         }
         while self.leaving.next().await.is_some() {}
-        if self.is_at_home() {
+        if self.has_noted && self.is_at_home() {
             let _ = std::fs::remove_file(supervised_pid(&self.place));
         }
         self.lock
@@ -269,8 +272,9 @@ impl Owner {
             Ok(_) => {}
             // The stop is heard next.
             Err(_) if self.is_told_to_stop() => {}
-            Err(NotLaunched { ended: Some(ended), .. }) => self.ended(ended.to_string()),
-            Err(NotLaunched { failure, ended: None, .. }) => self.ended(failure.message().to_owned()),
+            // One that was killed said nothing of its end, and what it said last is not the reason of it.
+            Err(NotLaunched { ended: Some(ended @ Ended::Signal(_)), .. }) => self.ended(ended.to_string()),
+            Err(NotLaunched { failure, .. }) => self.ended(failure.message().to_owned()),
         }
         Then::GoOn
     }
@@ -326,13 +330,14 @@ impl Owner {
     }
 
     /// For whoever asks, and whoever finds the gateway, or two of them, without their supervisor.
-    fn note_pids(&self, newcomer: Option<u32>) {
+    fn note_pids(&mut self, newcomer: Option<u32>) {
         let pid = self.serving.as_ref().map(|gateway| gateway.pid);
         self.standing.send_modify(|standing| standing.go(State::Running, pid));
         let pids = pid.into_iter().chain(newcomer);
         let text = pids.map(|pid| pid.to_string()).collect::<Vec<_>>().join("\n");
         // On a full disk a gateway that lost its supervisor is taken for one in a foreground.
         let _ = durable::write(&supervised_pid(&self.place), text.as_bytes());
+        self.has_noted = true;
     }
 }
 

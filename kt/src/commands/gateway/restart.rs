@@ -8,8 +8,8 @@ use crate::instances::{self, Found, door};
 use crate::printer::Printer;
 use crate::programs;
 use crate::supervisor::client::{self, Heard};
-use crate::supervisor::is_ours;
 use crate::supervisor::protocol::{Ask, limit_ms};
+use crate::supervisor::{is_ours, left_one};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -20,7 +20,7 @@ pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Ex
     found.installed()?;
     let program = programs::find("kt-gateway")?;
     let ask = Ask::Restart { program: program.clone(), limit_ms: limit_ms(limit) };
-    if let Heard::Answer(answer) = client::ask(&found.place, &ask, limit).await? {
+    if let Heard::Answer(answer) = client::ask_who_stays(&found.place, &ask, limit).await? {
         return super::start::started(&found, answer, printer);
     }
     // Anew: it may have lost its supervisor just now.
@@ -45,7 +45,11 @@ fn served_alone(found: &Found) -> Result<bool, Failure> {
 
 fn lost_its_supervisor(found: &Found) -> bool {
     let pid = door::server_pid(&found.place).ok().and_then(|(_, pid)| pid);
-    pid.and_then(|pid| u32::try_from(pid).ok()).is_some_and(|pid| is_ours(&found.place, pid))
+    match pid.and_then(|pid| u32::try_from(pid).ok()) {
+        Some(pid) => is_ours(&found.place, pid),
+        // Between two processes nobody is at the door.
+        None => left_one(&found.place),
+    }
 }
 
 fn foreground(found: &Found) -> Failure {

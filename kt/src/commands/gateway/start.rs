@@ -25,7 +25,7 @@ pub(crate) async fn run(args: &GatewayTimedArgs, printer: &Printer) -> Result<Ex
     }
     found.installed()?;
     let ask = Ask::Start { limit_ms: limit_ms(limit) };
-    if let Heard::Answer(answer) = client::ask(&found.place, &ask, limit).await? {
+    if let Heard::Answer(answer) = client::ask_who_stays(&found.place, &ask, limit).await? {
         return started(&found, answer, printer);
     }
     // It may have lost its supervisor just now.
