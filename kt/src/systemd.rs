@@ -15,6 +15,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) state_dir: &'a Path,
     /// The absolute path of the file with provider keys, handed on as `--env-file`.
     pub(crate) env_file: Option<&'a Path>,
+    /// The absolute path of a decision log elsewhere: its directory may be written to.
+    pub(crate) decision_log: Option<&'a Path>,
 }
 
 const TEXT: &str = include_str!("systemd/kt-gateway.service");
@@ -33,10 +35,13 @@ pub(crate) fn unit(unit: &Unit<'_>) -> String {
         ),
     };
     let state = path(unit.state_dir);
+    let log_dir = unit.decision_log.and_then(Path::parent).map(path);
+    let writable = std::iter::once(&state).chain(&log_dir).map(|dir| quoted(&format!("-{dir}")));
+    let writable: Vec<String> = writable.collect();
     TEXT.replace("@KEYS@", keys)
         .replace("@FLAGS@", &flags)
         .replace("@HOME@", &quoted(&format!("KT_HOME={state}")))
-        .replace("@WRITABLE@", &format!("ReadWritePaths={}", quoted(&format!("-{state}"))))
+        .replace("@WRITABLE@", &format!("ReadWritePaths={}", writable.join(" ")))
         .replace("@STATE@", &specifiers(&state))
         .replace("@KT@", &word(&path(unit.program)))
         .replace("@USER@", &specifiers(unit.user))
@@ -78,7 +83,21 @@ mod tests {
             user: "kt",
             state_dir: Path::new(state_dir),
             env_file: env_file.map(Path::new),
+            decision_log: None,
         })
+    }
+
+    #[test]
+    fn a_decision_log_elsewhere_can_be_written() {
+        let text = unit(&Unit {
+            name: "a",
+            program: Path::new("/kt"),
+            user: "kt",
+            state_dir: Path::new("/s"),
+            env_file: None,
+            decision_log: Some(Path::new("/var/log/my kt/a.jsonl")),
+        });
+        assert!(text.contains("\nReadWritePaths=-/s \"-/var/log/my kt\"\n"), "{text}");
     }
 
     #[test]

@@ -75,25 +75,6 @@ async fn a_start_that_fails_says_why_and_leaves_nothing_running() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_starts_at_once_are_one_start() {
-    let host = host();
-    let listen = free_address();
-    host.types(&format!("kt gateway install --name a --listen {listen} --policy-config policy-config.yaml"))
-        .ok();
-    let starts: Vec<_> =
-        (0..6).map(|_| host.kt().spawn(&["gateway", "start", "--name", "a"], Stdio::null())).collect();
-    for start in starts {
-        let output = start.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let pid = host.pid("a");
-    let said = host.types("kt gateway start --name a").ok();
-    assert!(format!("{}{}", said.stdout, said.stderr).contains("already running"), "{said}");
-    assert_eq!(host.pid("a"), pid);
-    assert_eq!(host.acts("a").iter().filter(|act| *act == "start succeeded").count(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_reload_changes_what_is_desired_and_a_revert_takes_that_back() {
     let host = host();
     host.serves("a");

@@ -1,5 +1,7 @@
 //! `kt gateway install --print-systemd-unit`: prints, and makes nothing. What the unit runs is what is installed.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::cli::gateway::GatewayInstallArgs;
@@ -25,17 +27,25 @@ pub(super) fn print(args: &GatewayInstallArgs, printer: &Printer) -> Result<Exit
     let run = &args.run;
     let program = std::env::current_exe()
         .map_err(|error| Failure::unexpected(format!("kt does not find itself: {error}")))?;
-    let env_file = run.env_file.as_deref().map(std::path::absolute).transpose().map_err(|error| {
-        Failure::usage("--env-file", format!("the path of --env-file cannot be made absolute: {error}"))
-    })?;
+    let absolute = |flag: &str, path: Option<&Path>| {
+        path.map(std::path::absolute).transpose().map_err(|error| {
+            Failure::usage(flag, format!("the path of {flag} cannot be made absolute: {error}"))
+        })
+    };
+    let env_file = absolute("--env-file", run.env_file.as_deref())?;
+    let found = instances::find(&run.name).ok();
+    let installed = found.as_ref().and_then(|found| found.installed().ok());
+    let kept_log = installed.and_then(|description| description.decision_log.clone());
+    let decision_log = absolute("--decision-log", run.decision_log.as_deref())?.or(kept_log);
     let text = unit(&Unit {
         name: &run.name,
         program: &program,
         user: &record::user(nix::unistd::geteuid().as_raw()),
         state_dir: &state_dir(),
         env_file: env_file.as_deref(),
+        decision_log: decision_log.as_deref(),
     });
-    let installed = instances::find(&run.name).is_ok_and(|found| found.installed().is_ok());
+    let installed = installed.is_some();
     let install = if installed { None } else { Some(command(args)?) };
     if printer.is_json() {
         printer.json(&UnitView { name: &run.name, unit: &text, installed, install })?;
