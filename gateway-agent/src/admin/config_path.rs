@@ -50,6 +50,8 @@ struct Identity(nix::libc::dev_t, nix::libc::ino_t);
 enum Problem {
     /// The path or what it names is not accepted.
     Refused(String),
+    /// What was looked at is not what was opened.
+    Swapped,
     NotFound,
     System(Errno),
     Read(io::Error),
@@ -61,7 +63,9 @@ const LONGEST_PATH: usize = 4096;
 
 const LINK: &str = "symbolic links are not followed, in no part of a path";
 const NO_FILE: &str = "it is not a regular file";
-const SWAPPED: &str = "it was replaced while it was opened";
+const SWAPPED: &str = "it was replaced while it was opened, again and again";
+/// An editor that saves at that moment is no attack. Each try looks at everything anew.
+const TRIES: usize = 5;
 
 /// For a directory on the way: not to read it, only to pass through.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -108,7 +112,9 @@ impl WorkingDir {
                     .into(),
             ));
         }
-        read_beneath(opened.dir.as_fd(), &names, self.by_kernel)
+        let read = || read_beneath(opened.dir.as_fd(), &names, self.by_kernel);
+        let settled = |read: &Result<_, Problem>| !matches!(read, Err(Problem::Swapped));
+        std::iter::repeat_with(read).take(TRIES).find(settled).unwrap_or(Err(Problem::Swapped))
     }
 
     fn explain(&self, given: &str, problem: Problem) -> PathError {
@@ -116,6 +122,7 @@ impl WorkingDir {
         let (code, why) = match problem {
             Problem::NotFound => (ErrorCode::FileNotFound, "there is no such file".to_owned()),
             Problem::Refused(why) => (ErrorCode::PathRefused, why),
+            Problem::Swapped => (ErrorCode::PathRefused, SWAPPED.to_owned()),
             Problem::System(Errno::EACCES | Errno::EPERM) => (
                 ErrorCode::FileForbidden,
                 "permission denied to the user that the gateway runs as".to_owned(),
@@ -191,7 +198,7 @@ fn pass(here: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Problem> {
         SFlag::S_IFLNK => return Err(Problem::Refused(LINK.to_owned())),
         _ => return Err(Problem::NotFound),
     }
-    let swapped = || Problem::Refused(SWAPPED.to_owned());
+    let swapped = || Problem::Swapped;
     let next = match openat(here, name, PASS | OFlag::O_NOFOLLOW, Mode::empty()) {
         Err(Errno::ELOOP | Errno::ENOTDIR) => return Err(swapped()),
         next => next?,
@@ -218,11 +225,11 @@ fn regular(seen: &FileStat) -> Result<Identity, Problem> {
 fn read_same(seen: Identity, opened: nix::Result<OwnedFd>) -> Result<Vec<u8>, Problem> {
     let file = match opened {
         // It was no link and no socket when it was looked at.
-        Err(Errno::ELOOP | Errno::ENXIO | Errno::EXDEV) => return Err(Problem::Refused(SWAPPED.to_owned())),
+        Err(Errno::ELOOP | Errno::ENXIO | Errno::EXDEV) => return Err(Problem::Swapped),
         opened => File::from(opened?),
     };
     if regular(&fstat(&file)?)? != seen {
-        return Err(Problem::Refused(SWAPPED.to_owned()));
+        return Err(Problem::Swapped);
     }
     durable::read_open(&file, LARGEST).map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => {
@@ -289,7 +296,7 @@ impl From<Errno> for Problem {
             Errno::ENOENT | Errno::ENOTDIR => Self::NotFound,
             Errno::ELOOP => Self::Refused(LINK.to_owned()),
             Errno::EXDEV => Self::Refused("it leads out of the working directory".to_owned()),
-            Errno::EAGAIN => Self::Refused(SWAPPED.to_owned()),
+            Errno::EAGAIN => Self::Swapped,
             Errno::ENAMETOOLONG => Self::Refused("a name in the path is too long".to_owned()),
             other => Self::System(other),
         }
