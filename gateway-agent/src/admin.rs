@@ -26,6 +26,7 @@ use hyper::body::Incoming;
 use instance::documents::{
     ErrorCode, Finding, LinkStatus, ReloadRequest, RevertRequest, Source, Status, UnpinRequest, routes,
 };
+use instance::place::user_name;
 use instance::{Action, History, HistoryRecord, Outcome, Place};
 use serde::Serialize;
 use service_kit::clock::Clock;
@@ -38,7 +39,7 @@ use uuid::Uuid;
 use crate::activation::handle::{ActivatorHandle, Asked, LocalChange};
 use crate::activation::live::LivePolicy;
 use crate::activation::status::{self, Facts};
-use crate::{history, holding};
+use crate::history;
 use config_path::WorkingDir;
 use errors::Refusal;
 use order::Order;
@@ -374,7 +375,7 @@ impl Caller {
     async fn name(self) -> String {
         match self {
             Self::Token => "admin.token".to_owned(),
-            Self::User { uid } => tokio::task::spawn_blocking(move || holding::user_of(uid))
+            Self::User { uid } => tokio::task::spawn_blocking(move || user_name(uid))
                 .await
                 .unwrap_or_else(|_| format!("uid {uid}")),
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use instance::documents::Source as SourceWord;
 use instance::lock::Lock;
+use instance::place::user_name;
 use instance::{Description, Place, durable};
 use nix::unistd::Uid;
 
@@ -51,7 +52,7 @@ impl Holding {
             return Err(HoldingError::Foreign {
                 name: place.name().to_owned(),
                 dir: place.dir().to_owned(),
-                owner: user_of(owner.as_raw()),
+                owner: user_name(owner.as_raw()),
             });
         }
         readable(&place, &place.lock())?;
@@ -133,7 +134,7 @@ fn readable(place: &Place, path: &Path) -> Result<(), HoldingError> {
     Err(HoldingError::Unreadable {
         name: place.name().to_owned(),
         path: path.to_owned(),
-        owner: user_of(found.uid()),
+        owner: user_name(found.uid()),
         me: user(),
     })
 }
@@ -144,12 +145,7 @@ fn is_forbidden<T>(opened: io::Result<T>) -> bool {
 
 /// Who runs this process, as the history names actors.
 pub fn user() -> String {
-    user_of(Uid::effective().as_raw())
-}
-
-/// The name of a user of this host. Asks the host's directory of users, so it may take a moment.
-pub fn user_of(uid: u32) -> String {
-    instance::place::user_name(uid)
+    user_name(Uid::effective().as_raw())
 }
 
 #[cfg(test)]
@@ -172,7 +168,7 @@ mod tests {
         std::os::unix::fs::chown(place.dir(), Some(NOBODY), None).unwrap();
         let refused = Holding::take(place.clone()).unwrap_err();
         assert!(matches!(&refused, HoldingError::Foreign { .. }), "{refused:?}");
-        let owner = user_of(NOBODY);
+        let owner = user_name(NOBODY);
         assert!(
             refused.to_string().ends_with(&format!("belongs to {owner}; run this as {owner}")),
             "{refused}"

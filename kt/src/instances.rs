@@ -187,7 +187,7 @@ pub(crate) fn mine(path: &Path) -> Result<(), Failure> {
     if found.uid() == Uid::effective().as_raw() {
         return Ok(());
     }
-    let user = record::user(found.uid());
+    let user = instance::place::user_name(found.uid());
     let message = format!("`{}` belongs to {user}, and kt runs as {}", path.display(), record::me());
     Err(Failure::new(Exit::Forbidden, "not_yours", message)
         .with_hint(format!("run kt as {user}, or set KT_HOME to a directory of your own")))

@@ -38,7 +38,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let unfinished = beside(path, ".new");
+    let unfinished = durable::with_suffix(path, ".new");
     let _ = fs::remove_file(&unfinished);
     if fits(&unfinished) {
         let listener = bind_private(&unfinished)?;
@@ -47,7 +47,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     }
     let before = fs::read_link(path).ok();
     let short = short_path(path, before.as_deref())?;
-    let staged = beside(&short, ".new");
+    let staged = durable::with_suffix(&short, ".new");
     let _ = fs::remove_file(&staged);
     let listener = bind_private(&staged)?;
     fs::rename(&staged, &short)?;
@@ -186,12 +186,6 @@ fn remove_elsewhere(short: &Path) {
     if let Some(dir) = short.parent().filter(|dir| dir.to_string_lossy().starts_with(&made_for_it)) {
         let _ = fs::remove_dir(dir);
     }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]

@@ -269,7 +269,7 @@ fn drop_unfinished(unfinished: &Path) {
     let _ = fs::remove_file(unfinished);
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -2,25 +2,18 @@
 
 use std::time::Duration;
 
+use instance::place::user_name;
 use instance::{Action, History, HistoryRecord, Outcome, Place};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 use service_kit::clock::Clock;
 use uuid::Uuid;
 
 /// Who may be named as the actor when nobody asked.
 pub(crate) const SUPERVISOR: &str = "supervisor";
 
-/// A user of this host, as the history names actors.
-pub(crate) fn user(uid: u32) -> String {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => user.name,
-        Ok(None) | Err(_) => format!("uid {uid}"),
-    }
-}
-
 /// The user of this process.
 pub(crate) fn me() -> String {
-    user(Uid::effective().as_raw())
+    user_name(Uid::effective().as_raw())
 }
 
 /// One record: `outcome` came to be just now. The rest is filled in with `..`.

@@ -13,7 +13,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::protocol::{Answer, Ask};
 use super::supervision::Supervision;
 use crate::failure::{Exit, Failure};
-use crate::instances::record;
 
 /// Whoever connects asks at once.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
@@ -105,7 +104,7 @@ async fn hear(stream: UnixStream, standing: watch::Receiver<Supervision>, orders
             Ok(Ask::Status) => Answer::Supervises(standing.borrow().clone()),
             Ok(ask) => {
                 let (answer, answered) = oneshot::channel();
-                let asked = Asked { ask, actor: record::user(peer.uid), answer: Some(answer) };
+                let asked = Asked { ask, actor: instance::place::user_name(peer.uid), answer: Some(answer) };
                 if orders.send(Order::Asked(asked)).await.is_err() {
                     return;
                 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::gateway::GatewayInstallArgs;
 use crate::commands::gateway::run::words;
 use crate::failure::{Exit, Failure};
-use crate::instances::{self, record};
+use crate::instances;
 use crate::printer::Printer;
 use crate::settings::state_dir;
 use crate::systemd::{Unit, unit};
@@ -40,7 +40,7 @@ pub(super) fn print(args: &GatewayInstallArgs, printer: &Printer) -> Result<Exit
     let text = unit(&Unit {
         name: &run.name,
         program: &program,
-        user: &record::user(nix::unistd::geteuid().as_raw()),
+        user: &instance::place::user_name(nix::unistd::geteuid().as_raw()),
         state_dir: &state_dir(),
         env_file: env_file.as_deref(),
         decision_log: decision_log.as_deref(),
