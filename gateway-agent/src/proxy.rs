@@ -10,6 +10,7 @@
 mod accept;
 mod body;
 mod headers;
+mod inspect;
 mod patience;
 mod provider_answer;
 mod record;
@@ -18,6 +19,8 @@ mod reply;
 mod request;
 mod resolver;
 mod route;
+mod serve;
+mod surroundings;
 mod upstream;
 
 use std::io;

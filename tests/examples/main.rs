@@ -9,7 +9,7 @@ use policy_config::canonical::canonical;
 use policy_config::diff::diff;
 use policy_config::document::PolicyDocument;
 use policy_config::{PolicyConfig, Severity};
-use policy_engine::{Engine, Secrets};
+use policy_engine::{Endpoint, Engine, Nowhere, Secrets};
 
 /// In a file's name: it shows a mistake.
 const BROKEN: &str = "-unquoted";
@@ -63,7 +63,9 @@ fn every_valid_pack_is_served_harmless_text_unchanged_and_an_attack_is_blocked()
         let model = engine.models().next().unwrap().to_owned();
         let ask = |text: &str| {
             let body = serde_json::json!({"model": model, "messages": [{"role": "user", "content": text}]});
-            engine.inspect_request(&serde_json::to_vec(&body).unwrap()).unwrap()
+            engine
+                .inspect_request(Endpoint::ChatCompletions, &serde_json::to_vec(&body).unwrap(), &Nowhere)
+                .unwrap()
         };
         let harmless = ask("What is the capital of France?");
         assert!(harmless.block.is_none() && harmless.body.is_none(), "{name}: {harmless:?}");

@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use fastrand::Rng;
-use policy_engine::{Engine, Inspection, JsonError, RequestError, Verdict};
+use policy_engine::{Endpoint, Engine, Inspection, JsonError, Nowhere, RequestError, Verdict};
 
 use crate::chat::{self, EMAIL};
 use crate::engine::{Target, Watch};
@@ -28,8 +28,8 @@ impl Default for HttpBody {
         let pii = |settings: &str| chat::engine("pii-detector", &format!("{{pii-detector: {{{settings}}}}}"));
         let all = "{prompt-injection: {response: {action: log}}, pii-detector: {detect_patterns: {EMPLOYEE: 'E[0-9]{6}'}}, audit-logger: {}}";
         Self {
-            request: Engine::inspect_request,
-            answer: Engine::inspect_response,
+            request: |engine, body| engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere),
+            answer: |engine, body| engine.inspect_response(Endpoint::ChatCompletions, body, &Nowhere),
             engines: vec![
                 ("redact", pii("healthcare_mode: true, detect_patterns: {EMPLOYEE: 'E[0-9]{6}'}")),
                 ("mask", pii("redaction: {marker_format: mask}")),

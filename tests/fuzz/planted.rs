@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policy_config::PolicyDocument;
-use policy_engine::{Engine, Inspection, JsonError, RequestError, read_golden};
+use policy_engine::{Endpoint, Engine, Inspection, JsonError, Nowhere, RequestError, read_golden};
 use proto::WireError;
 use proto::convert::hello::HelloMessage;
 use proto::convert::reports::ReportMessage;
@@ -201,7 +201,7 @@ fn planted_in_wire() {
 #[test]
 fn planted_in_http_body() {
     let bug = HttpBody {
-        request: |engine, body| match engine.inspect_request(body) {
+        request: |engine, body| match engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere) {
             Err(RequestError::Json(JsonError::DuplicateKey { .. })) => Ok(Inspection::default()),
             asked => asked,
         },
@@ -211,7 +211,7 @@ fn planted_in_http_body() {
 
     let bug = HttpBody {
         request: |engine, body| {
-            let mut asked = engine.inspect_request(body)?;
+            let mut asked = engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere)?;
             asked.body = asked.body.map(|body| body.trim_ascii().to_vec());
             Ok(asked)
         },
@@ -221,7 +221,7 @@ fn planted_in_http_body() {
 
     let bug = HttpBody {
         request: |engine, body| {
-            let asked = engine.inspect_request(body)?;
+            let asked = engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere)?;
             let hidden = body.windows(6).any(|part| part == b"\"name\"");
             let passed = Inspection { policies: asked.policies.clone(), ..Inspection::default() };
             Ok(if hidden && asked.block.is_none() { passed } else { asked })
@@ -232,7 +232,7 @@ fn planted_in_http_body() {
 
     let bug = HttpBody {
         answer: |engine, body| {
-            let mut answered = engine.inspect_response(body);
+            let mut answered = engine.inspect_response(Endpoint::ChatCompletions, body, &Nowhere);
             answered.body = answered.body.map(|body| {
                 String::from_utf8_lossy(&body).replacen("[PHONE]", "+1 415 555 2671", 1).into_bytes()
             });
@@ -371,7 +371,7 @@ fn planted_slowness() {
     let bug = HttpBody {
         answer: |engine, body| {
             scan(body.len() * body.iter().filter(|byte| **byte == b'"').count());
-            engine.inspect_response(body)
+            engine.inspect_response(Endpoint::ChatCompletions, body, &Nowhere)
         },
         ..HttpBody::default()
     };

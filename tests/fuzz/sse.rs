@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use fastrand::Rng;
-use policy_engine::{Engine, Inspection};
+use policy_engine::{Endpoint, Engine, Inspection, Nowhere};
 
 use crate::chat::{self, EMAIL};
 use crate::engine::{Target, Watch};
@@ -161,7 +161,10 @@ fn guarded(engine: &Engine, input: &[u8], streamed: &Streamed, redacts: bool) ->
 /// The text as the same engine redacts it in a whole answer.
 fn redacted(engine: &Engine, text: &str) -> String {
     let answer = serde_json::json!({"choices": [{"index": 0, "delta": {"content": text}}]}).to_string();
-    let Some(body) = engine.inspect_response(answer.as_bytes()).body else { return text.to_owned() };
+    let Some(body) = engine.inspect_response(Endpoint::ChatCompletions, answer.as_bytes(), &Nowhere).body
+    else {
+        return text.to_owned();
+    };
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     body["choices"][0]["delta"]["content"].as_str().unwrap().to_owned()
 }
@@ -273,7 +276,7 @@ fn cuts<'i>(input: &'i [u8], rng: &mut Rng) -> Vec<Vec<&'i [u8]>> {
 }
 
 pub(crate) fn feed(engine: &Engine, parts: &[&[u8]]) -> Streamed {
-    let mut inspector = engine.stream_inspector();
+    let mut inspector = engine.stream_inspector(Endpoint::ChatCompletions, std::sync::Arc::new(Nowhere));
     let (mut out, mut after_end) = (Vec::new(), 0);
     for part in parts {
         let ended = inspector.is_ended();

@@ -2,9 +2,11 @@
 
 use policy_config::schema::{ExpectedReason, PolicyMode, TestCase, UpstreamResponse};
 
+use crate::endpoint::Endpoint;
 use crate::engine::Engine;
 use crate::json::encode;
 use crate::request::RequestError;
+use crate::surroundings::Nowhere;
 use crate::text::Phase;
 use crate::verdict::{Inspection, PolicyRecord, Verdict};
 
@@ -34,7 +36,7 @@ impl Engine {
     /// A gateway would refuse the request before any policy sees it.
     pub fn run_case(&self, case: &TestCase) -> Result<CaseOutcome, RequestError> {
         let body = format!("{{\"model\":\"{MODEL}\",\"messages\":{}}}", case.messages);
-        let input = self.inspect_request(body.as_bytes())?;
+        let input = self.inspect_request(Endpoint::ChatCompletions, body.as_bytes(), &Nowhere)?;
         let output = match &case.upstream_response {
             Some(answer) if input.block.is_none() => Some(self.inspect_answer(answer)),
             _ => None,
@@ -62,7 +64,9 @@ impl Engine {
             return self.pass_response();
         }
         match answer {
-            UpstreamResponse::Answer(json) => self.inspect_response(json.as_bytes()),
+            UpstreamResponse::Answer(json) => {
+                self.inspect_response(Endpoint::ChatCompletions, json.as_bytes(), &Nowhere)
+            }
             UpstreamResponse::Text(text) => {
                 let text = encode(text);
                 let body = format!(
@@ -70,7 +74,7 @@ impl Engine {
                      \"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{text}\"}},\
                      \"finish_reason\":\"stop\"}}]}}"
                 );
-                self.inspect_response(body.as_bytes())
+                self.inspect_response(Endpoint::ChatCompletions, body.as_bytes(), &Nowhere)
             }
         }
     }

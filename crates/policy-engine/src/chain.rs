@@ -5,6 +5,7 @@ use policy_config::schema::{PolicyKind, PolicyMode};
 
 use crate::json::Document;
 use crate::policies::{CannotJudge, Decision, Policy};
+use crate::surroundings::Surroundings;
 use crate::text::{Phase, Texts};
 use crate::verdict::{BlockReason, Inspection, PolicyRecord, Verdict};
 
@@ -37,13 +38,13 @@ impl Chain {
         self.running(Phase::Output).any(|policy| policy.reads_text() && policy.mode() == PolicyMode::Enforce)
     }
 
-    pub(crate) fn inspect_input(&self, document: Document<'_>) -> Inspection {
-        self.inspect(Phase::Input, document)
+    pub(crate) fn inspect_input(&self, document: Document<'_>, around: &dyn Surroundings) -> Inspection {
+        self.inspect(Phase::Input, document, around)
     }
 
-    pub(crate) fn inspect_output(&self, body: &[u8]) -> Inspection {
+    pub(crate) fn inspect_output(&self, body: &[u8], around: &dyn Surroundings) -> Inspection {
         match Document::parse(body) {
-            Ok(document) => self.inspect(Phase::Output, document),
+            Ok(document) => self.inspect(Phase::Output, document, around),
             Err(error) => self
                 .unreadable(&format!("the provider's answer could not be inspected: {}", error.unquoted())),
         }
@@ -75,7 +76,7 @@ impl Chain {
         inspection
     }
 
-    fn inspect(&self, phase: Phase, document: Document<'_>) -> Inspection {
+    fn inspect(&self, phase: Phase, document: Document<'_>, _around: &dyn Surroundings) -> Inspection {
         let mut inspection = Inspection::default();
         let mut policies = self.running(phase);
         let mut document = document;
@@ -153,6 +154,7 @@ impl Inspection {
             mode: policy.mode(),
             verdict: decision.verdict,
             reason_codes: decision.reason_codes.clone(),
+            took: std::time::Duration::ZERO,
             redactions: u32::try_from(decision.edits.len()).unwrap_or(u32::MAX),
         });
     }

@@ -7,10 +7,12 @@ use policy_config::schema::{AuditLogger, PackVersion};
 
 use crate::chain::Chain;
 use crate::compile::{self, CompileError};
+use crate::endpoint::Endpoint;
 use crate::request::{self, RequestError};
 use crate::secrets::Secrets;
 use crate::self_test::{self, SelfTestError};
 use crate::stream::StreamInspector;
+use crate::surroundings::Surroundings;
 use crate::target::Target;
 use crate::verdict::Inspection;
 
@@ -82,10 +84,15 @@ impl Engine {
         self.audit.as_ref()
     }
 
-    /// The input phase over a `chat.completions` request body.
-    pub fn inspect_request(&self, body: &[u8]) -> Result<Inspection, RequestError> {
-        let head = request::read(body)?;
-        let inspection = self.chain.inspect_input(head.document);
+    /// The input phase over a request body.
+    pub fn inspect_request(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        around: &dyn Surroundings,
+    ) -> Result<Inspection, RequestError> {
+        let head = request::read(endpoint, body)?;
+        let inspection = self.chain.inspect_input(head.document, around);
         Ok(Inspection { model: head.model, stream: head.stream, ..inspection })
     }
 
@@ -95,8 +102,13 @@ impl Engine {
     }
 
     /// The output phase over a whole response body. One that cannot be read is blocked.
-    pub fn inspect_response(&self, body: &[u8]) -> Inspection {
-        self.chain.inspect_output(body)
+    pub fn inspect_response(
+        &self,
+        _endpoint: Endpoint,
+        body: &[u8],
+        around: &dyn Surroundings,
+    ) -> Inspection {
+        self.chain.inspect_output(body, around)
     }
 
     /// The output phase of a response that nobody reads: the records of the loggers alone.
@@ -105,7 +117,7 @@ impl Engine {
     }
 
     /// The output phase over a server-sent event stream.
-    pub fn stream_inspector(&self) -> StreamInspector {
-        StreamInspector::new(Arc::clone(&self.chain))
+    pub fn stream_inspector(&self, _endpoint: Endpoint, around: Arc<dyn Surroundings>) -> StreamInspector {
+        StreamInspector::new(Arc::clone(&self.chain), around)
     }
 }

@@ -1,5 +1,6 @@
 //! What a `chat.completions` request must have before any policy looks at it.
 
+use crate::endpoint::Endpoint;
 use crate::json::{Document, JsonError, Shape, Value};
 
 /// Why a request is refused with 400 `validation_error`; the text may be shown to the client.
@@ -35,7 +36,7 @@ pub(crate) struct RequestHead<'a> {
 }
 
 /// Reads and checks the shape of a request; fields that no policy knows are left alone.
-pub(crate) fn read(body: &[u8]) -> Result<RequestHead<'_>, RequestError> {
+pub(crate) fn read(_endpoint: Endpoint, body: &[u8]) -> Result<RequestHead<'_>, RequestError> {
     let document = Document::parse(body)?;
     let root = document.root();
     if !root.is_object() {
@@ -159,7 +160,10 @@ mod tests {
                 "the request body was refused: the key \"model\" stands twice in one object (byte 13)",
             ),
         ] {
-            assert_eq!(read(body.as_bytes()).expect_err(body).to_string(), expected);
+            assert_eq!(
+                read(Endpoint::ChatCompletions, body.as_bytes()).expect_err(body).to_string(),
+                expected
+            );
         }
     }
 
@@ -167,12 +171,15 @@ mod tests {
     fn a_tool_may_have_a_parameter_that_is_a_url() {
         let body = br#"{"model":"m","messages":[{"role":"user","content":[{"base_url":"x"}]}],
             "tools":[{"function":{"parameters":{"properties":{"base_url":{"type":"string"}}}}}]}"#;
-        assert!(read(body).is_ok());
+        assert!(read(Endpoint::ChatCompletions, body).is_ok());
     }
 
     #[test]
     fn a_request_gives_its_model_and_whether_it_streams() {
-        let head = read(br#"{"model":"gpt\u002d5","stream":true,"messages":[{"role":"user"}],"x":1e999}"#);
+        let head = read(
+            Endpoint::ChatCompletions,
+            br#"{"model":"gpt\u002d5","stream":true,"messages":[{"role":"user"}],"x":1e999}"#,
+        );
         let head = head.unwrap();
         assert_eq!((head.model.as_str(), head.stream), ("gpt-5", true));
     }

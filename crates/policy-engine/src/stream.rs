@@ -13,6 +13,7 @@ use self::events::{Event, EventReader};
 use self::held::Held;
 use crate::chain::Chain;
 use crate::json::{Document, encode};
+use crate::surroundings::Surroundings;
 use crate::text;
 use crate::verdict::{BlockReason, Inspection};
 
@@ -20,9 +21,9 @@ use crate::verdict::{BlockReason, Inspection};
 const MAX_HELD: usize = 16 << 20;
 
 /// The output phase over one server-sent event stream.
-#[derive(Debug)]
 pub struct StreamInspector {
     chain: Arc<Chain>,
+    around: Arc<dyn Surroundings>,
     effect: Effect,
     events: EventReader,
     held: Held,
@@ -44,7 +45,7 @@ enum Effect {
 // === impl StreamInspector ===
 
 impl StreamInspector {
-    pub(crate) fn new(chain: Arc<Chain>) -> Self {
+    pub(crate) fn new(chain: Arc<Chain>, around: Arc<dyn Surroundings>) -> Self {
         let effect = match (chain.reads_output(), chain.guards_output()) {
             (false, _) => Effect::Pass,
             (true, false) => Effect::Watch,
@@ -52,6 +53,7 @@ impl StreamInspector {
         };
         Self {
             chain,
+            around,
             effect,
             events: EventReader::default(),
             held: Held::default(),
@@ -86,7 +88,7 @@ impl StreamInspector {
         }
         self.release_all(&mut out);
         if self.inspection.policies.is_empty() {
-            self.inspection = self.chain.inspect_output(b"{}");
+            self.inspection = self.chain.inspect_output(b"{}", self.around.as_ref());
         }
         (if self.effect == Effect::Guard { out } else { Vec::new() }, self.inspection)
     }
@@ -158,7 +160,7 @@ impl StreamInspector {
 
     /// The chunk as it may be sent, or the end of the stream.
     fn judge(&mut self, chunk: Vec<u8>, out: &mut Vec<u8>) -> Option<Vec<u8>> {
-        let mut inspection = self.chain.inspect_output(&chunk);
+        let mut inspection = self.chain.inspect_output(&chunk, self.around.as_ref());
         let body = inspection.body.take();
         let block = inspection.block.clone();
         self.inspection.add(inspection);

@@ -1,6 +1,7 @@
 //! The word for a policy's decision, and the record of what was decided about one body.
 
 use std::fmt;
+use std::time::Duration;
 
 use policy_config::schema::{PolicyKind, PolicyMode};
 
@@ -30,6 +31,15 @@ pub struct Inspection {
     pub block: Option<BlockReason>,
     /// One record for each policy that ran, in order; shadowed ones included.
     pub policies: Vec<PolicyRecord>,
+    /// Of a response that says so: what it cost.
+    pub usage: Option<Usage>,
+}
+
+/// Tokens as the provider counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
 }
 
 /// Why a body was blocked, as a client may read it.
@@ -50,6 +60,8 @@ pub struct PolicyRecord {
     pub mode: PolicyMode,
     pub verdict: Verdict,
     pub reason_codes: Vec<&'static str>,
+    /// What it took of the time; zero where no clock runs.
+    pub took: Duration,
     /// Spans of text replaced (of a shadowed policy: that would have been).
     pub redactions: u32,
 }

@@ -15,6 +15,7 @@ use policy_engine::{Inspection, StreamInspector};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
+use super::inspect::Exchange;
 use super::patience::ActiveRequest;
 use super::record::{Phase, Record};
 use super::reply::{Refusal, error_event};
@@ -49,7 +50,7 @@ pub(super) struct Holds {
 pub(super) struct Relay {
     provider: Option<Incoming>,
     inspector: Option<StreamInspector>,
-    policy: Arc<ActivePolicy>,
+    exchange: Exchange,
     target: String,
     /// Longest silence of the provider.
     silence: Duration,
@@ -118,17 +119,20 @@ impl Relay {
     /// `silence` bounds every gap between two pieces, `total` the whole stream.
     pub(super) fn new(
         provider: Incoming,
-        policy: &Arc<ActivePolicy>,
+        exchange: Exchange,
         target: String,
         silence: Duration,
         total: Duration,
     ) -> Self {
-        let inspector = policy.engine.inspects_responses().then(|| policy.engine.stream_inspector());
+        let engine = exchange.engine();
+        let inspector = engine
+            .inspects_responses()
+            .then(|| engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around)));
         let now = Instant::now();
         Self {
             provider: Some(provider),
             inspector,
-            policy: Arc::clone(policy),
+            exchange,
             target,
             silence,
             quiet_until: Box::pin(tokio::time::sleep_until(now + silence)),
@@ -194,7 +198,7 @@ impl Relay {
     fn finish(&mut self, record: &mut Record) -> Option<Bytes> {
         let Some(inspector) = self.inspector.take() else {
             self.provider = None;
-            record.decided(Phase::Output, &self.policy.engine.pass_response());
+            record.decided(Phase::Output, &self.exchange.engine().pass_response());
             record.ended(Ended::Complete);
             return None;
         };

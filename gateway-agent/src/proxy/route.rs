@@ -2,11 +2,13 @@
 //! blind side. Whatever is not here is one and the same 404.
 
 use http::Method;
+use policy_engine::Endpoint;
 
 /// What the data plane answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    ChatCompletions,
+    /// One that a provider answers.
+    Traffic(Endpoint),
     Models,
     Healthz,
     Readyz,
@@ -17,7 +19,7 @@ pub(super) enum Route {
 impl Route {
     pub(super) fn of(path: &str) -> Option<Self> {
         match path {
-            "/v1/chat/completions" => Some(Self::ChatCompletions),
+            "/v1/chat/completions" => Some(Self::Traffic(Endpoint::ChatCompletions)),
             "/v1/models" => Some(Self::Models),
             "/healthz" => Some(Self::Healthz),
             "/readyz" => Some(Self::Readyz),
@@ -28,7 +30,7 @@ impl Route {
     /// As decision events name it.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Traffic(endpoint) => endpoint.path(),
             Self::Models => "/v1/models",
             Self::Healthz => "/healthz",
             Self::Readyz => "/readyz",
@@ -38,14 +40,14 @@ impl Route {
     /// Methods the route answers, as `allow` lists them.
     pub(super) const fn methods(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "POST",
+            Self::Traffic(_) => "POST",
             Self::Models | Self::Healthz | Self::Readyz => "GET, HEAD",
         }
     }
 
     pub(super) fn allows(self, method: &Method) -> bool {
         match self {
-            Self::ChatCompletions => method == Method::POST,
+            Self::Traffic(_) => method == Method::POST,
             Self::Models | Self::Healthz | Self::Readyz => method == Method::GET || method == Method::HEAD,
         }
     }
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn no_other_spelling_is_a_route() {
-        assert_eq!(Route::of("/v1/chat/completions"), Some(Route::ChatCompletions));
+        assert_eq!(Route::of("/v1/chat/completions"), Some(Route::Traffic(Endpoint::ChatCompletions)));
         for path in [
             "//v1/chat/completions",
             "/v1//chat/completions",

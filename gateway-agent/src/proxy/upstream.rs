@@ -17,7 +17,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use policy_engine::{KeyState, Target};
+use policy_engine::{Endpoint, KeyState, Target};
 use rustls::pki_types::CertificateDer;
 use tower::Service;
 
@@ -105,15 +105,16 @@ impl Upstream {
         Ok(Self { client })
     }
 
-    /// Sends the body to the target's `chat/completions` and waits for the response head. Dropping
+    /// Sends the body to the operation's path at the target and waits for the response head. Dropping
     /// the future ends the call.
-    pub(super) async fn chat_completions(
+    pub(super) async fn call(
         &self,
         target: &Target,
+        endpoint: Endpoint,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, UpstreamFailure> {
-        let uri: Uri = format!("{}/v1/chat/completions", target.base_url).parse().map_err(|_| {
+        let uri: Uri = format!("{}{}", target.base_url, endpoint.path()).parse().map_err(|_| {
             UpstreamFailure::Unreachable { target: target.id.to_string(), why: "its base_url is not a URL" }
         })?;
         check_host(uri.host().unwrap_or_default()).map_err(|_| metadata(target))?;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::compile;
+use crate::surroundings::Nowhere;
 use crate::verdict::Verdict;
 
 fn inspector(mode: PolicyMode, action: PiiAction) -> StreamInspector {
@@ -17,7 +18,10 @@ fn inspector(mode: PolicyMode, action: PiiAction) -> StreamInspector {
         marker_format: MarkerFormat::Label,
         custom_markers: Default::default(),
     };
-    StreamInspector::new(Arc::new(compile::chain(&[PolicySettings::PiiDetector(pii)]).unwrap()))
+    StreamInspector::new(
+        Arc::new(compile::chain(&[PolicySettings::PiiDetector(pii)]).unwrap()),
+        Arc::new(Nowhere),
+    )
 }
 
 fn run(mut inspector: StreamInspector, parts: &[&[u8]]) -> (String, Inspection) {

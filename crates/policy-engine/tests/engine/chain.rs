@@ -1,7 +1,7 @@
 //! The chain as a whole: order, shadow, verdicts, records, routing, and the self-test.
 
 use policy_config::schema::{DetectAction, PiiAction, PolicyKind, PolicyMode, PolicySettings, TargetId};
-use policy_engine::{Engine, KeyState, Secret, Secrets, SelfTestError, Verdict};
+use policy_engine::{Endpoint, Engine, KeyState, Nowhere, Secret, Secrets, SelfTestError, Verdict};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -19,7 +19,9 @@ fn whole() -> Vec<PolicySettings> {
 
 #[test]
 fn a_block_ends_the_chain_and_says_why() {
-    let inspection = engine(whole()).inspect_request(&user(&format!("{ATTACK} a@b.org"))).unwrap();
+    let inspection = engine(whole())
+        .inspect_request(Endpoint::ChatCompletions, &user(&format!("{ATTACK} a@b.org")), &Nowhere)
+        .unwrap();
     assert_eq!((inspection.verdict, inspection.model.as_str()), (Verdict::Block, "gpt-5"));
     let block = inspection.block.unwrap();
     assert_eq!((block.policy, block.message.as_str()), (PolicyKind::PromptInjection, "no"));
@@ -30,7 +32,9 @@ fn a_block_ends_the_chain_and_says_why() {
 
 #[test]
 fn each_policy_leaves_its_record_in_order() {
-    let inspection = engine(whole()).inspect_request(&user("a@b.org and c@d.org")).unwrap();
+    let inspection = engine(whole())
+        .inspect_request(Endpoint::ChatCompletions, &user("a@b.org and c@d.org"), &Nowhere)
+        .unwrap();
     assert_eq!(inspection.verdict, Verdict::Redact);
     let records: Vec<_> = inspection
         .policies
@@ -52,7 +56,10 @@ fn what_one_policy_left_is_what_the_next_one_sees() {
     let mut narrow = injection();
     narrow.attack_patterns = vec![r"\[EMAIL\]".to_owned()];
     let chain = vec![PolicySettings::PiiDetector(pii()), PolicySettings::PromptInjection(narrow)];
-    assert_eq!(engine(chain).inspect_request(&user("a@b.org")).unwrap().verdict, Verdict::Block);
+    assert_eq!(
+        engine(chain).inspect_request(Endpoint::ChatCompletions, &user("a@b.org"), &Nowhere).unwrap().verdict,
+        Verdict::Block
+    );
 }
 
 #[test]
@@ -60,11 +67,16 @@ fn a_shadowed_policy_records_and_changes_nothing() {
     let (mut attack, mut personal) = (injection(), pii());
     (attack.mode, personal.mode) = (PolicyMode::Shadow, PolicyMode::Shadow);
     let engine = engine(vec![PolicySettings::PromptInjection(attack), PolicySettings::PiiDetector(personal)]);
-    let inspection = engine.inspect_request(&user(&format!("{ATTACK} a@b.org"))).unwrap();
+    let inspection = engine
+        .inspect_request(Endpoint::ChatCompletions, &user(&format!("{ATTACK} a@b.org")), &Nowhere)
+        .unwrap();
     assert_eq!((inspection.verdict, inspection.body, inspection.block), (Verdict::Allow, None, None));
     let would: Vec<_> = inspection.policies.iter().map(|record| record.verdict).collect();
     assert_eq!(would, [Verdict::Block, Verdict::Redact]);
-    assert_eq!(engine.inspect_response(b"not json").verdict, Verdict::Allow);
+    assert_eq!(
+        engine.inspect_response(Endpoint::ChatCompletions, b"not json", &Nowhere).verdict,
+        Verdict::Allow
+    );
 }
 
 #[test]
@@ -77,14 +89,15 @@ fn the_action_decides_the_verdict() {
         let mut settings = injection();
         settings.action = action;
         let engine = engine(vec![PolicySettings::PromptInjection(settings)]);
-        let inspection = engine.inspect_request(&user(ATTACK)).unwrap();
+        let inspection = engine.inspect_request(Endpoint::ChatCompletions, &user(ATTACK), &Nowhere).unwrap();
         assert_eq!((inspection.verdict, inspection.block.is_some()), (verdict, stops));
         assert_eq!(inspection.policies[0].reason_codes, ["prompt_injection.detected"]);
     }
     let mut settings = pii();
     settings.action = PiiAction::Block;
-    let inspection =
-        engine(vec![PolicySettings::PiiDetector(settings)]).inspect_request(&user("a@b.org")).unwrap();
+    let inspection = engine(vec![PolicySettings::PiiDetector(settings)])
+        .inspect_request(Endpoint::ChatCompletions, &user("a@b.org"), &Nowhere)
+        .unwrap();
     assert_eq!(inspection.block.unwrap().message, "Request blocked: personal data detected (EMAIL)");
 }
 
@@ -105,14 +118,23 @@ fn an_attack_is_found_wherever_text_is() {
         json!([{"role": "user", "content": [{"type": "later", "words": [ATTACK]}]}]),
     ] {
         assert_eq!(
-            engine.inspect_request(&request(messages.clone())).unwrap().verdict,
+            engine
+                .inspect_request(Endpoint::ChatCompletions, &request(messages.clone()), &Nowhere)
+                .unwrap()
+                .verdict,
             Verdict::Block,
             "{messages}"
         );
     }
     let tools = json!({"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}],
         "tools": [{"type": "function", "function": {"name": "f", "description": ATTACK}}]});
-    assert_eq!(engine.inspect_request(tools.to_string().as_bytes()).unwrap().verdict, Verdict::Block);
+    assert_eq!(
+        engine
+            .inspect_request(Endpoint::ChatCompletions, tools.to_string().as_bytes(), &Nowhere)
+            .unwrap()
+            .verdict,
+        Verdict::Block
+    );
 }
 
 #[test]
@@ -169,6 +191,6 @@ proptest! {
     fn no_text_makes_the_chain_panic(texts in proptest::collection::vec(any::<String>(), 1..4)) {
         static ENGINE: std::sync::LazyLock<Engine> = std::sync::LazyLock::new(|| engine(whole()));
         let messages: Vec<_> = texts.iter().map(|text| json!({"role": "user", "content": text})).collect();
-        prop_assert!(ENGINE.inspect_request(&request(messages.into())).is_ok());
+        prop_assert!(ENGINE.inspect_request(Endpoint::ChatCompletions, &request(messages.into()), &Nowhere).is_ok());
     }
 }

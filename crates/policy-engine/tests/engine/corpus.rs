@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use policy_config::schema::PolicySettings;
-use policy_engine::{Engine, Verdict};
+use policy_engine::{Endpoint, Engine, Nowhere, Verdict};
 use serde_json::{Value, json};
 
 use crate::support::{engine, injection, parsed, pii, request, user};
@@ -25,7 +25,11 @@ fn attacks_are_caught_and_what_looks_like_them_passes() {
         let role = if label == "trusted" { "system" } else { "user" };
         let turns: Vec<Value> =
             text.split('‖').map(|turn| json!({"role": role, "content": unescape(turn)})).collect();
-        let blocked = engine.inspect_request(&request(turns.into())).unwrap().verdict == Verdict::Block;
+        let blocked = engine
+            .inspect_request(Endpoint::ChatCompletions, &request(turns.into()), &Nowhere)
+            .unwrap()
+            .verdict
+            == Verdict::Block;
         let is_attack = matches!(label, "attack" | "missed");
         attacks += usize::from(is_attack);
         caught += usize::from(is_attack && blocked);
@@ -69,7 +73,7 @@ fn pii_engine(setting: &str) -> Engine {
 
 fn redacted(engine: &Engine, text: &str) -> String {
     let body = user(text);
-    let inspection = engine.inspect_request(&body).unwrap();
+    let inspection = engine.inspect_request(Endpoint::ChatCompletions, &body, &Nowhere).unwrap();
     let sent = inspection.body.unwrap_or(body);
     parsed(&sent)["messages"][0]["content"].as_str().unwrap().to_owned()
 }

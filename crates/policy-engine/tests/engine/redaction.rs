@@ -1,7 +1,7 @@
 //! What redaction promises of any body: nothing left to find, still JSON, all other bytes as they were.
 
 use policy_config::schema::{MarkerFormat, PolicySettings};
-use policy_engine::{Engine, Verdict};
+use policy_engine::{Endpoint, Engine, Nowhere, Verdict};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn redactor() -> Engine {
 }
 
 fn sent(engine: &Engine, body: &[u8]) -> Vec<u8> {
-    let inspection = engine.inspect_request(body).unwrap();
+    let inspection = engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere).unwrap();
     assert!(inspection.block.is_none(), "{inspection:?}");
     inspection.body.unwrap_or_else(|| body.to_vec())
 }
@@ -74,16 +74,21 @@ fn a_whole_response_is_redacted_with_its_tokens() {
     let body = json!({"id": "x", "model": "a@b.org", "choices": [{"index": 0, "finish_reason": "stop",
         "message": {"role": "assistant", "content": "write to a@b.org"},
         "logprobs": {"content": [{"token": "a@b.org"}]}}]});
-    let inspection = redactor().inspect_response(body.to_string().as_bytes());
+    let inspection =
+        redactor().inspect_response(Endpoint::ChatCompletions, body.to_string().as_bytes(), &Nowhere);
     assert_eq!(inspection.verdict, Verdict::Redact);
     let sent = parsed(&inspection.body.unwrap());
     assert_eq!(sent["choices"][0]["message"]["content"], "write to [EMAIL]");
     assert_eq!(sent["choices"][0]["logprobs"], Value::Null);
-    let unreadable = redactor().inspect_response(b"<html>a@b.org</html>");
+    let unreadable =
+        redactor().inspect_response(Endpoint::ChatCompletions, b"<html>a@b.org</html>", &Nowhere);
     assert_eq!(unreadable.block.unwrap().code, "output_blocked");
-    let twice = redactor().inspect_response(br#"{"a@b.org":1,"a@b.org":2}"#).block.unwrap();
+    let twice = redactor()
+        .inspect_response(Endpoint::ChatCompletions, br#"{"a@b.org":1,"a@b.org":2}"#, &Nowhere)
+        .block
+        .unwrap();
     assert!(twice.message.contains("twice") && !twice.message.contains("a@b"), "{}", twice.message);
-    let mut stream = redactor().stream_inspector();
+    let mut stream = redactor().stream_inspector(Endpoint::ChatCompletions, std::sync::Arc::new(Nowhere));
     let out = stream.push(b"data: {\"a@b.org\":1,\"a@b.org\":2}\n\n");
     assert!(!String::from_utf8(out).unwrap().contains("a@b"));
 }
@@ -132,7 +137,7 @@ proptest! {
         let body = user(&text);
         let once = sent(engine, &body);
         let content = parsed(&once)["messages"][0]["content"].as_str().unwrap().to_owned();
-        let again = engine.inspect_request(&once).unwrap();
+        let again = engine.inspect_request(Endpoint::ChatCompletions, &once, &Nowhere).unwrap();
         prop_assert_eq!(again.verdict, Verdict::Allow, "{:?} became {:?}", text, content);
         prop_assert!(again.body.is_none());
     }
@@ -149,9 +154,9 @@ proptest! {
 
     #[test]
     fn no_body_makes_the_engine_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120), text in any::<String>()) {
-        let _ = shared().inspect_request(&bytes);
-        let _ = shared().inspect_response(&bytes);
-        let _ = shared().inspect_request(&user(&text));
+        let _ = shared().inspect_request(Endpoint::ChatCompletions, &bytes, &Nowhere);
+        let _ = shared().inspect_response(Endpoint::ChatCompletions, &bytes, &Nowhere);
+        let _ = shared().inspect_request(Endpoint::ChatCompletions, &user(&text), &Nowhere);
     }
 }
 
