@@ -30,6 +30,28 @@ impl Held {
     }
 }
 
+/// What a process and its children have used of the processor.
+pub(crate) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
+    let mut used = Duration::ZERO;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
+        // A thread may end while it is read.
+        let told = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+        used += Duration::from_nanos(told.split(' ').next().unwrap_or_default().parse().unwrap_or_default());
+        let children = std::fs::read_to_string(task.join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            used += processor_time(child.parse()?).unwrap_or_default();
+        }
+    }
+    Ok(used)
+}
+
+/// The middle one.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
 /// The value below which `share` (0..=1) of the sorted measurements lie.
 pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let last = sorted.len().saturating_sub(1);

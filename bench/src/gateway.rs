@@ -31,11 +31,23 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 // === impl Gateway ===
 
 impl Gateway {
+    /// In front of the fake provider, which runs here.
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let (trigger, tasks) = drain::channel();
         let bound = FakeProvider::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let provider = format!("http://{}", bound.addr);
+        let provider = bound.addr;
         tasks.spawn("fake provider", bound.serve(tasks.clone()));
+        Self::begin(provider, trigger, tasks).await
+    }
+
+    /// In front of a provider that runs already.
+    pub(crate) async fn start_before(provider: SocketAddr) -> anyhow::Result<Self> {
+        let (trigger, tasks) = drain::channel();
+        Self::begin(provider, trigger, tasks).await
+    }
+
+    async fn begin(provider: SocketAddr, trigger: DrainTrigger, tasks: DrainWatcher) -> anyhow::Result<Self> {
+        let provider = format!("http://{provider}");
         let home = tempfile::tempdir()?;
         let pack = home.path().join("pack.yaml");
         std::fs::write(&pack, text(&provider, "0.0.1"))?;

@@ -5,17 +5,22 @@
 
 mod client;
 mod figures;
+mod fixed;
 mod gateway;
 mod growth;
+mod line;
 mod load;
+mod nginx;
 mod start;
+mod swap;
+mod wire;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::bail;
 
-const NAMES: &str = "growth [RELOADS], reload [SECONDS], start";
+const NAMES: &str = "gateway [SECONDS], growth [RELOADS], reload [SECONDS], start";
 
 fn main() -> ExitCode {
     match run() {
@@ -33,6 +38,9 @@ fn run() -> anyhow::Result<()> {
     let number = words.next().map(|word| word.parse::<u64>()).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match name.as_str() {
+        "gateway" => runtime.block_on(line::run(number.unwrap_or(3))),
+        // Started by `gateway`, with its listening socket as stdin.
+        "provider" => runtime.block_on(fixed::serve()),
         "growth" => runtime.block_on(growth::run(number.unwrap_or(10_000))),
         "reload" => runtime.block_on(load::run(number.unwrap_or(10))),
         "start" => start::run(),
