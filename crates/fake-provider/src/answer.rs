@@ -1,85 +1,94 @@
-//! The bodies of a chat completion, whole and in chunks. Pure.
+//! What is said in answer to one request, in the shape of the API it was asked in: whole, or as the events of a stream.
+
+mod chat;
+mod completions;
+mod embeddings;
+mod messages;
+mod responses;
 
 use serde_json::{Value, json};
 
+use crate::dialect::Dialect;
 use crate::script::Script;
 
-/// What one chat completion says.
+/// An answer before it has a shape.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
-    id: String,
+    number: u64,
     created: i64,
     model: String,
     words: String,
+    /// A tool to call instead of saying the words.
+    call: Option<Call>,
     prompt_words: usize,
     with_usage_chunk: bool,
+    /// Of `embeddings`: how many texts were given.
+    inputs: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Call {
+    name: String,
+    /// A JSON object, as text.
+    arguments: String,
 }
 
 // === impl Answer ===
 
 impl Answer {
-    pub(crate) fn to(request: &Value, script: &Script, number: u64, created: i64) -> Self {
-        let said = last_user_text(request);
+    pub(crate) fn to(dialect: Dialect, request: &Value, script: &Script, number: u64, created: i64) -> Self {
+        let said = last_words(dialect, request);
+        let call = script
+            .call
+            .as_ref()
+            .map(|call| Call { name: call.name.clone(), arguments: call.arguments.to_string() });
         Self {
-            id: format!("chatcmpl-fake-{number}"),
+            number,
             created,
             model: request.get("model").and_then(Value::as_str).unwrap_or("fake").to_owned(),
             words: script.reply.clone().unwrap_or_else(|| format!("You said: {said}")),
+            call,
             prompt_words: said.split_whitespace().count(),
             with_usage_chunk: request.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)),
+            inputs: request.get("input").and_then(Value::as_array).map_or(1, Vec::len),
         }
     }
 
-    pub(crate) fn whole(&self) -> Value {
-        let choice = json!({
-            "index": 0,
-            "message": {"role": "assistant", "content": self.words, "refusal": null},
-            "logprobs": null,
-            "finish_reason": "stop",
-        });
-        let mut body = self.head("chat.completion");
-        insert(&mut body, "choices", json!([choice]));
-        insert(&mut body, "usage", self.usage());
-        body
-    }
-
-    /// The data of each event, in order, `[DONE]` included: role, text, end, usage where asked for.
-    pub(crate) fn events(&self, chunks: usize) -> Vec<String> {
-        let mut events = vec![self.chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
-        let pieces = cut(&self.words, chunks);
-        events.extend(pieces.into_iter().map(|piece| self.chunk(json!({"content": piece}), Value::Null)));
-        events.push(self.chunk(json!({}), json!("stop")));
-        if self.with_usage_chunk {
-            let mut usage = self.head("chat.completion.chunk");
-            insert(&mut usage, "choices", json!([]));
-            insert(&mut usage, "usage", self.usage());
-            events.push(usage.to_string());
+    pub(crate) fn whole(&self, dialect: Dialect) -> Value {
+        match dialect {
+            Dialect::Chat => chat::whole(self),
+            Dialect::Completions => completions::whole(self),
+            Dialect::Embeddings => embeddings::whole(self),
+            Dialect::Responses => responses::whole(self),
+            Dialect::Messages => messages::whole(self),
         }
-        events.push("[DONE]".to_owned());
-        events
     }
 
-    fn chunk(&self, delta: Value, finish_reason: Value) -> String {
-        let mut chunk = self.head("chat.completion.chunk");
-        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
-        insert(&mut chunk, "choices", json!([choice]));
-        chunk.to_string()
-    }
-
-    fn head(&self, object: &str) -> Value {
-        json!({"id": self.id, "object": object, "created": self.created, "model": self.model})
+    /// The events of a stream as they stand on the wire, in order, to its end.
+    pub(crate) fn events(&self, dialect: Dialect, chunks: usize) -> Vec<String> {
+        match dialect {
+            Dialect::Chat => chat::events(self, chunks),
+            Dialect::Completions => completions::events(self, chunks),
+            // They have no stream.
+            Dialect::Embeddings => vec![data(&embeddings::whole(self))],
+            Dialect::Responses => responses::events(self, chunks),
+            Dialect::Messages => messages::events(self, chunks),
+        }
     }
 
     /// Words stand in for tokens.
-    fn usage(&self) -> Value {
-        let said = self.words.split_whitespace().count();
-        json!({"prompt_tokens": self.prompt_words, "completion_tokens": said, "total_tokens": self.prompt_words + said})
+    fn output_tokens(&self) -> usize {
+        let said = self.call.as_ref().map_or(self.words.as_str(), |call| call.arguments.as_str());
+        said.split_whitespace().count()
     }
 }
 
-/// An error body as OpenAI writes it.
-pub(crate) fn error(kind: &str, code: &str, message: &str) -> Value {
-    json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
+/// An error body as the API writes it.
+pub(crate) fn error(dialect: Option<Dialect>, kind: &str, code: &str, message: &str) -> Value {
+    match dialect {
+        Some(Dialect::Messages) => json!({"type": "error", "error": {"type": kind, "message": message}}),
+        _ => json!({"error": {"message": message, "type": kind, "param": null, "code": code}}),
+    }
 }
 
 pub(crate) fn models() -> Value {
@@ -87,20 +96,43 @@ pub(crate) fn models() -> Value {
     json!({"object": "list", "data": [model("fake"), model("fake-slow"), model("fake-error"), model("fake-hang")]})
 }
 
-fn insert(object: &mut Value, key: &str, value: Value) {
-    if let Some(members) = object.as_object_mut() {
-        members.insert(key.to_owned(), value);
+fn data(value: &Value) -> String {
+    format!("data: {value}\n\n")
+}
+
+/// An event that has a name, which its data repeat.
+fn named(value: &Value) -> String {
+    let name = value.get("type").and_then(Value::as_str).unwrap_or_default();
+    format!("event: {name}\ndata: {value}\n\n")
+}
+
+/// What the user said last, wherever this API puts it.
+fn last_words(dialect: Dialect, request: &Value) -> String {
+    let of = |key: &str| request.get(key);
+    match dialect {
+        Dialect::Chat | Dialect::Messages => last_of_role(of("messages"), "content"),
+        Dialect::Completions => text_of(of("prompt")),
+        Dialect::Embeddings => text_of(of("input")),
+        Dialect::Responses => match of("input") {
+            Some(Value::Array(_)) => last_of_role(of("input"), "content"),
+            input => text_of(input),
+        },
     }
 }
 
-fn last_user_text(request: &Value) -> String {
-    let messages = request.get("messages").and_then(Value::as_array);
-    let said =
-        messages.into_iter().flatten().rev().find(|message| message.get("role") == Some(&json!("user")));
-    match said.and_then(|message| message.get("content")) {
+fn last_of_role(messages: Option<&Value>, key: &str) -> String {
+    let mut messages = messages.and_then(Value::as_array).into_iter().flatten().rev();
+    let said = messages.find(|message| message.get("role") == Some(&json!("user")));
+    text_of(said.and_then(|message| message.get(key)))
+}
+
+/// A text, or the texts of its parts.
+fn text_of(value: Option<&Value>) -> String {
+    match value {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {
-            parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join(" ")
+            let text = |part: &Value| Some(part.as_str().or_else(|| part.get("text")?.as_str())?.to_owned());
+            parts.iter().filter_map(text).collect::<Vec<_>>().join(" ")
         }
         _ => String::new(),
     }
@@ -114,24 +146,4 @@ fn cut(text: &str, pieces: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_says_what_the_whole_answer_says() {
-        let request = json!({"model": "m", "messages": [
-            {"role": "user", "content": [{"type": "text", "text": "grüße 😀 and more"}]}, {"role": "tool", "content": "x"}]});
-        let answer = Answer::to(&request, &Script::default(), 1, 0);
-        let whole = answer.whole();
-        let content = whole.pointer("/choices/0/message/content").unwrap().as_str().unwrap();
-        assert_eq!(content, "You said: grüße 😀 and more");
-        let events = answer.events(7);
-        let streamed: String = events
-            .iter()
-            .filter_map(|event| serde_json::from_str::<Value>(event).ok())
-            .filter_map(|event| Some(event.pointer("/choices/0/delta/content")?.as_str()?.to_owned()))
-            .collect();
-        assert_eq!(streamed, content);
-        assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
-    }
-}
+mod tests;

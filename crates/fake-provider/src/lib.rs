@@ -1,5 +1,5 @@
-//! A provider to try things against: a real HTTP server that speaks OpenAI chat completions and
-//! models, whole and streamed, at a pace and with faults that the request asks for (see [`Script`]),
+//! A provider to try things against: a real HTTP server that speaks OpenAI's chat completions, completions, embeddings,
+//! responses and models (also at Azure's paths) and Anthropic's messages, whole and streamed, at a pace and with faults that the request asks for (see [`Script`]),
 //! and that can be asked what it received (`GET /__received`).
 //!
 //! It knows nothing of packs, gateways or fleets.
@@ -7,11 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod dialect;
 mod received;
 mod routes;
 mod script;
 mod server;
 
 pub use received::{Received, ReceivedRequest};
-pub use script::Script;
+pub use script::{Script, ToolCall};
 pub use server::{Bound, FakeProvider};

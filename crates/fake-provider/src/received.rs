@@ -18,6 +18,7 @@ pub struct ReceivedRequest {
     /// Counts from 1 over the provider's life.
     pub number: u64,
     pub method: String,
+    /// With its query.
     pub path: String,
     /// Lower-case names. Of `authorization` only that it is there and how long it is.
     pub headers: BTreeMap<String, String>,
@@ -28,6 +29,8 @@ pub struct ReceivedRequest {
 #[derive(Debug, Default)]
 struct Log {
     count: u64,
+    /// How often a fault of this name was asked for.
+    asked: BTreeMap<String, u64>,
     newest: VecDeque<ReceivedRequest>,
 }
 
@@ -53,6 +56,15 @@ impl Received {
         self.lock().count
     }
 
+    /// Counts that a fault of this name is asked for, and says how often it was before.
+    pub(crate) fn ask(&self, name: &str) -> u64 {
+        let mut log = self.lock();
+        let times = log.asked.entry(name.to_owned()).or_default();
+        let before = *times;
+        *times += 1;
+        before
+    }
+
     pub(crate) fn record(&self, head: &Parts, body: &Bytes) {
         let kept = body.get(..KEPT_BODY_BYTES).unwrap_or(body);
         let mut log = self.lock();
@@ -61,7 +73,7 @@ impl Received {
         log.newest.push_back(ReceivedRequest {
             number,
             method: head.method.to_string(),
-            path: head.uri.path().to_owned(),
+            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
             headers: shown_headers(head),
             body: String::from_utf8_lossy(kept).into_owned(),
         });

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
+use http::header::HeaderName;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -13,6 +14,7 @@ use service_kit::clock::Clock;
 use service_kit::drain::DrainWatcher;
 
 use crate::answer::{self, Answer};
+use crate::dialect::Dialect;
 use crate::received::Received;
 use crate::script::Script;
 
@@ -44,36 +46,38 @@ impl Provider {
         if head.uri.path() == "/__received" {
             return match serde_json::to_value(self.received.all()) {
                 Ok(all) => json(StatusCode::OK, &all),
-                Err(error) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "server_error", &error.to_string()),
+                Err(error) => {
+                    refuse(None, StatusCode::INTERNAL_SERVER_ERROR, "server_error", &error.to_string())
+                }
             };
         }
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                "invalid_request_error",
-                "the body broke off or is too long",
-            );
+            let message = "the body broke off or is too long";
+            return refuse(None, StatusCode::BAD_REQUEST, "invalid_request_error", message);
         };
         let body = body.to_bytes();
         self.received.record(&head, &body);
+        let dialect = Dialect::of(head.uri.path());
         if !self.has_key(&head) {
-            return refuse(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
+            let message = "Incorrect API key provided";
+            return refuse(dialect, StatusCode::UNAUTHORIZED, "invalid_api_key", message);
         }
-        match (&head.method, head.uri.path()) {
-            (&Method::GET, "/v1/models") => json(StatusCode::OK, &answer::models()),
-            (&Method::POST, "/v1/chat/completions") => self.complete(&head, &body).await,
-            _ => refuse(StatusCode::NOT_FOUND, "not_found", "Unknown request URL"),
+        match (&head.method, head.uri.path(), dialect) {
+            (&Method::GET, "/v1/models", _) => json(StatusCode::OK, &answer::models()),
+            (&Method::POST, _, Some(dialect)) => self.complete(dialect, &head, &body).await,
+            _ => refuse(dialect, StatusCode::NOT_FOUND, "not_found", "Unknown request URL"),
         }
     }
 
-    async fn complete(&self, head: &Parts, body: &Bytes) -> Response<Body> {
+    async fn complete(&self, dialect: Dialect, head: &Parts, body: &Bytes) -> Response<Body> {
+        let refuse = |status, code: &str, message: &str| refuse(Some(dialect), status, code, message);
         let bad = |message: &str| refuse(StatusCode::BAD_REQUEST, "invalid_request_error", message);
         let request: Value = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => return bad(&format!("We could not parse the JSON body of your request: {error}")),
         };
-        if !request.get("messages").is_some_and(Value::is_array) {
-            return bad("Missing required parameter: 'messages'");
+        if request.get(dialect.required()).is_none_or(Value::is_null) {
+            return bad(&format!("Missing required parameter: '{}'", dialect.required()));
         }
         let header = head.headers.get("x-fake").and_then(|value| value.to_str().ok());
         let script = match Script::of(&request, header) {
@@ -84,7 +88,8 @@ impl Provider {
             self.drain.signaled().await;
         }
         tokio::time::sleep(script.delay()).await;
-        match StatusCode::from_u16(script.status) {
+        let is_over = script.times.is_some_and(|times| self.received.ask(&script.name) >= times);
+        match StatusCode::from_u16(if is_over { 200 } else { script.status }) {
             Ok(StatusCode::OK) if !script.hang => {}
             Ok(StatusCode::OK) => {
                 return refuse(StatusCode::SERVICE_UNAVAILABLE, "server_error", "the provider is ending");
@@ -93,18 +98,25 @@ impl Provider {
             Err(_) => return bad("x_fake.status is no HTTP status"),
         }
         let created = self.clock.now().unix_timestamp();
-        let answer = Answer::to(&request, &script, self.received.count(), created);
+        let answer = Answer::to(dialect, &request, &script, self.received.count(), created);
         if request.get("stream") == Some(&Value::Bool(true)) {
-            respond(StatusCode::OK, "text/event-stream", paced(answer.events(script.chunks), &script))
+            respond(
+                StatusCode::OK,
+                "text/event-stream",
+                paced(answer.events(dialect, script.chunks), &script),
+            )
         } else {
-            json(StatusCode::OK, &answer.whole())
+            json(StatusCode::OK, &answer.whole(dialect))
         }
     }
 
     fn has_key(&self, head: &Parts) -> bool {
         let Some(key) = &self.required_key else { return true };
-        let given = head.headers.get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
-        given.strip_prefix(b"Bearer ") == Some(key.as_bytes())
+        let given = |name| head.headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let bare = |name| given(HeaderName::from_static(name)) == key.as_bytes();
+        given(AUTHORIZATION).strip_prefix(b"Bearer ") == Some(key.as_bytes())
+            || bare("x-api-key")
+            || bare("api-key")
     }
 }
 
@@ -119,14 +131,14 @@ fn paced(events: Vec<String>, script: &Script) -> Body {
         if break_after.is_some_and(|last| at >= last) {
             return Err(BrokenOff);
         }
-        Ok(Frame::data(Bytes::from(format!("data: {event}\n\n"))))
+        Ok(Frame::data(Bytes::from(event)))
     });
     BodyExt::boxed(StreamBody::new(frames))
 }
 
-fn refuse(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+fn refuse(dialect: Option<Dialect>, status: StatusCode, code: &str, message: &str) -> Response<Body> {
     let kind = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
-    json(status, &answer::error(kind, code, message))
+    json(status, &answer::error(dialect, kind, code, message))
 }
 
 fn json(status: StatusCode, body: &Value) -> Response<Body> {

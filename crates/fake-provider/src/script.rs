@@ -18,12 +18,27 @@ pub struct Script {
     pub delay_ms: u64,
     /// Another status than 200 is answered with an error body.
     pub status: u16,
+    /// The fault comes only the first so many times that a script of this `name` is asked for.
+    pub times: Option<u64>,
+    /// Names what `times` counts.
+    pub name: String,
     /// Never answer (until the server drains).
     pub hang: bool,
     /// Break the connection after so many chunks of a stream.
     pub break_after: Option<usize>,
     /// Say this, instead of repeating what the user said.
     pub reply: Option<String>,
+    /// Call this tool instead of saying anything; completions and embeddings have none.
+    pub call: Option<ToolCall>,
+}
+
+/// A call of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    pub name: String,
+    /// An object.
+    pub arguments: Value,
 }
 
 // === impl Script ===
@@ -63,9 +78,12 @@ impl Default for Script {
             chunk_delay_ms: 0,
             delay_ms: 0,
             status: 200,
+            times: None,
+            name: String::new(),
             hang: false,
             break_after: None,
             reply: None,
+            call: None,
         }
     }
 }

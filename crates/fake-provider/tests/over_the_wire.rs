@@ -107,3 +107,28 @@ async fn a_required_key_is_required_exactly() {
         assert_eq!(running.call(CHAT, key, ask(json!({}))).await.0, expected, "{key}");
     }
 }
+
+#[tokio::test]
+async fn every_api_is_spoken_at_its_path_and_a_fault_may_pass() {
+    let running = serve(bound().await.require_key("sk-right"));
+    let text = json!({"model": "m", "input": "hello", "prompt": "hello",
+        "messages": [{"role": "user", "content": "hello"}]});
+    for (path, holds) in [
+        ("/v1/completions", r#""text":"You said: hello""#),
+        ("/v1/embeddings", r#""embedding":["#),
+        ("/v1/responses", r#""object":"response""#),
+        ("/v1/messages", r#""type":"message""#),
+        ("/openai/v1/chat/completions", r#""object":"chat.completion""#),
+        ("/openai/deployments/d/embeddings?api-version=1", r#""embedding":["#),
+    ] {
+        let (status, body) = running.call(path, "Bearer sk-right", Some(text.clone())).await;
+        assert!(status == StatusCode::OK && body.as_ref().unwrap().contains(holds), "{path}: {body:?}");
+    }
+    assert!(running.received.last().unwrap().path.ends_with("?api-version=1"));
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let script = json!({"x_fake": {"status": 503, "times": 2, "name": "twice"}});
+        statuses.push(running.call(CHAT, "Bearer sk-right", ask(script)).await.0.as_u16());
+    }
+    assert_eq!(statuses, [503, 503, 200]);
+}

@@ -1,0 +1,90 @@
+//! `chat/completions`.
+
+use serde_json::{Value, json};
+
+use super::{Answer, Call, cut, data};
+
+pub(super) fn whole(answer: &Answer) -> Value {
+    let (message, finish_reason) = match &answer.call {
+        Some(call) => {
+            let calls = json!([called(call)]);
+            (
+                json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls}),
+                "tool_calls",
+            )
+        }
+        None => (json!({"role": "assistant", "content": answer.words, "refusal": null}), "stop"),
+    };
+    json!({
+        "id": id(answer), "object": "chat.completion", "created": answer.created, "model": answer.model,
+        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason}],
+        "usage": usage(answer),
+    })
+}
+
+/// Role, text or call, end, usage where asked for, `[DONE]`.
+pub(super) fn events(answer: &Answer, chunks: usize) -> Vec<String> {
+    let nothing = Value::Null;
+    let mut events = vec![chunk(answer, &json!({"role": "assistant", "content": ""}), &nothing)];
+    match &answer.call {
+        Some(call) => {
+            let mut opened = called(call);
+            set(&mut opened, "index", json!(0));
+            if let Some(function) = opened.get_mut("function") {
+                set(function, "arguments", json!(""));
+            }
+            events.push(chunk(answer, &json!({"tool_calls": [opened]}), &nothing));
+            for piece in cut(&call.arguments, chunks) {
+                let more = json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]});
+                events.push(chunk(answer, &more, &nothing));
+            }
+            events.push(chunk(answer, &json!({}), &json!("tool_calls")));
+        }
+        None => {
+            let pieces = cut(&answer.words, chunks);
+            events
+                .extend(pieces.into_iter().map(|piece| chunk(answer, &json!({"content": piece}), &nothing)));
+            events.push(chunk(answer, &json!({}), &json!("stop")));
+        }
+    }
+    if answer.with_usage_chunk {
+        let mut usage_chunk = head(answer);
+        set(&mut usage_chunk, "choices", json!([]));
+        set(&mut usage_chunk, "usage", usage(answer));
+        events.push(data(&usage_chunk));
+    }
+    events.push("data: [DONE]\n\n".to_owned());
+    events
+}
+
+fn called(call: &Call) -> Value {
+    json!({"id": "call_fake", "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
+}
+
+fn chunk(answer: &Answer, delta: &Value, finish_reason: &Value) -> String {
+    let mut chunk = head(answer);
+    let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
+    set(&mut chunk, "choices", json!([choice]));
+    data(&chunk)
+}
+
+fn head(answer: &Answer) -> Value {
+    json!({
+        "id": id(answer), "object": "chat.completion.chunk", "created": answer.created, "model": answer.model,
+    })
+}
+
+fn id(answer: &Answer) -> String {
+    format!("chatcmpl-fake-{}", answer.number)
+}
+
+pub(super) fn usage(answer: &Answer) -> Value {
+    let (asked, said) = (answer.prompt_words, answer.output_tokens());
+    json!({"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said})
+}
+
+pub(super) fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(key.to_owned(), value);
+    }
+}

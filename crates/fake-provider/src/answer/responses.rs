@@ -1,0 +1,106 @@
+//! `responses`: one output item, a message or a call of a function; what is streamed is said again whole by the events
+//! that end it.
+
+use serde_json::{Value, json};
+
+use super::chat::set;
+use super::{Answer, Call, cut, named};
+
+pub(super) fn whole(answer: &Answer) -> Value {
+    let output = match &answer.call {
+        Some(call) => called(answer, call, &call.arguments, "completed"),
+        None => message(answer, &answer.words, "completed"),
+    };
+    let (asked, said) = (answer.prompt_words, answer.output_tokens());
+    let usage = json!({
+        "input_tokens": asked, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": said,
+        "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": asked + said,
+    });
+    let mut response = begun(answer);
+    set(&mut response, "status", json!("completed"));
+    set(&mut response, "output", json!([output]));
+    set(&mut response, "usage", usage);
+    response
+}
+
+pub(super) fn events(answer: &Answer, chunks: usize) -> Vec<String> {
+    let mut events = vec![
+        json!({"type": "response.created", "response": begun(answer)}),
+        json!({"type": "response.in_progress", "response": begun(answer)}),
+    ];
+    match &answer.call {
+        Some(call) => {
+            let (item, place) = (item_id(answer), "response.function_call_arguments");
+            let opened = called(answer, call, "", "in_progress");
+            events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": opened}));
+            for piece in cut(&call.arguments, chunks) {
+                events.push(json!({"type": format!("{place}.delta"), "item_id": item, "output_index": 0, "delta": piece}));
+            }
+            events.push(json!({
+                "type": format!("{place}.done"), "item_id": item, "output_index": 0, "name": call.name,
+                "arguments": call.arguments,
+            }));
+            let done = called(answer, call, &call.arguments, "completed");
+            events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": done}));
+        }
+        None => {
+            let opened = json!({
+                "type": "message", "id": item_id(answer), "status": "in_progress", "role": "assistant", "content": [],
+            });
+            events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": opened}));
+            events.push(of_part(answer, "response.content_part.added", &json!({"part": part("")})));
+            for piece in cut(&answer.words, chunks) {
+                let delta = json!({"delta": piece, "logprobs": []});
+                events.push(of_part(answer, "response.output_text.delta", &delta));
+            }
+            let done = json!({"text": answer.words, "logprobs": []});
+            events.push(of_part(answer, "response.output_text.done", &done));
+            events.push(of_part(answer, "response.content_part.done", &json!({"part": part(&answer.words)})));
+            let whole = message(answer, &answer.words, "completed");
+            events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": whole}));
+        }
+    }
+    events.push(json!({"type": "response.completed", "response": whole(answer)}));
+    let numbered = events.into_iter().enumerate().map(|(number, mut event)| {
+        set(&mut event, "sequence_number", json!(number));
+        named(&event)
+    });
+    numbered.collect()
+}
+
+fn begun(answer: &Answer) -> Value {
+    json!({
+        "id": format!("resp_fake_{}", answer.number), "object": "response", "created_at": answer.created,
+        "status": "in_progress", "error": null, "incomplete_details": null, "instructions": null, "model": answer.model,
+        "output": [], "parallel_tool_calls": true, "tool_choice": "auto", "tools": [], "usage": null,
+    })
+}
+
+fn message(answer: &Answer, words: &str, status: &str) -> Value {
+    json!({
+        "type": "message", "id": item_id(answer), "status": status, "role": "assistant", "content": [part(words)],
+    })
+}
+
+fn called(answer: &Answer, call: &Call, arguments: &str, status: &str) -> Value {
+    json!({
+        "type": "function_call", "id": item_id(answer), "call_id": "call_fake", "status": status, "name": call.name,
+        "arguments": arguments,
+    })
+}
+
+fn part(words: &str) -> Value {
+    json!({"type": "output_text", "text": words, "annotations": [], "logprobs": []})
+}
+
+fn of_part(answer: &Answer, kind: &str, more: &Value) -> Value {
+    let mut event = json!({"type": kind, "item_id": item_id(answer), "output_index": 0, "content_index": 0});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        set(&mut event, key, value.clone());
+    }
+    event
+}
+
+fn item_id(answer: &Answer) -> String {
+    format!("item_fake_{}", answer.number)
+}
