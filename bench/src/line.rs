@@ -23,7 +23,7 @@ const STREAMS: usize = 8;
 const STREAMS_EACH: usize = 15;
 const ROUNDS: usize = 5;
 const LONG_PROMPT: usize = 32 * 1024;
-const PATH: &str = "/v1/chat/completions";
+pub(crate) const PATH: &str = "/v1/chat/completions";
 
 /// What stands between client and provider, and what was measured of it.
 struct Subject {

@@ -10,6 +10,7 @@ mod gateway;
 mod growth;
 mod line;
 mod load;
+mod memory;
 mod nginx;
 mod start;
 mod swap;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-const NAMES: &str = "gateway [SECONDS], growth [RELOADS], reload [SECONDS], start";
+const NAMES: &str = "gateway [SECONDS], growth [RELOADS], memory [REQUESTS], reload [SECONDS], start";
 
 fn main() -> ExitCode {
     match run() {
@@ -42,6 +43,7 @@ fn run() -> anyhow::Result<()> {
         // Started by `gateway`, with its listening socket as stdin.
         "provider" => runtime.block_on(fixed::serve()),
         "growth" => runtime.block_on(growth::run(number.unwrap_or(10_000))),
+        "memory" => runtime.block_on(memory::run(number.unwrap_or(1_000_000))),
         "reload" => runtime.block_on(load::run(number.unwrap_or(10))),
         "start" => start::run(),
         _ => bail!("name what is to be measured: {NAMES}"),

@@ -1,4 +1,4 @@
-//! Names for the commands of this repository: `cargo xtask demo [--once]`, `test`, `bench NAME`, `sqlx [--check]`,
+//! Names for the commands of this repository: `cargo xtask demo [--once]`, `test [--sdks]`, `bench NAME`, `sqlx [--check]`,
 //! `dist`.
 //!
 //! It uses the standard library only, so that it builds in a second on a fresh machine, and each command sets
@@ -12,6 +12,7 @@ mod packages;
 mod postgres;
 mod refresh;
 mod run;
+mod sdks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,8 +20,9 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
   demo [--once]    build, then push packs to a live fleet; stays up, or with --once checks its claims and ends
-  test             build, then run every suite there is
-  bench NAME       build the release programs, then measure: gateway, growth, reload, start
+  test             build, then run every suite there is but the next
+  test --sdks      install the official SDKs below target/, then try them on a real gateway
+  bench NAME       build the release programs, then measure: gateway, growth, memory, reload, start
   sqlx [--check]   refresh `.sqlx/` from the migrations and the queries, or fail when it is out of date
   dist             build the release archive: programs, completions, systemd units, examples";
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["demo", arguments @ ..] => run::demo(arguments),
         ["test"] => run::test(),
+        ["test", "--sdks"] => sdks::test(),
         ["bench", arguments @ ..] => run::bench(arguments),
         ["sqlx"] => refresh::with_database(false),
         ["sqlx", "--check"] => refresh::with_database(true),
