@@ -51,17 +51,7 @@ impl Gateway {
         let home = tempfile::tempdir()?;
         let pack = home.path().join("pack.yaml");
         std::fs::write(&pack, text(&provider, "0.0.1"))?;
-        let log = std::fs::File::create(home.path().join("log"))?;
-        let child = Command::new(program("kt-gateway")?)
-            .args(["--name", "bench", "--listen", "127.0.0.1:0", "--policy-config", "pack.yaml"])
-            .current_dir(home.path())
-            .env("KT_HOME", home.path().join("state"))
-            .env("BENCH_API_KEY", "sk-bench")
-            .env("RUST_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()?;
+        let child = spawn(home.path(), "127.0.0.1:0")?;
         let place = Place::new(&home.path().join("state"), "bench");
         let mut gateway = Self {
             child,
@@ -74,6 +64,15 @@ impl Gateway {
         };
         gateway.address = gateway.until_ready().await?;
         Ok(gateway)
+    }
+
+    /// Ends it in order and starts it again where it was: from the pack that it keeps on disk.
+    pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        self.child.wait()?;
+        self.child = spawn(self.home.path(), &self.address.to_string())?;
+        Ok(())
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -118,6 +117,21 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(home: &Path, listen: &str) -> anyhow::Result<Child> {
+    let log = std::fs::File::create(home.join("log"))?;
+    let mut command = Command::new(program("kt-gateway")?);
+    command
+        .args(["--name", "bench", "--listen", listen, "--policy-config", "pack.yaml"])
+        .current_dir(home)
+        .env("KT_HOME", home.join("state"))
+        .env("BENCH_API_KEY", "sk-bench")
+        .env("RUST_LOG", "warn")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    Ok(command.spawn()?)
 }
 
 /// A program of this build.

@@ -45,7 +45,7 @@ fn run() -> anyhow::Result<()> {
         "growth" => runtime.block_on(growth::run(number.unwrap_or(10_000))),
         "memory" => runtime.block_on(memory::run(number.unwrap_or(1_000_000))),
         "reload" => runtime.block_on(load::run(number.unwrap_or(10))),
-        "start" => start::run(),
+        "start" => runtime.block_on(start::run()),
         _ => bail!("name what is to be measured: {NAMES}"),
     }
 }

@@ -1,4 +1,5 @@
-//! `start`: how long `kt` takes from its start to its end, beside `true`, which does nothing.
+//! `start`: how long `kt` takes from its start to its end, beside `true`, which does nothing; and a gateway from its
+//! start to its first answer, from the pack on its disk.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,12 +8,44 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use crate::figures::shown;
-use crate::gateway::program;
+use crate::fixed::Fixed;
+use crate::gateway::{Gateway, program};
+use crate::line::request;
 use crate::say;
+use crate::wire::Wire;
 
 const RUNS: usize = 200;
+const COLD_STARTS: usize = 20;
 
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) async fn run() -> anyhow::Result<()> {
+    programs()?;
+    gateway().await
+}
+
+/// A provider's answer is the first.
+async fn gateway() -> anyhow::Result<()> {
+    let provider = Fixed::start().await?;
+    let mut gateway = Gateway::start_before(provider.address).await?;
+    let request = request(false, 73);
+    let mut took = Vec::new();
+    for _ in 0..COLD_STARTS {
+        gateway.start_again()?;
+        let began = Instant::now();
+        loop {
+            let asked = async { Wire::connect(gateway.address).await?.ask(&request).await };
+            match asked.await {
+                Ok(()) => break,
+                Err(error) => ensure!(began.elapsed() < Duration::from_secs(10), error),
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        took.push(began.elapsed());
+    }
+    say(&format!("kt-gateway, first answer {}", shown(took)));
+    Ok(())
+}
+
+fn programs() -> anyhow::Result<()> {
     let kt = program("kt")?;
     let home = tempfile::tempdir()?;
     let pack = home.path().join("pack.yaml");
