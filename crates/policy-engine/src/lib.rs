@@ -14,6 +14,7 @@ mod engine;
 mod golden;
 mod json;
 mod policies;
+mod redaction;
 mod request;
 mod secrets;
 mod self_test;

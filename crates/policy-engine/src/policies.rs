@@ -25,6 +25,33 @@ pub(crate) trait Policy: std::fmt::Debug + Send + Sync {
 
     /// Must not panic on any text; linear in its length.
     fn judge(&self, phase: Phase, texts: &Texts<'_>) -> Result<Decision, CannotJudge>;
+
+    /// Begins one text of a stream. `None`: this policy judges whole texts only, so each is held until it ends.
+    fn flow(&self) -> Option<Box<dyn Flow>> {
+        None
+    }
+}
+
+/// One text of a stream as one policy reads it: taken as it comes, given on as soon as nothing that may follow
+/// can change it. However the text is cut, what is given on is what [`Policy::judge`] makes of it as a whole.
+pub(crate) trait Flow: Send {
+    /// Takes more of the text and adds what may be sent on to `out`; `last`: the text ends with it, nothing is
+    /// held any longer. Not called again after a block or after `last`.
+    fn take(&mut self, text: &str, last: bool, out: &mut Flowed);
+
+    /// Bytes of text that are held.
+    fn held(&self) -> usize;
+}
+
+/// What a policy gives on of a text that flows.
+#[derive(Debug, Default)]
+pub(crate) struct Flowed {
+    pub(crate) text: String,
+    /// Spans replaced.
+    pub(crate) redactions: u32,
+    pub(crate) reason_codes: Vec<&'static str>,
+    /// The text that matched is in neither; what had been given on before is gone.
+    pub(crate) stopped: Option<Decision>,
 }
 
 /// What one policy says about one body.
@@ -44,4 +71,14 @@ pub(crate) struct CannotJudge {
     /// Dotted, as in a decision event.
     pub(crate) reason_code: &'static str,
     pub(crate) message: String,
+}
+
+// === impl Flowed ===
+
+impl Flowed {
+    pub(crate) fn reason(&mut self, code: &'static str) {
+        if !self.reason_codes.contains(&code) {
+            self.reason_codes.push(code);
+        }
+    }
 }
