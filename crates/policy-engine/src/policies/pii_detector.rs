@@ -12,8 +12,8 @@ use policy_config::Finding;
 use policy_config::schema::{PiiAction, PiiDetector, PolicyKind, PolicyMode};
 
 use self::scan::Scanner;
-use super::{CannotJudge, Decision, Policy};
-use crate::text::{Phase, Texts};
+use super::{CannotJudge, Decision, Policy, Subject};
+use crate::text::Phase;
 use crate::verdict::Verdict;
 
 const DETECTED: &str = "pii.detected";
@@ -37,8 +37,8 @@ impl PiiDetectorPolicy {
         Decision {
             verdict: Verdict::Block,
             reason_codes: vec![DETECTED],
-            edits: Vec::new(),
             message: format!("{what} blocked: personal data detected ({})", labels.join(", ")),
+            ..Decision::default()
         }
     }
 }
@@ -64,10 +64,11 @@ impl Policy for PiiDetectorPolicy {
         true
     }
 
-    fn judge(&self, phase: Phase, texts: &Texts<'_>) -> Result<Decision, CannotJudge> {
+    fn judge(&self, subject: &Subject<'_>) -> Result<Decision, CannotJudge> {
         let mut edits = Vec::new();
         let mut labels: Vec<&str> = Vec::new();
-        for (at, piece) in texts.pieces().iter().enumerate() {
+        for (at, piece) in subject.texts.pieces().iter().enumerate() {
+            subject.budget.spend(piece.text().len())?;
             for found in self.scanner.scan(piece.text()) {
                 if !labels.contains(&found.label) {
                     labels.push(found.label);
@@ -77,10 +78,10 @@ impl Policy for PiiDetectorPolicy {
         }
         Ok(match self.action {
             _ if edits.is_empty() => Decision::default(),
-            PiiAction::Block => Self::block(&labels, phase),
+            PiiAction::Block => Self::block(&labels, subject.phase),
             PiiAction::Redact => {
-                let message = String::new();
-                Decision { verdict: Verdict::Redact, reason_codes: vec![DETECTED], edits, message }
+                let reason_codes = vec![DETECTED];
+                Decision { verdict: Verdict::Redact, reason_codes, edits, ..Decision::default() }
             }
         })
     }
