@@ -9,6 +9,7 @@ use crate::chain::Chain;
 use crate::compile::{self, CompileError};
 use crate::endpoint::Endpoint;
 use crate::policies::Policy;
+use crate::policies::model_access::TargetFilter;
 use crate::request::{self, RequestError};
 use crate::secrets::Secrets;
 use crate::self_test::{self, SelfTestError};
@@ -94,6 +95,12 @@ impl Engine {
     /// The first target, in file order, that serves this model.
     pub fn route(&self, model: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.serves(model))
+    }
+
+    /// The first target, in file order, that serves this model and that `permitted` lets through.
+    pub fn route_within(&self, model: &str, permitted: Option<&TargetFilter>) -> Option<&Target> {
+        let permits = |target: &&Target| permitted.is_none_or(|filter| filter.permits(&target.id.0));
+        self.targets.iter().filter(permits).find(|target| target.serves(model))
     }
 
     /// The settings of `audit-logger`, when the chain names it.

@@ -18,7 +18,7 @@ pub trait Meters: Send + Sync {
 
 /// One counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MeterId(pub [u64; 2]);
+pub struct MeterId(pub u64, pub u64);
 
 /// A request's share of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

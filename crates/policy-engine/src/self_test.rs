@@ -78,7 +78,7 @@ fn judge(policy: &dyn Policy, body: &[u8], around: &dyn Surroundings) -> Option<
 
 impl Meters for UsedUp {
     fn id(&self, _: &str, _: Option<&[u8]>) -> MeterId {
-        MeterId([0, 0])
+        MeterId(0, 0)
     }
 
     fn take(&self, claims: &[Claim]) -> Result<Vec<Level>, Exhausted> {

@@ -158,9 +158,10 @@ pub struct AccessRule {
     pub targets: NameFilter,
 }
 
-/// Names and globs. What `deny` matches is out; what is left must match `allow`, unless that is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Names and globs. What `deny` matches is out; what is left must match `allow`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameFilter {
+    /// Where the file does not say: `*`.
     pub allow: Vec<String>,
     pub deny: Vec<String>,
 }
@@ -218,6 +219,14 @@ impl PolicySettings {
             Self::ModelAccess(settings) => settings.mode,
             Self::AuditLogger(settings) => settings.mode,
         }
+    }
+}
+
+// === impl NameFilter ===
+
+impl Default for NameFilter {
+    fn default() -> Self {
+        Self { allow: vec!["*".to_owned()], deny: Vec::new() }
     }
 }
 

@@ -60,7 +60,7 @@ impl Names {
     }
 
     fn permit(&self, name: &str) -> bool {
-        !self.deny(name) && (self.allow.is_empty() || any_matches(&self.allow, name))
+        !self.deny(name) && any_matches(&self.allow, name)
     }
 
     fn deny(&self, name: &str) -> bool {
@@ -72,7 +72,7 @@ impl Names {
         if self.deny(glob) {
             return Vec::new();
         }
-        if self.allow.is_empty() || any_matches(&self.allow, glob) {
+        if any_matches(&self.allow, glob) {
             return vec![glob.to_owned()];
         }
         let narrower = |name: &&String| glob_matches(glob.as_bytes(), name.as_bytes()) && !self.deny(name);

@@ -92,11 +92,12 @@ fn read_rule(field: &Field<'_>, findings: &mut Collector) -> Option<AccessRule> 
 
 fn read_filter(field: &Field<'_>, findings: &mut Collector) -> Option<NameFilter> {
     let fields = Fields::of(field, &["allow", "deny"], findings)?;
+    let NameFilter { allow, deny } = NameFilter::default();
     let mut names =
-        |key: &str| fields.get(key).map_or(Some(Vec::new()), |field| read_names(&field, findings));
-    let (allow, deny) = (names("allow"), names("deny"));
-    // an empty list would be read as "nothing" by one and as "anything" by another
-    if fields.get("allow").is_some() && allow.as_ref().is_some_and(Vec::is_empty) {
+        |key: &str, default| fields.get(key).map_or(Some(default), |field| read_names(&field, findings));
+    let (allow, deny) = (names("allow", allow), names("deny", deny));
+    // it would be read as "nothing" by one and as "anything" by another
+    if allow.as_ref().is_some_and(Vec::is_empty) {
         let message = format!("`{}.allow` is empty", field.path);
         return field.bad_value(message, "for all, leave it out; for none, write deny: ['*']", findings);
     }
