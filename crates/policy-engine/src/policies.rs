@@ -47,6 +47,11 @@ pub(crate) trait Policy: std::fmt::Debug + Send + Sync {
     fn shown_models(&self, target: &Target, _: &dyn Surroundings) -> Vec<String> {
         vec![target.model.clone()]
     }
+
+    /// Begins one text of a stream. `None`: this policy judges whole texts only, so each is held until it ends.
+    fn flow(&self) -> Option<Box<dyn Flow>> {
+        None
+    }
 }
 
 /// What a policy is asked about: one body, and what is known of its request.
@@ -59,6 +64,28 @@ pub(crate) struct Subject<'a> {
     pub(crate) around: &'a dyn Surroundings,
     /// To be asked before each text.
     pub(crate) budget: &'a Budget<'a>,
+}
+
+/// One text of a stream as one policy reads it: taken as it comes, given on as soon as nothing that may follow
+/// can change it. However the text is cut, what is given on is what [`Policy::judge`] makes of it as a whole.
+pub(crate) trait Flow: std::fmt::Debug + Send {
+    /// Takes more of the text and adds what may be sent on to `out`; `last`: the text ends with it, nothing is
+    /// held any longer. Not called again after a block or after `last`.
+    fn take(&mut self, text: &str, last: bool, out: &mut Flowed);
+
+    /// Bytes of text that are held.
+    fn held(&self) -> usize;
+}
+
+/// What a policy gives on of a text that flows.
+#[derive(Debug, Default)]
+pub(crate) struct Flowed {
+    pub(crate) text: String,
+    /// Spans replaced.
+    pub(crate) redactions: u32,
+    pub(crate) reason_codes: Vec<&'static str>,
+    /// The text that matched is in neither; what had been given on before is gone.
+    pub(crate) stopped: Option<Decision>,
 }
 
 /// What one policy says about one body.
