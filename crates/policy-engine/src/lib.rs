@@ -16,6 +16,7 @@ mod golden;
 mod json;
 mod meters;
 mod policies;
+mod redaction;
 mod request;
 mod secrets;
 mod self_test;

@@ -68,7 +68,7 @@ pub(crate) struct Subject<'a> {
 
 /// One text of a stream as one policy reads it: taken as it comes, given on as soon as nothing that may follow
 /// can change it. However the text is cut, what is given on is what [`Policy::judge`] makes of it as a whole.
-pub(crate) trait Flow: std::fmt::Debug + Send {
+pub(crate) trait Flow: Send {
     /// Takes more of the text and adds what may be sent on to `out`; `last`: the text ends with it, nothing is
     /// held any longer. Not called again after a block or after `last`.
     fn take(&mut self, text: &str, last: bool, out: &mut Flowed);
@@ -109,4 +109,14 @@ pub(crate) struct CannotJudge {
     /// Dotted, as in a decision event.
     pub(crate) reason_code: &'static str,
     pub(crate) message: String,
+}
+
+// === impl Flowed ===
+
+impl Flowed {
+    pub(crate) fn reason(&mut self, code: &'static str) {
+        if !self.reason_codes.contains(&code) {
+            self.reason_codes.push(code);
+        }
+    }
 }

@@ -8,11 +8,14 @@ mod network;
 mod recognizer;
 mod scan;
 
+use std::sync::Arc;
+
 use policy_config::Finding;
 use policy_config::schema::{PiiAction, PiiDetector, PolicyKind, PolicyMode};
 
 use self::scan::Scanner;
-use super::{CannotJudge, Decision, Policy, Subject};
+use super::{CannotJudge, Decision, Flow, Policy, Subject};
+use crate::redaction::{self, LookFlow};
 use crate::text::Phase;
 use crate::verdict::Verdict;
 
@@ -22,14 +25,15 @@ const DETECTED: &str = "pii.detected";
 pub(crate) struct PiiDetectorPolicy {
     mode: PolicyMode,
     action: PiiAction,
-    scanner: Scanner,
+    scanner: Arc<Scanner>,
 }
 
 // === impl PiiDetectorPolicy ===
 
 impl PiiDetectorPolicy {
     pub(crate) fn compile(settings: &PiiDetector) -> Result<Self, Vec<Finding>> {
-        Ok(Self { mode: settings.mode, action: settings.action, scanner: Scanner::compile(settings)? })
+        let scanner = Arc::new(Scanner::compile(settings)?);
+        Ok(Self { mode: settings.mode, action: settings.action, scanner })
     }
 
     fn block(labels: &[&str], phase: Phase) -> Decision {
@@ -69,7 +73,7 @@ impl Policy for PiiDetectorPolicy {
         let mut labels: Vec<&str> = Vec::new();
         for (at, piece) in subject.texts.pieces().iter().enumerate() {
             subject.budget.spend(piece.text().len())?;
-            for found in self.scanner.scan(piece.text()) {
+            for found in redaction::scan(self.scanner.as_ref(), piece.text()) {
                 if !labels.contains(&found.label) {
                     labels.push(found.label);
                 }
@@ -84,5 +88,15 @@ impl Policy for PiiDetectorPolicy {
                 Decision { verdict: Verdict::Redact, reason_codes, edits, ..Decision::default() }
             }
         })
+    }
+
+    fn flow(&self) -> Option<Box<dyn Flow>> {
+        let finding = match self.action {
+            PiiAction::Redact => redaction::Finding::Replace(DETECTED),
+            PiiAction::Block => {
+                redaction::Finding::Stop(Arc::new(|label| Self::block(&[label], Phase::Output)))
+            }
+        };
+        Some(Box::new(LookFlow::new(Arc::clone(&self.scanner), finding)))
     }
 }

@@ -15,7 +15,8 @@ pub(super) struct Recognizer {
     pub(super) label: &'static str,
     /// Proposes; in a text where it matches nowhere, `confirm` is not asked. ASCII classes only.
     pub(super) candidate: &'static str,
-    /// Decides about one candidate and says which parts of the text are the data.
+    /// Decides about one candidate and says which parts of it are the data. Looks at two characters behind the
+    /// candidate and 64 bytes before it at most: of a stream no more may be there.
     pub(super) confirm: fn(text: &str, candidate: Range<usize>) -> Vec<Range<usize>>,
     /// `confirm` looks at every part of a candidate; else one that is refused is searched again from
     /// its second character on.

@@ -1,7 +1,5 @@
 //! One text in, the parts of it that are personal data out: one pass of all patterns says which of
-//! them to run, and what replaces the parts leaves nothing behind that would be found again.
-
-mod closure;
+//! them to run.
 
 use std::ops::Range;
 
@@ -12,8 +10,7 @@ use regex::Regex;
 use super::marker::Markers;
 use super::recognizer::{BuiltIn, Recognizer, built_in};
 use crate::compile;
-use crate::json::{Document, Shape, Value, encode};
-use crate::text::Edit;
+use crate::redaction::{Look, Shapes, unite};
 
 /// The compiled patterns of one `pii-detector`.
 #[derive(Debug)]
@@ -23,25 +20,7 @@ pub(super) struct Scanner {
     wanted: Vec<bool>,
     own: Vec<(String, Regex)>,
     markers: Markers,
-}
-
-/// Personal data in a text, and what is to stand there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found<'s> {
-    pub(super) label: &'s str,
-    pub(super) range: Range<usize>,
-    pub(super) replacement: String,
-}
-
-/// JSON in a string in JSON in a string: this far down.
-const MAX_EMBEDDED: usize = 3;
-
-// === impl Found ===
-
-impl Found<'_> {
-    pub(super) fn into_edit(self, piece: usize) -> Edit {
-        Edit { piece, range: self.range, replacement: self.replacement }
-    }
+    shapes: Shapes,
 }
 
 // === impl Scanner ===
@@ -49,10 +28,12 @@ impl Found<'_> {
 impl Scanner {
     pub(super) fn compile(settings: &PiiDetector) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let built_in = built_in().map_err(|error| {
+        let broken = |error: &str| {
             vec![compile::finding("C001", "policy.pii-detector", error.to_owned(), String::new())]
-        })?;
-        let wanted = built_in.recognizers.iter().map(|(kind, _)| kind.is_wanted(settings)).collect();
+        };
+        let built_in = built_in().map_err(broken)?;
+        let wanted: Vec<bool> =
+            built_in.recognizers.iter().map(|(kind, _)| kind.is_wanted(settings)).collect();
         let mut own = Vec::new();
         for (label, source) in &settings.detect_patterns {
             let path = format!("policy.pii-detector.detect_patterns.{label}");
@@ -61,112 +42,23 @@ impl Scanner {
                 Err(finding) => findings.push(finding),
             }
         }
+        if !findings.is_empty() {
+            return Err(findings);
+        }
+        let kinds = built_in.recognizers.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let patterns =
+            kinds.map(|((kind, _), _)| kind.candidate).chain(own.iter().map(|(_, regex)| regex.as_str()));
+        let shapes = Shapes::new(patterns).map_err(|error| broken(&error))?;
         let markers = Markers::new(settings.marker_format, &settings.custom_markers);
-        let scanner = Self { built_in, wanted, own, markers };
-        findings.extend(scanner.refuse_detectable_markers(settings));
+        let scanner = Self { built_in, wanted, own, markers, shapes };
+        let findings = scanner.refuse_detectable_markers(settings);
         if findings.is_empty() { Ok(scanner) } else { Err(findings) }
-    }
-
-    /// The personal data in a text, in order, without overlap.
-    pub(super) fn scan(&self, text: &str) -> Vec<Found<'_>> {
-        self.scan_embedded(text, MAX_EMBEDDED)
-    }
-
-    /// A text that is JSON itself (arguments of a tool call, most answers of tools) is read as such, so
-    /// that its own escapes hide nothing and what is spliced in leaves it JSON.
-    fn scan_embedded(&self, text: &str, levels: usize) -> Vec<Found<'_>> {
-        let mut found = Vec::new();
-        let may_be_json = levels > 0 && text.trim_start().starts_with(['{', '[']);
-        if let Some(document) = may_be_json.then(|| Document::parse(text.as_bytes()).ok()).flatten() {
-            self.scan_value(&document, document.root(), levels - 1, &mut found);
-        }
-        let embedded = found.len();
-        for plain in self.scan_plain(text) {
-            // those found as JSON are in the order of the text and disjoint
-            let as_json = found.get(..embedded).unwrap_or_default();
-            let begun = as_json.partition_point(|inner| inner.range.start < plain.range.end);
-            let last = begun.checked_sub(1).and_then(|at| as_json.get(at));
-            if last.is_none_or(|inner| inner.range.end <= plain.range.start) {
-                found.push(plain);
-            }
-        }
-        found.sort_by_key(|one| one.range.start);
-        found
-    }
-
-    fn scan_value<'s>(
-        &'s self,
-        document: &Document<'_>,
-        value: &Value,
-        levels: usize,
-        found: &mut Vec<Found<'s>>,
-    ) {
-        match &value.shape {
-            Shape::String => self.scan_string(document, value.span, levels, found),
-            Shape::Number => {
-                let number = document.raw(value.span);
-                if let Some(first) = self.scan_plain(number).into_iter().next() {
-                    let marker = self.markers.replace(first.label, number);
-                    let replacement = format!("\"{}\"", encode(&marker));
-                    found.push(Found { range: value.span.start..value.span.end, replacement, ..first });
-                }
-            }
-            Shape::Array(items) => {
-                items.iter().for_each(|item| self.scan_value(document, item, levels, found))
-            }
-            Shape::Object(members) => {
-                for member in members {
-                    self.scan_string(document, member.key, levels, found);
-                    self.scan_value(document, &member.value, levels, found);
-                }
-            }
-            Shape::Null | Shape::Bool(_) => {}
-        }
-    }
-
-    fn scan_string<'s>(
-        &'s self,
-        document: &Document<'_>,
-        span: crate::json::Span,
-        levels: usize,
-        found: &mut Vec<Found<'s>>,
-    ) {
-        let string = document.string(span);
-        for inner in self.scan_embedded(string.text(), levels) {
-            let place = string.source_span(&inner.range);
-            let replacement = encode(&inner.replacement);
-            found.push(Found { range: place.start..place.end, replacement, ..inner });
-        }
-    }
-
-    fn scan_plain(&self, text: &str) -> Vec<Found<'_>> {
-        let first = self.matches(text);
-        if first.is_empty() {
-            return Vec::new();
-        }
-        closure::close(text, first, |text| self.matches(text), &self.markers)
-    }
-
-    /// Label and place of every match; overlapping ones become one under the label of the first kind.
-    fn matches(&self, text: &str) -> Vec<(&str, Range<usize>)> {
-        let mut places: Vec<(usize, &str, Range<usize>)> = Vec::new();
-        for at in &self.built_in.prefilter.matches(text) {
-            let wanted = self.wanted.get(at).is_some_and(|wanted| *wanted);
-            if let Some((kind, regex)) = self.built_in.recognizers.get(at).filter(|_| wanted) {
-                confirmed(kind, regex, text, |range| places.push((at, kind.label, range)));
-            }
-        }
-        for (at, (label, regex)) in self.own.iter().enumerate() {
-            let matches = regex.find_iter(text).filter(|found| !found.is_empty());
-            places.extend(matches.map(|found| (self.wanted.len() + at, label.as_str(), found.range())));
-        }
-        places.sort_by_key(|(_, _, range)| range.start);
-        closure::unite(places)
     }
 
     /// A marker that is itself found would be redacted again on the way back.
     fn refuse_detectable_markers(&self, settings: &PiiDetector) -> Vec<Finding> {
-        let refused = settings.custom_markers.iter().filter(|(_, marker)| !self.matches(marker).is_empty());
+        let refused =
+            settings.custom_markers.iter().filter(|(_, marker)| !self.matches(marker, 0).is_empty());
         refused
             .map(|(label, _)| {
                 let path = format!("policy.pii-detector.redaction.custom_markers.{label}");
@@ -177,9 +69,46 @@ impl Scanner {
     }
 }
 
+impl Look for Scanner {
+    fn shapes(&self) -> &Shapes {
+        &self.shapes
+    }
+
+    /// Overlapping matches become one under the label of the first kind.
+    fn matches(&self, text: &str, from: usize) -> Vec<(&str, Range<usize>)> {
+        let mut places: Vec<(usize, &str, Range<usize>)> = Vec::new();
+        for at in &self.built_in.prefilter.matches(text) {
+            let wanted = self.wanted.get(at).is_some_and(|wanted| *wanted);
+            if let Some((kind, regex)) = self.built_in.recognizers.get(at).filter(|_| wanted) {
+                confirmed(kind, regex, text, from, |range| places.push((at, kind.label, range)));
+            }
+        }
+        for (at, (label, regex)) in self.own.iter().enumerate() {
+            let mut from = from;
+            while let Some(found) = regex.find_at(text, from) {
+                if found.is_empty() {
+                    from = text.ceil_char_boundary(found.end() + 1);
+                    if found.end() >= text.len() {
+                        break;
+                    }
+                } else {
+                    from = found.end();
+                    places.push((self.wanted.len() + at, label.as_str(), found.range()));
+                }
+            }
+        }
+        places.sort_by_key(|(_, _, range)| range.start);
+        unite(places)
+    }
+
+    fn marker(&self, label: &str, found: &str) -> String {
+        self.markers.replace(label, found)
+    }
+}
+
 /// Asks a kind about each of its candidates. A refused one may hide another that begins inside it.
-fn confirmed(kind: &Recognizer, regex: &Regex, text: &str, mut keep: impl FnMut(Range<usize>)) {
-    let mut from = 0;
+fn confirmed(kind: &Recognizer, regex: &Regex, text: &str, from: usize, mut keep: impl FnMut(Range<usize>)) {
+    let mut from = from;
     while let Some(candidate) = regex.find_at(text, from).map(|found| found.range()) {
         let places = (kind.confirm)(text, candidate.clone());
         from = match places.last() {

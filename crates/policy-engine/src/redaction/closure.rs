@@ -1,12 +1,11 @@
-//! Makes a set of matches complete: overlaps are united, and what only comes to light once its
-//! neighbour is replaced is found as well.
+//! Makes the matches of one island complete: overlaps are united, and what only comes to light once its neighbour
+//! is replaced is found as well.
 
 use std::ops::Range;
 
-use super::Found;
-use crate::policies::pii_detector::marker::Markers;
+use super::{Found, Look};
 
-/// So many rounds settle every text seen; a text that needs more is replaced as a whole.
+/// So many rounds settle every island seen; one that needs more is replaced as a whole.
 const MAX_ROUNDS: usize = 8;
 
 /// One replacement: where it stands in the original and where in the redacted text.
@@ -16,7 +15,7 @@ struct Placed {
 }
 
 /// Matches sorted by start, by rank, become disjoint ranges; the lowest rank names a united one.
-pub(super) fn unite(places: Vec<(usize, &str, Range<usize>)>) -> Vec<(&str, Range<usize>)> {
+pub(crate) fn unite(places: Vec<(usize, &str, Range<usize>)>) -> Vec<(&str, Range<usize>)> {
     let mut united: Vec<(usize, &str, Range<usize>)> = Vec::with_capacity(places.len());
     for (rank, label, range) in places {
         match united.last_mut().filter(|last| range.start < last.2.end) {
@@ -33,15 +32,15 @@ pub(super) fn unite(places: Vec<(usize, &str, Range<usize>)>) -> Vec<(&str, Rang
 }
 
 /// Replaces, looks again, and widens until a look finds nothing outside of what was put in.
-pub(super) fn close<'s>(
+pub(super) fn close<'l>(
     text: &str,
-    mut matches: Vec<(&'s str, Range<usize>)>,
-    look: impl Fn(&str) -> Vec<(&'s str, Range<usize>)>,
-    markers: &Markers,
-) -> Vec<Found<'s>> {
+    mut matches: Vec<(&'l str, Range<usize>)>,
+    mut look_at: impl FnMut(&str) -> Vec<(&'l str, Range<usize>)>,
+    look: &impl Look,
+) -> Vec<Found<'l>> {
     for _ in 0..MAX_ROUNDS {
-        let (redacted, placed) = redact(text, &matches, markers);
-        let fresh: Vec<_> = look(&redacted)
+        let (redacted, placed) = redact(text, &matches, look);
+        let fresh: Vec<_> = look_at(&redacted)
             .into_iter()
             .filter(|(_, range)| {
                 last_begun(&placed, range.start + 1).is_none_or(|one| range.end > one.redacted.end)
@@ -49,7 +48,7 @@ pub(super) fn close<'s>(
             .map(|(label, range)| (label, in_original(&placed, &range)))
             .collect();
         if fresh.is_empty() {
-            return found(text, matches, markers);
+            return found(text, matches, look);
         }
         let mut all: Vec<_> =
             matches.into_iter().chain(fresh).map(|(label, range)| (0, label, range)).collect();
@@ -57,27 +56,27 @@ pub(super) fn close<'s>(
         matches = unite(all);
     }
     let label = matches.first().map_or("PII", |(label, _)| label);
-    found(text, vec![(label, 0..text.len())], markers)
+    found(text, vec![(label, 0..text.len())], look)
 }
 
-fn found<'s>(text: &str, matches: Vec<(&'s str, Range<usize>)>, markers: &Markers) -> Vec<Found<'s>> {
+fn found<'l>(text: &str, matches: Vec<(&'l str, Range<usize>)>, look: &impl Look) -> Vec<Found<'l>> {
     matches
         .into_iter()
         .map(|(label, range)| {
-            let replacement = markers.replace(label, text.get(range.clone()).unwrap_or_default());
+            let replacement = look.marker(label, text.get(range.clone()).unwrap_or_default());
             Found { label, range, replacement }
         })
         .collect()
 }
 
-fn redact(text: &str, matches: &[(&str, Range<usize>)], markers: &Markers) -> (String, Vec<Placed>) {
+fn redact(text: &str, matches: &[(&str, Range<usize>)], look: &impl Look) -> (String, Vec<Placed>) {
     let mut redacted = String::with_capacity(text.len());
     let mut placed = Vec::with_capacity(matches.len());
     let mut kept_to = 0;
     for (label, range) in matches {
         redacted.push_str(text.get(kept_to..range.start).unwrap_or_default());
         let start = redacted.len();
-        redacted.push_str(&markers.replace(label, text.get(range.clone()).unwrap_or_default()));
+        redacted.push_str(&look.marker(label, text.get(range.clone()).unwrap_or_default()));
         placed.push(Placed { original: range.clone(), redacted: start..redacted.len() });
         kept_to = range.end;
     }

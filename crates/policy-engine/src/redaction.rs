@@ -1,0 +1,135 @@
+//! Finding parts of a text and putting something else in their place: the same for a text that is there as a
+//! whole and for one that flows, whatever is looked for.
+
+mod closure;
+mod embedded;
+mod flow;
+mod json_prefix;
+mod segments;
+mod shapes;
+
+use std::ops::Range;
+
+pub(crate) use self::closure::unite;
+pub(crate) use self::flow::{Finding, LookFlow};
+use self::segments::{BEFORE, LONGEST, Part, Segments};
+pub(crate) use self::shapes::Shapes;
+use crate::text::Edit;
+
+/// What is looked for, and what stands in its place.
+pub(crate) trait Look: std::fmt::Debug + Send + Sync {
+    /// Everything that [`Look::matches`] finds lies within these, with no more than two characters behind a match
+    /// and 64 bytes before it to decide about it.
+    fn shapes(&self) -> &Shapes;
+
+    /// Label and place of each match that begins at `from` or later, in order, without overlap; what stands before
+    /// `from` is read as context.
+    fn matches(&self, text: &str, from: usize) -> Vec<(&str, Range<usize>)>;
+
+    fn marker(&self, label: &str, found: &str) -> String;
+}
+
+/// A part of a text that was found, and what is to stand there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found<'l> {
+    pub(crate) label: &'l str,
+    pub(crate) range: Range<usize>,
+    pub(crate) replacement: String,
+}
+
+/// So much is read on before it is asked whether all is done.
+const STRIDE: usize = 256;
+
+/// What is found in a text, in order, without overlap; in its JSON, if it is some.
+pub(crate) fn scan<'l>(look: &'l impl Look, text: &str) -> Vec<Found<'l>> {
+    embedded::scan(look, text)
+}
+
+/// What is found in a text that is read as it stands.
+fn plain<'l>(look: &'l impl Look, text: &str) -> Vec<Found<'l>> {
+    let matches = look.matches(text, 0);
+    let is_long = text.len() >= LONGEST && may_be_cut(look.shapes(), text);
+    if matches.is_empty() && !is_long {
+        return Vec::new();
+    }
+    let mut reading = Reading { look, text, segments: Segments::default(), at: 0, found: Vec::new() };
+    if is_long {
+        reading.take(text.len());
+        return reading.found;
+    }
+    for (_, place) in matches {
+        if place.start >= reading.at {
+            reading.go_to(place.start);
+            reading.read_from(place.start);
+        }
+    }
+    reading.found
+}
+
+/// Without a byte that no shape holds, something in it may be too long to be found.
+fn may_be_cut(shapes: &Shapes, text: &str) -> bool {
+    let mut run = 0;
+    text.bytes().any(|byte| {
+        run = if shapes.holds(byte) { run + 1 } else { 0 };
+        run >= LONGEST - BEFORE
+    })
+}
+
+/// A whole text, read where something is found in it.
+struct Reading<'l, 't, L> {
+    look: &'l L,
+    text: &'t str,
+    segments: Segments,
+    at: usize,
+    found: Vec<Found<'l>>,
+}
+
+// === impl Reading ===
+
+impl<L: Look> Reading<'_, '_, L> {
+    /// Leaves out what lies before the last byte before `start` over which nothing is found.
+    fn go_to(&mut self, start: usize) {
+        let before = self.text.get(self.at..start).unwrap_or_default();
+        let Some(apart) = before.bytes().rposition(|byte| !self.look.shapes().holds(byte)) else { return };
+        let skipped = before.get(..before.ceil_char_boundary(apart + 1)).unwrap_or_default();
+        self.segments.skip(skipped);
+        self.at += skipped.len();
+    }
+
+    /// Reads on beyond `start`, until nothing has begun and what was replaced is too far back to count.
+    fn read_from(&mut self, start: usize) {
+        while self.at < self.text.len() {
+            self.take(self.at + STRIDE);
+            let replaced_to = self.found.last().map_or(0, |last| last.range.end + BEFORE);
+            if self.at > start.max(replaced_to) && self.segments.is_idle() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, to: usize) {
+        let to = self.text.ceil_char_boundary(to.min(self.text.len()));
+        let piece = self.text.get(self.at..to).unwrap_or_default();
+        let mut given = self.at - self.segments.held();
+        let found = &mut self.found;
+        self.segments.take(self.look, piece, to == self.text.len(), &mut |part| match part {
+            Part::Kept(kept) => given += kept.len(),
+            Part::Found { label, found: text, marker } => {
+                found.push(Found { label, range: given..given + text.len(), replacement: marker });
+                given += text.len();
+            }
+        });
+        self.at = to;
+    }
+}
+
+// === impl Found ===
+
+impl Found<'_> {
+    pub(crate) fn into_edit(self, piece: usize) -> Edit {
+        Edit { piece, range: self.range, replacement: self.replacement }
+    }
+}
+
+#[cfg(test)]
+mod tests;

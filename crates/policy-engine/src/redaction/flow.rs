@@ -1,0 +1,100 @@
+//! One text of a stream, redacted or blocked as it flows.
+
+use std::sync::Arc;
+
+use super::embedded;
+use super::json_prefix::JsonPrefix;
+use super::segments::{Part, Segments};
+use super::{Found, Look};
+use crate::policies::{Decision, Flow, Flowed};
+
+/// What a policy does with what it finds.
+#[derive(Clone)]
+pub(crate) enum Finding {
+    /// Puts the marker there, and gives this reason code.
+    Replace(&'static str),
+    /// Decides so by the label.
+    Stop(Arc<dyn Fn(&str) -> Decision + Send + Sync>),
+}
+
+/// A text under one policy.
+pub(crate) struct LookFlow<L> {
+    look: Arc<L>,
+    finding: Finding,
+    /// While the text may be JSON, all of it is held: what is found in JSON is known only when it is whole.
+    json: Option<JsonPrefix>,
+    whole: String,
+    segments: Segments,
+}
+
+// === impl LookFlow ===
+
+impl<L: Look + 'static> LookFlow<L> {
+    pub(crate) fn new(look: Arc<L>, finding: Finding) -> Self {
+        let json = Some(JsonPrefix::default());
+        Self { look, finding, json, whole: String::new(), segments: Segments::default() }
+    }
+
+    fn take_plain(&mut self, text: &str, last: bool, out: &mut Flowed) {
+        let Self { look, finding, segments, .. } = self;
+        segments.take(look.as_ref(), text, last, &mut |part| match part {
+            _ if out.stopped.is_some() => {}
+            Part::Kept(kept) => out.text.push_str(kept),
+            Part::Found { label, marker, .. } => finding.found(label, &marker, out),
+        });
+    }
+
+    fn take_whole(&mut self, out: &mut Flowed) {
+        let text = std::mem::take(&mut self.whole);
+        let mut kept_to = 0;
+        for Found { label, range, replacement } in embedded::scan(self.look.as_ref(), &text) {
+            out.text.push_str(text.get(kept_to..range.start).unwrap_or_default());
+            self.finding.found(label, &replacement, out);
+            if out.stopped.is_some() {
+                return;
+            }
+            kept_to = range.end;
+        }
+        out.text.push_str(text.get(kept_to..).unwrap_or_default());
+    }
+}
+
+impl<L: Look + 'static> Flow for LookFlow<L> {
+    fn take(&mut self, text: &str, last: bool, out: &mut Flowed) {
+        let Some(json) = &mut self.json else { return self.take_plain(text, last, out) };
+        if !json.read(text) || (last && json.has_not_begun()) {
+            self.json = None;
+            let held = std::mem::take(&mut self.whole);
+            if !held.is_empty() {
+                self.take_plain(&held, false, out);
+            }
+            if out.stopped.is_none() {
+                self.take_plain(text, last, out);
+            }
+            return;
+        }
+        self.whole.push_str(text);
+        if last {
+            self.take_whole(out);
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.whole.len() + self.segments.held()
+    }
+}
+
+// === impl Finding ===
+
+impl Finding {
+    fn found(&self, label: &str, marker: &str, out: &mut Flowed) {
+        match self {
+            Self::Replace(reason_code) => {
+                out.text.push_str(marker);
+                out.redactions = out.redactions.saturating_add(1);
+                out.reason(reason_code);
+            }
+            Self::Stop(decide) => out.stopped = Some(decide(label)),
+        }
+    }
+}
