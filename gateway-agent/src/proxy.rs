@@ -11,6 +11,8 @@ mod accept;
 mod body;
 mod headers;
 mod inspect;
+mod limits;
+mod meters;
 mod patience;
 mod provider_answer;
 mod record;
@@ -91,6 +93,7 @@ pub struct Proxy {
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
     body_budget: body::BodyBudget,
+    meters: Arc<meters::GatewayMeters>,
     /// Answers what traffic does not know, to whoever may know that it is there.
     admin: Option<Arc<Admin>>,
 }
@@ -175,6 +178,7 @@ impl Proxy {
             upstream,
             in_flight,
             body_budget,
+            meters: Arc::new(meters::GatewayMeters::new()),
             admin: None,
         })
     }

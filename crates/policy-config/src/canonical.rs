@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::schema::chain::PolicyMode;
 use crate::schema::providers::{ProviderTarget, RoutingStrategy, SecretKeyRef};
 use crate::schema::settings::{
-    AuditLogger, DetectAction, MarkerFormat, PiiAction, PiiDetector, PolicySettings, PromptInjection,
+    Access, AccessRule, AuditLogger, DetectAction, DlpAction, DlpFilter, Limit, MarkerFormat, ModelAccess,
+    NameFilter, PiiAction, PiiDetector, PolicySettings, PromptInjection, RateLimit,
 };
 use crate::schema::{Pack, PolicyConfig, Providers};
 
@@ -46,7 +47,7 @@ pub(crate) fn sections(config: &PolicyConfig) -> [Section; 4] {
     [
         ("pack", pack(&config.pack)),
         ("providers", providers(&config.providers)),
-        ("policies", map([("chain", Value::List(chain))])),
+        ("policies", map([("chain", Value::List(chain)), ("budget", word(&duration(config.budget)))])),
         ("policy", Value::Map(blocks)),
     ]
 }
@@ -109,6 +110,9 @@ fn settings(policy: &PolicySettings) -> Value {
     match policy {
         PolicySettings::PromptInjection(settings) => prompt_injection(settings),
         PolicySettings::PiiDetector(settings) => pii_detector(settings),
+        PolicySettings::DlpFilter(settings) => dlp_filter(settings),
+        PolicySettings::RateLimit(settings) => rate_limit(settings),
+        PolicySettings::ModelAccess(settings) => model_access(settings),
         PolicySettings::AuditLogger(AuditLogger { mode, include_content }) => {
             map([("mode", mode_word(*mode)), ("include_content", boolean(*include_content))])
         }
@@ -121,11 +125,10 @@ fn prompt_injection(settings: &PromptInjection) -> Value {
         DetectAction::Log => "log",
         DetectAction::Escalate => "escalate",
     };
-    let patterns = settings.attack_patterns.iter().map(|pattern| text(pattern)).collect();
     map([
         ("mode", mode_word(settings.mode)),
         ("response", map([("action", word(action)), ("message", text(&settings.message))])),
-        ("detection", map([("attack_patterns", Value::List(patterns))])),
+        ("detection", map([("attack_patterns", list(&settings.attack_patterns))])),
     ])
 }
 
@@ -152,6 +155,57 @@ fn pii_detector(settings: &PiiDetector) -> Value {
     ])
 }
 
+fn dlp_filter(settings: &DlpFilter) -> Value {
+    let action = match settings.action {
+        DlpAction::Block => "block",
+        DlpAction::Redact => "redact",
+    };
+    map([
+        ("mode", mode_word(settings.mode)),
+        ("action", word(action)),
+        ("blocked_terms", list(&settings.blocked_terms)),
+        ("detect_patterns", texts(&settings.detect_patterns)),
+    ])
+}
+
+fn rate_limit(settings: &RateLimit) -> Value {
+    map([
+        ("mode", mode_word(settings.mode)),
+        ("consumer_header", text(&settings.consumer_header)),
+        ("limits", Value::List(settings.limits.iter().map(limit).collect())),
+    ])
+}
+
+fn limit(limit: &Limit) -> Value {
+    let mut entries = vec![("key", text(&limit.key.to_string()))];
+    entries.extend(limit.requests.map(|requests| ("requests", word(&requests.to_string()))));
+    entries.extend(limit.tokens.map(|tokens| ("tokens", word(&tokens.to_string()))));
+    entries.push(("window", word(&duration(limit.window))));
+    map(entries)
+}
+
+fn model_access(settings: &ModelAccess) -> Value {
+    let default = match settings.default {
+        Access::Allow => "allow",
+        Access::Deny => "deny",
+    };
+    map([
+        ("mode", mode_word(settings.mode)),
+        ("consumer_header", text(&settings.consumer_header)),
+        ("default", word(default)),
+        ("rules", Value::List(settings.rules.iter().map(access_rule).collect())),
+    ])
+}
+
+fn access_rule(rule: &AccessRule) -> Value {
+    let filter = |names: &NameFilter| map([("allow", list(&names.allow)), ("deny", list(&names.deny))]);
+    map([
+        ("consumers", list(&rule.consumers)),
+        ("models", filter(&rule.models)),
+        ("targets", filter(&rule.targets)),
+    ])
+}
+
 fn mode_word(mode: PolicyMode) -> Value {
     word(match mode {
         PolicyMode::Enforce => "enforce",
@@ -160,7 +214,7 @@ fn mode_word(mode: PolicyMode) -> Value {
 }
 
 /// In the largest unit that holds it exactly.
-fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
         if millis.is_multiple_of(size) {
@@ -180,6 +234,10 @@ fn text(text: &str) -> Value {
 
 fn boolean(value: bool) -> Value {
     Value::Word(value.to_string())
+}
+
+fn list(items: &[String]) -> Value {
+    Value::List(items.iter().map(|item| text(item)).collect())
 }
 
 fn texts(entries: &BTreeMap<String, String>) -> Value {

@@ -93,8 +93,8 @@ fn changes(section: &str, before: &Value, after: &Value) -> Vec<Change> {
     changed_or_added.chain(removed).collect()
 }
 
-/// Every leaf with its path. A list of mappings also yields the order of their ids, so that moving a
-/// target is a change; another list is one leaf.
+/// Every leaf with its path. A list of mappings with ids also yields their order, so that moving a target is a
+/// change; of mappings without, each is a leaf; another list is one leaf.
 fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
     match value {
         Value::Map(entries) if !entries.is_empty() => {
@@ -102,15 +102,24 @@ fn flatten(path: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
                 flatten(&format!("{path}.{key}"), value, leaves);
             }
         }
-        Value::List(items) if items.iter().any(|item| matches!(item, Value::Map(_))) => {
+        Value::List(items) if items.iter().any(has_id) => {
             let ids: Vec<String> = items.iter().map(id_of).collect();
             leaves.push((path.to_owned(), format!("[{}]", ids.join(", "))));
             for (id, item) in ids.iter().zip(items) {
                 flatten(&format!("{path}[{id}]"), item, leaves);
             }
         }
+        Value::List(items) if items.iter().any(|item| matches!(item, Value::Map(_))) => {
+            for (at, item) in items.iter().enumerate() {
+                leaves.push((format!("{path}[{at}]"), canonical::inline(item)));
+            }
+        }
         leaf => leaves.push((path.to_owned(), canonical::inline(leaf))),
     }
+}
+
+fn has_id(item: &Value) -> bool {
+    matches!(item, Value::Map(entries) if entries.iter().any(|(key, _)| key == "id"))
 }
 
 fn id_of(item: &Value) -> String {

@@ -1,5 +1,7 @@
 //! A valid pack: what the engine runs. Made only by parsing; unknown keys never get here.
 
+use std::time::Duration;
+
 pub mod address;
 pub mod chain;
 pub mod pack;
@@ -12,7 +14,8 @@ pub use chain::{PolicyKind, PolicyMode};
 pub use pack::{Pack, PackName, PackVersion};
 pub use providers::{Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef, TargetId};
 pub use settings::{
-    AuditLogger, DetectAction, MarkerFormat, PiiAction, PiiDetector, PolicySettings, PromptInjection,
+    Access, AccessRule, AuditLogger, DetectAction, DlpAction, DlpFilter, Limit, LimitKey, MarkerFormat,
+    ModelAccess, NameFilter, PiiAction, PiiDetector, PolicySettings, PromptInjection, RateLimit,
 };
 pub use testing::{Expected, ExpectedReason, ExpectedVerdict, TestCase, TestSuite, UpstreamResponse};
 
@@ -23,4 +26,6 @@ pub struct PolicyConfig {
     pub providers: Providers,
     /// The chain in order, each with its settings (defaults where the file has no block).
     pub policies: Vec<PolicySettings>,
+    /// `policies.budget`: what the policies may use of the processor for one body.
+    pub budget: Duration,
 }

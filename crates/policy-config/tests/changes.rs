@@ -32,6 +32,78 @@ fn each_dangerous_change_has_its_code() {
 }
 
 #[test]
+fn every_guard_is_one() {
+    let source = |chain: &str, blocks: &str| {
+        format!(
+            "pack: {{name: a, version: 0.1.0, enabled: true}}\nproviders: {{targets: [{{id: a, provider: openai, model: m, \
+             base_url: 'http://localhost'}}]}}\npolicies: {{chain: [{chain} audit-logger]}}\npolicy: {{{blocks} audit-logger: {{}}}}\n"
+        )
+    };
+    let none = config(&source("", ""));
+    for (kind, settings) in [
+        ("prompt-injection", ""),
+        ("pii-detector", ""),
+        ("dlp-filter", "blocked_terms: [falcon]"),
+        ("rate-limit", "limits: [{key: ip, requests: 1}]"),
+        ("model-access", "rules: [{consumers: ['*']}]"),
+    ] {
+        let block = |mode: &str| {
+            let comma = if settings.is_empty() { "" } else { ", " };
+            config(&source(&format!("{kind},"), &format!("{kind}: {{mode: {mode}{comma}{settings}}},")))
+        };
+        let codes = |new: &PolicyConfig| {
+            let findings = lint_change(&block("enforce"), new).findings;
+            findings.into_iter().map(|finding| finding.code).filter(|code| code != "R005").collect::<Vec<_>>()
+        };
+        assert_eq!(codes(&none), ["R001"], "{kind}");
+        assert_eq!(codes(&block("shadow")), ["R002"], "{kind}");
+        assert!(codes(&block("enforce")).is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn the_newer_kinds_have_a_canonical_form_that_means_the_same() {
+    let pack = PACK
+        .replace("- prompt-injection\n", "- dlp-filter\n    - rate-limit\n    - model-access\n")
+        .replace("policies:\n", "policies:\n  budget: 1s\n")
+        .replace("  pii-detector:", RULES);
+    let config = config(&pack);
+    let canonical = canonical(&config);
+    for expected in CANONICAL_RULES {
+        assert!(canonical.contains(expected), "{expected}\n---\n{canonical}");
+    }
+    let (again, report) = PolicyDocument::new(canonical.as_str()).parse();
+    assert_eq!(again.as_ref(), Some(&config), "{report:?}");
+
+    let changed = diff(&config, &self::config(&pack.replace("requests: 100", "requests: 50"))).to_string();
+    let expected = r#"@@ policy @@
+- policy.rate-limit.limits[0]: {key: "consumer", requests: 100, tokens: 50000, window: 1m}
++ policy.rate-limit.limits[0]: {key: "consumer", requests: 50, tokens: 50000, window: 1m}
+"#;
+    assert_eq!(changed, expected);
+}
+
+const RULES: &str = "  dlp-filter: {action: redact, blocked_terms: [Project Falcon], detect_patterns: {TICKET: 'SEC-[0-9]+'}}
+  rate-limit:
+    consumer_header: X-Team
+    limits:
+      - {key: consumer, requests: 100, tokens: 50000}
+      - {key: 'header:X-App', tokens: 9, window: 24h}
+      - {key: ip, requests: 5, window: 90s}
+      - {key: global, requests: 5, window: 1s}
+  model-access:
+    rules:
+      - {consumers: [team-a, 'b-*'], models: {allow: ['gpt-*'], deny: [gpt-5-pro]}, targets: {deny: [openai-primary]}}
+  pii-detector:";
+
+const CANONICAL_RULES: &[&str] = &[
+    "  budget: 1s\n",
+    "  dlp-filter:\n    mode: enforce\n    action: redact\n    blocked_terms:\n      - \"Project Falcon\"\n    detect_patterns:\n      TICKET: \"SEC-[0-9]+\"\n",
+    "    consumer_header: \"x-team\"\n    limits:\n      - key: \"consumer\"\n        requests: 100\n        tokens: 50000\n        window: 1m\n      - key: \"header:x-app\"\n        tokens: 9\n        window: 24h\n      - key: \"ip\"\n        requests: 5\n        window: 90s\n",
+    "    consumer_header: \"x-consumer\"\n    default: deny\n    rules:\n      - consumers: [\"team-a\", \"b-*\"]\n        models:\n          allow:\n            - \"gpt-*\"\n          deny:\n            - \"gpt-5-pro\"\n        targets:\n          allow:\n            - \"*\"\n          deny:\n            - \"openai-primary\"\n",
+];
+
+#[test]
 fn harmless_changes_say_nothing() {
     let old = config(PACK);
     let bumped = PACK.replace("0.1.1", "0.1.2");
@@ -91,6 +163,7 @@ policies:
     - prompt-injection
     - pii-detector
     - audit-logger
+  budget: 250ms
 policy:
   audit-logger:
     mode: enforce

@@ -59,12 +59,15 @@ const fn case(
 }
 
 const ID: &str = "id: first";
+/// The last block of `GOOD`, which a row may trade for another.
+const LAST: &str = "audit-logger: {}";
 const TARGET: &str = "providers.targets[0]";
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
     case("unknown kind in the chain", ("[prompt-injection,", "[prompt-injektion,"), "E001", (14, 11), "policies.chain[0]", "did you mean `prompt-injection`?"),
-    case("kind not built yet", ("audit-logger]", "rate-limit]"), "E001", (14, 43), "policies.chain[2]", "known: prompt-injection, pii-detector, audit-logger"),
+    case("kind that nobody knows", ("audit-logger]", "semantic-cache]"), "E001", (14, 43), "policies.chain[2]", "known: prompt-injection, pii-detector, dlp-filter, rate-limit, model-access, audit-logger"),
+    case("new kind misspelled", ("audit-logger]", "rate_limit]"), "E001", (14, 43), "policies.chain[2]", "did you mean `rate-limit`?"),
     case("unknown kind of block", ("  audit-logger: {}", "  audit-loger: {}"), "E001", (25, 3), "policy.audit-loger", "did you mean `audit-logger`?"),
     case("Y7 unknown section", ("policies:", "polices:"), "E002", (13, 1), "polices", "did you mean `policies`?"),
     case("Y7 unknown key", ("enabled:", "enabeld:"), "E002", (4, 3), "pack.enabeld", "did you mean `enabled`?"),
@@ -146,6 +149,35 @@ const CASES: &[Case] = &[
     case("unused block", (", audit-logger]", "]"), "W001", (25, 3), "policy.audit-logger", "no effect"),
     case("Y21 plain http", ("https://api", "http://api"), "W002", (10, 17), "providers.targets[0].base_url", "https://"),
     case("Y33 matches anything", ("ignore\\s+all", "(?s)."), "W003", (19, 35), "policy.prompt-injection.detection.attack_patterns[0]", "every request"),
+    case("budget too small", ("audit-logger]", "audit-logger]\n  budget: 0ms"), "E016", (15, 11), "policies.budget", "from 1ms to 10s"),
+    case("budget too large", ("audit-logger]", "audit-logger]\n  budget: 11s"), "E016", (15, 11), "policies.budget", "from 1ms to 10s"),
+    case("kind that needs a block", ("audit-logger]", "rate-limit]"), "E004", (14, 43), "policy.rate-limit", "add a block `rate-limit:`"),
+    case("dlp: nothing to look for", (LAST, "dlp-filter: {action: redact}"), "E004", (25, 15), "policy.dlp-filter", "blocked_terms"),
+    case("dlp: bad action", (LAST, "dlp-filter: {action: mask, blocked_terms: [falcon]}"), "E006", (25, 24), "policy.dlp-filter.action", "block or redact"),
+    case("dlp: term of signs", (LAST, "dlp-filter: {blocked_terms: [falcon, '--']}"), "E006", (25, 40), "policy.dlp-filter.blocked_terms[1]", "detect_patterns"),
+    case("dlp: term that is a number", (LAST, "dlp-filter: {blocked_terms: [4711]}"), "E005", (25, 32), "policy.dlp-filter.blocked_terms[0]", "quote it: \"4711\""),
+    case("dlp: terms no list", (LAST, "dlp-filter: {blocked_terms: falcon}"), "E005", (25, 31), "policy.dlp-filter.blocked_terms", "a list"),
+    case("dlp: bad pattern", (LAST, "dlp-filter: {detect_patterns: {TICKET: '['}}"), "E017", (25, 42), "policy.dlp-filter.detect_patterns.TICKET", "does not compile"),
+    case("limit: none", (LAST, "rate-limit: {limits: []}"), "E006", (25, 24), "policy.rate-limit.limits", "at least one"),
+    case("limit: no limits", (LAST, "rate-limit: {}"), "E004", (25, 15), "policy.rate-limit.limits", "required"),
+    case("limit: no key", (LAST, "rate-limit: {limits: [{requests: 1}]}"), "E004", (25, 25), "policy.rate-limit.limits[0].key", "required"),
+    case("limit: of nothing", (LAST, "rate-limit: {limits: [{key: ip}]}"), "E004", (25, 25), "policy.rate-limit.limits[0]", "`tokens:`"),
+    case("limit: unknown key", (LAST, "rate-limit: {limits: [{key: consumers, requests: 1}]}"), "E006", (25, 31), "policy.rate-limit.limits[0].key", "did you mean `consumer`?"),
+    case("limit: reserved header", (LAST, "rate-limit: {limits: [{key: 'header:X-KT-Team', requests: 1}]}"), "E006", (25, 31), "policy.rate-limit.limits[0].key", "x-consumer"),
+    case("limit: no header", (LAST, "rate-limit: {limits: [{key: 'header:', requests: 1}]}"), "E006", (25, 31), "policy.rate-limit.limits[0].key", "x-consumer"),
+    case("limit: zero", (LAST, "rate-limit: {limits: [{key: ip, requests: 0}]}"), "E006", (25, 45), "policy.rate-limit.limits[0].requests", "from 1 to"),
+    case("limit: fraction", (LAST, "rate-limit: {limits: [{key: ip, tokens: 1.5}]}"), "E006", (25, 43), "policy.rate-limit.limits[0].tokens", "digits only"),
+    case("limit: text", (LAST, "rate-limit: {limits: [{key: ip, tokens: many}]}"), "E005", (25, 43), "policy.rate-limit.limits[0].tokens", "a whole number"),
+    case("limit: window too long", (LAST, "rate-limit: {limits: [{key: ip, tokens: 1, window: 25h}]}"), "E016", (25, 54), "policy.rate-limit.limits[0].window", "from 1s to 24h"),
+    case("limit: window too short", (LAST, "rate-limit: {limits: [{key: ip, tokens: 1, window: 999ms}]}"), "E016", (25, 54), "policy.rate-limit.limits[0].window", "from 1s to 24h"),
+    case("limit: twice", (LAST, "rate-limit: {limits: [{key: ip, tokens: 1}, {key: ip, requests: 1, tokens: 2, window: 60s}]}"), "E006", (25, 47), "policy.rate-limit.limits[1]", "limit 0 counts the tokens of `ip` in 1m already"),
+    case("access: no rules", (LAST, "model-access: {default: allow}"), "E004", (25, 17), "policy.model-access.rules", "required"),
+    case("access: bad default", (LAST, "model-access: {default: maybe, rules: [{consumers: [a]}]}"), "E006", (25, 27), "policy.model-access.default", "allow or deny"),
+    case("access: nobody", (LAST, "model-access: {rules: [{consumers: []}]}"), "E006", (25, 38), "policy.model-access.rules[0].consumers", "`*` for all"),
+    case("access: empty allow", (LAST, "model-access: {rules: [{consumers: [a], models: {allow: []}}]}"), "E006", (25, 51), "policy.model-access.rules[0].models", "deny: ['*']"),
+    case("access: bad header", (LAST, "model-access: {consumer_header: x consumer, rules: [{consumers: [a]}]}"), "E006", (25, 35), "policy.model-access.consumer_header", "your ingress sets"),
+    case("access: target misspelled", (LAST, "model-access: {rules: [{consumers: [a], targets: {allow: [frist]}}]}"), "W006", (25, 61), "policy.model-access.rules[0].targets.allow[0]", "did you mean `first`?"),
+    case("access: rule that never decides", (LAST, "model-access: {rules: [{consumers: [b, 'team-*']}, {consumers: [team-a*]}]}"), "W007", (25, 54), "policy.model-access.rules[1]", "rule 0"),
     case("reserved header", ("timeout: 60s", "api_key_header: Host"), "E006", (12, 23), "providers.targets[0].api_key_header", "x-api-key"),
 ];
 

@@ -1,28 +1,50 @@
 //! Runs the policies of one phase in chain order over one body: shadow, fail closed or open, and the
 //! rule that each policy sees what the one before it left.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
 use policy_config::schema::{PolicyKind, PolicyMode};
 
+use crate::budget::Budget;
 use crate::json::Document;
-use crate::policies::{CannotJudge, Decision, Policy};
-use crate::surroundings::Surroundings;
+use crate::policies::{CannotJudge, Decision, Policy, Subject};
+use crate::surroundings::{Nowhere, Surroundings};
+use crate::target::Target;
 use crate::text::{Phase, Texts};
-use crate::verdict::{BlockReason, Inspection, PolicyRecord, Verdict};
+use crate::verdict::{BlockClass, BlockReason, Inspection, PolicyRecord, Verdict};
 
 /// The compiled policies in chain order.
 #[derive(Debug)]
 pub(crate) struct Chain {
     policies: Vec<Box<dyn Policy>>,
+    /// Processor time for one body.
+    budget: Duration,
+}
+
+/// One phase over one body.
+struct Run<'a> {
+    phase: Phase,
+    model: &'a str,
+    around: &'a dyn Surroundings,
+    budget: Budget<'a>,
+    inspection: Inspection,
+    /// Some policy of the phase reads texts.
+    reads: bool,
+    /// When the last policy was done.
+    told: Duration,
 }
 
 /// What a policy could not read is recorded under this code.
 pub(crate) const UNREADABLE: &str = "response.unreadable";
+/// A policy that panicked is recorded under this code.
+const FAILED: &str = "policy.failed";
 
 // === impl Chain ===
 
 impl Chain {
-    pub(crate) fn new(policies: Vec<Box<dyn Policy>>) -> Self {
-        Self { policies }
+    pub(crate) fn new(policies: Vec<Box<dyn Policy>>, budget: Duration) -> Self {
+        Self { policies, budget }
     }
 
     pub(crate) fn policies(&self) -> impl Iterator<Item = &dyn Policy> {
@@ -38,13 +60,26 @@ impl Chain {
         self.running(Phase::Output).any(|policy| policy.reads_text() && policy.mode() == PolicyMode::Enforce)
     }
 
-    pub(crate) fn inspect_input(&self, document: Document<'_>, around: &dyn Surroundings) -> Inspection {
-        self.inspect(Phase::Input, document, around)
+    /// What the enforced policies leave of a target's models to whoever asks.
+    pub(crate) fn shown_models(&self, target: &Target, around: &dyn Surroundings) -> Vec<String> {
+        let restricting =
+            self.policies().find(|p| p.kind() == PolicyKind::ModelAccess && p.mode() == PolicyMode::Enforce);
+        restricting.map_or_else(|| vec![target.model.clone()], |policy| policy.shown_models(target, around))
+    }
+
+    /// `model`: that the request asks for.
+    pub(crate) fn inspect_input(
+        &self,
+        model: &str,
+        document: Document<'_>,
+        around: &dyn Surroundings,
+    ) -> Inspection {
+        self.inspect(Phase::Input, model, document, around)
     }
 
     pub(crate) fn inspect_output(&self, body: &[u8], around: &dyn Surroundings) -> Inspection {
         match Document::parse(body) {
-            Ok(document) => self.inspect(Phase::Output, document, around),
+            Ok(document) => self.inspect(Phase::Output, "", document, around),
             Err(error) => self
                 .unreadable(&format!("the provider's answer could not be inspected: {}", error.unquoted())),
         }
@@ -53,8 +88,8 @@ impl Chain {
     pub(crate) fn pass_output(&self) -> Inspection {
         let mut inspection = Inspection::default();
         for policy in self.running(Phase::Output).filter(|policy| !policy.reads_text()) {
-            let decision = policy.judge(Phase::Output, &Texts::default()).unwrap_or_default();
-            inspection.record(policy, &decision);
+            let decision = self.judge_unread(policy);
+            inspection.record(policy, &decision, Duration::ZERO);
         }
         inspection
     }
@@ -67,51 +102,95 @@ impl Chain {
                 true => {
                     on_fault(policy, CannotJudge { reason_code: UNREADABLE, message: message.to_owned() })
                 }
-                false => policy.judge(Phase::Output, &Texts::default()).unwrap_or_default(),
+                false => self.judge_unread(policy),
             };
-            if inspection.enforce(policy, Phase::Output, decision) {
+            if inspection.enforce(policy, Phase::Output, decision, Duration::ZERO) {
                 break;
             }
         }
         inspection
     }
 
-    fn inspect(&self, phase: Phase, document: Document<'_>, _around: &dyn Surroundings) -> Inspection {
-        let mut inspection = Inspection::default();
+    /// The decision over an answer of which this policy reads nothing.
+    fn judge_unread(&self, policy: &dyn Policy) -> Decision {
+        judge(
+            policy,
+            &Subject {
+                phase: Phase::Output,
+                texts: &Texts::default(),
+                model: "",
+                around: &Nowhere,
+                budget: &Budget::new(&Nowhere, self.budget, 0),
+            },
+        )
+    }
+
+    fn inspect(
+        &self,
+        phase: Phase,
+        model: &str,
+        document: Document<'_>,
+        around: &dyn Surroundings,
+    ) -> Inspection {
+        let mut run = Run {
+            phase,
+            model,
+            around,
+            budget: Budget::new(around, self.budget, document.source().len()),
+            inspection: Inspection::default(),
+            reads: self.running(phase).any(Policy::reads_text),
+            told: around.now(),
+        };
         let mut policies = self.running(phase);
         let mut document = document;
         let mut changed = false;
-        while let Some(body) = self.run_until_change(phase, &document, &mut policies, &mut inspection) {
+        while let Some(body) = run.until_change(&document, &mut policies) {
             match Document::parse_owned(body) {
                 Ok(next) => document = next,
                 // a splice of escaped text into strings leaves JSON; were it ever not so, nothing goes out
                 Err(error) => {
-                    inspection.refuse_own_work(phase, &error.unquoted());
+                    run.inspection.refuse_own_work(phase, &error.unquoted());
                     break;
                 }
             }
             changed = true;
         }
+        if run.inspection.block.is_some() {
+            let nothing = Texts::default();
+            let subject = run.subject(&nothing);
+            policies.for_each(|policy| policy.blocked_before(&subject));
+        }
+        let mut inspection = run.inspection;
         if changed && inspection.block.is_none() {
             inspection.body = Some(document.into_source());
         }
         inspection
     }
 
+    fn running(&self, phase: Phase) -> impl Iterator<Item = &dyn Policy> {
+        self.policies().filter(move |policy| policy.runs_in(phase))
+    }
+}
+
+// === impl Run ===
+
+impl Run<'_> {
     /// Runs on until the texts are no longer what was read, and gives the body that replaces it.
-    fn run_until_change<'c>(
-        &self,
-        phase: Phase,
+    fn until_change<'c>(
+        &mut self,
         document: &Document<'_>,
         policies: &mut impl Iterator<Item = &'c dyn Policy>,
-        inspection: &mut Inspection,
     ) -> Option<Vec<u8>> {
-        let texts = Texts::of(phase, document);
+        let texts = if self.reads { Texts::of(self.phase, document) } else { Texts::default() };
         for policy in policies {
-            let decision = policy.judge(phase, &texts).unwrap_or_else(|fault| on_fault(policy, fault));
+            let decision = match policy.reads_text().then(|| self.budget.check()) {
+                Some(Err(fault)) => on_fault(policy, fault),
+                _ => judge(policy, &self.subject(&texts)),
+            };
             let applies = policy.mode() == PolicyMode::Enforce && decision.verdict == Verdict::Redact;
             let body = applies.then(|| texts.splice(document, &decision.edits));
-            if inspection.enforce(policy, phase, decision) {
+            let took = self.lap();
+            if self.inspection.enforce(policy, self.phase, decision, took) {
                 return None;
             }
             if body.is_some() {
@@ -121,8 +200,15 @@ impl Chain {
         None
     }
 
-    fn running(&self, phase: Phase) -> impl Iterator<Item = &dyn Policy> {
-        self.policies().filter(move |policy| policy.runs_in(phase))
+    fn subject<'s>(&'s self, texts: &'s Texts<'s>) -> Subject<'s> {
+        let Self { phase, model, around, ref budget, .. } = *self;
+        Subject { phase, texts, model, around, budget }
+    }
+
+    /// Time since it was last asked.
+    fn lap(&mut self) -> Duration {
+        let now = self.around.now();
+        now.saturating_sub(std::mem::replace(&mut self.told, now))
     }
 }
 
@@ -130,10 +216,15 @@ impl Chain {
 
 impl Inspection {
     /// Records a decision and, unless it is shadowed, makes it count. True: the chain ends here.
-    fn enforce(&mut self, policy: &dyn Policy, phase: Phase, decision: Decision) -> bool {
-        self.record(policy, &decision);
+    fn enforce(&mut self, policy: &dyn Policy, phase: Phase, decision: Decision, took: Duration) -> bool {
+        self.record(policy, &decision, took);
         if policy.mode() == PolicyMode::Shadow {
+            self.metered.charges.extend(decision.metered.charges);
             return false;
+        }
+        self.metered.add(decision.metered);
+        if decision.targets.is_some() {
+            self.targets = decision.targets;
         }
         self.verdict = self.verdict.max(decision.verdict);
         if !decision.verdict.stops() {
@@ -141,20 +232,21 @@ impl Inspection {
         }
         self.block = Some(BlockReason {
             policy: policy.kind(),
+            class: decision.class,
             message: decision.message,
-            code: block_code(phase),
+            code: block_code(decision.class, phase),
             reason_code: decision.reason_codes.first().copied().unwrap_or("policy.blocked"),
         });
         true
     }
 
-    fn record(&mut self, policy: &dyn Policy, decision: &Decision) {
+    fn record(&mut self, policy: &dyn Policy, decision: &Decision, took: Duration) {
         self.policies.push(PolicyRecord {
             kind: policy.kind(),
             mode: policy.mode(),
             verdict: decision.verdict,
             reason_codes: decision.reason_codes.clone(),
-            took: std::time::Duration::ZERO,
+            took,
             redactions: u32::try_from(decision.edits.len()).unwrap_or(u32::MAX),
         });
     }
@@ -164,17 +256,33 @@ impl Inspection {
         self.verdict = Verdict::Block;
         self.block = Some(BlockReason {
             policy,
+            class: BlockClass::Fault,
             message: format!("the redacted body could not be read back: {error}"),
-            code: block_code(phase),
+            code: block_code(BlockClass::Fault, phase),
             reason_code: "redaction.failed",
         });
     }
 }
 
-const fn block_code(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Input => "input_blocked",
-        Phase::Output => "output_blocked",
+const fn block_code(class: BlockClass, phase: Phase) -> &'static str {
+    match (class, phase) {
+        (BlockClass::RateLimit { .. }, _) => "rate_limited",
+        (BlockClass::Fault, _) => "policy_failed",
+        (BlockClass::Violation, Phase::Input) => "input_blocked",
+        (BlockClass::Violation, Phase::Output) => "output_blocked",
+    }
+}
+
+/// What one policy says; a panic in it is its own fault and nobody else's.
+fn judge(policy: &dyn Policy, subject: &Subject<'_>) -> Decision {
+    match catch_unwind(AssertUnwindSafe(|| policy.judge(subject))) {
+        Ok(Ok(decision)) => decision,
+        Ok(Err(fault)) => on_fault(policy, fault),
+        Err(_) => {
+            let message = format!("the policy `{}` failed on this, so it was not passed on", policy.kind());
+            let decision = on_fault(policy, CannotJudge { reason_code: FAILED, message });
+            Decision { class: BlockClass::Fault, ..decision }
+        }
     }
 }
 
@@ -182,3 +290,6 @@ fn on_fault(policy: &dyn Policy, fault: CannotJudge) -> Decision {
     let verdict = if policy.fails_closed() { Verdict::Block } else { Verdict::Allow };
     Decision { verdict, reason_codes: vec![fault.reason_code], message: fault.message, ..Decision::default() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,19 @@
 //! Every pattern of a pack is built here, once, with a size limit; none is built per request.
 
+use std::time::Duration;
+
 use policy_config::location::Location;
 use policy_config::schema::{AuditLogger, PolicySettings};
-use policy_config::{Finding, Severity};
+use policy_config::{Finding, PolicyConfig, Severity};
 use regex::{Regex, RegexBuilder};
 
 use crate::chain::Chain;
 use crate::policies::Policy;
 use crate::policies::audit_logger::AuditLoggerPolicy;
+use crate::policies::model_access::ModelAccessPolicy;
 use crate::policies::pii_detector::PiiDetectorPolicy;
 use crate::policies::prompt_injection::PromptInjectionPolicy;
+use crate::policies::rate_limit::RateLimitPolicy;
 
 /// Why a pack that lint accepted cannot be compiled here; every reason at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +29,24 @@ const PATTERN_LIMIT: usize = 1 << 20;
 const CACHE_LIMIT: usize = 2 << 20;
 
 /// The chain of a pack.
+pub(crate) fn chain_of(config: &PolicyConfig) -> Result<Chain, CompileError> {
+    let targets = &config.providers.targets;
+    let targets: Vec<_> = targets.iter().map(|target| (target.id.0.clone(), target.model.clone())).collect();
+    build(&config.policies, &targets, config.budget)
+}
+
+/// A chain without a pack around it.
+#[cfg(test)]
 pub(crate) fn chain(policies: &[PolicySettings]) -> Result<Chain, CompileError> {
+    build(policies, &[], Duration::MAX)
+}
+
+/// `targets`: id and model of each.
+fn build(
+    policies: &[PolicySettings],
+    targets: &[(String, String)],
+    budget: Duration,
+) -> Result<Chain, CompileError> {
     let mut findings = Vec::new();
     let mut compiled: Vec<Box<dyn Policy>> = Vec::new();
     for settings in policies {
@@ -38,19 +59,26 @@ pub(crate) fn chain(policies: &[PolicySettings]) -> Result<Chain, CompileError> 
                 Ok(policy) => compiled.push(Box::new(policy)),
                 Err(found) => findings.extend(found),
             },
+            PolicySettings::DlpFilter(_) => {}
+            PolicySettings::RateLimit(settings) => {
+                compiled.push(Box::new(RateLimitPolicy::compile(settings)))
+            }
+            PolicySettings::ModelAccess(settings) => {
+                compiled.push(Box::new(ModelAccessPolicy::compile(settings, targets)));
+            }
             PolicySettings::AuditLogger(settings) => {
                 compiled.push(Box::new(AuditLoggerPolicy::compile(settings)));
             }
         }
     }
-    if findings.is_empty() { Ok(Chain::new(compiled)) } else { Err(CompileError { findings }) }
+    if findings.is_empty() { Ok(Chain::new(compiled, budget)) } else { Err(CompileError { findings }) }
 }
 
 /// The settings of the chain's `audit-logger`.
 pub(crate) fn audit(policies: &[PolicySettings]) -> Option<AuditLogger> {
     policies.iter().find_map(|settings| match settings {
         PolicySettings::AuditLogger(settings) => Some(settings.clone()),
-        PolicySettings::PromptInjection(_) | PolicySettings::PiiDetector(_) => None,
+        _ => None,
     })
 }
 

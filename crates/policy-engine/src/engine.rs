@@ -8,6 +8,8 @@ use policy_config::schema::{AuditLogger, PackVersion};
 use crate::chain::Chain;
 use crate::compile::{self, CompileError};
 use crate::endpoint::Endpoint;
+use crate::policies::Policy;
+use crate::policies::model_access::TargetFilter;
 use crate::request::{self, RequestError};
 use crate::secrets::Secrets;
 use crate::self_test::{self, SelfTestError};
@@ -31,7 +33,7 @@ pub struct Engine {
 impl Engine {
     /// Builds every pattern and every target. A missing secret is no error here: its target is down.
     pub fn compile(config: &PolicyConfig, secrets: Secrets) -> Result<Self, CompileError> {
-        let chain = compile::chain(&config.policies)?;
+        let chain = compile::chain_of(config)?;
         Ok(Self {
             enabled: config.pack.enabled,
             version: config.pack.version.clone(),
@@ -69,6 +71,22 @@ impl Engine {
             .map(|(_, name)| name)
     }
 
+    /// The models as whoever asks may use them, each once; names and globs.
+    pub fn models_for(&self, around: &dyn Surroundings) -> Vec<String> {
+        let mut shown: Vec<String> = Vec::new();
+        for model in self.targets.iter().flat_map(|target| self.chain.shown_models(target, around)) {
+            if !shown.contains(&model) {
+                shown.push(model);
+            }
+        }
+        shown
+    }
+
+    /// Headers that say who asks, in lower case: for the policies, and never sent on to a provider.
+    pub fn identity_headers(&self) -> impl Iterator<Item = &str> {
+        self.chain.policies().flat_map(Policy::identity_headers).map(String::as_str)
+    }
+
     /// All targets in file order.
     pub fn targets(&self) -> &[Target] {
         &self.targets
@@ -77,6 +95,12 @@ impl Engine {
     /// The first target, in file order, that serves this model.
     pub fn route(&self, model: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.serves(model))
+    }
+
+    /// The first target, in file order, that serves this model and that `permitted` lets through.
+    pub fn route_within(&self, model: &str, permitted: Option<&TargetFilter>) -> Option<&Target> {
+        let permits = |target: &&Target| permitted.is_none_or(|filter| filter.permits(&target.id.0));
+        self.targets.iter().filter(permits).find(|target| target.serves(model))
     }
 
     /// The settings of `audit-logger`, when the chain names it.
@@ -92,7 +116,7 @@ impl Engine {
         around: &dyn Surroundings,
     ) -> Result<Inspection, RequestError> {
         let head = request::read(endpoint, body)?;
-        let inspection = self.chain.inspect_input(head.document, around);
+        let inspection = self.chain.inspect_input(&head.model, head.document, around);
         Ok(Inspection { model: head.model, stream: head.stream, ..inspection })
     }
 

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod cases;
 mod chain;
 mod compile;
@@ -13,6 +14,7 @@ mod endpoint;
 mod engine;
 mod golden;
 mod json;
+mod meters;
 mod policies;
 mod redaction;
 mod request;
@@ -30,6 +32,8 @@ pub use endpoint::Endpoint;
 pub use engine::Engine;
 pub use golden::read_golden;
 pub use json::JsonError;
+pub use meters::{Charge, Claim, Exhausted, Level, MeterId, Metered, Meters};
+pub use policies::model_access::TargetFilter;
 pub use policies::prompt_injection::PATTERN_SET_VERSION;
 pub use request::RequestError;
 pub use secrets::{Secret, Secrets};
@@ -37,4 +41,4 @@ pub use self_test::SelfTestError;
 pub use stream::StreamInspector;
 pub use surroundings::{Nowhere, Surroundings};
 pub use target::{KeyState, Target};
-pub use verdict::{BlockReason, Inspection, PolicyRecord, Usage, Verdict};
+pub use verdict::{BlockClass, BlockReason, Inspection, PolicyRecord, Usage, Verdict};

@@ -1,13 +1,22 @@
 //! The one trait behind which every kind of policy stands; one file per kind below.
 
+use std::sync::Arc;
+
 use policy_config::schema::{PolicyKind, PolicyMode};
 
+use self::model_access::TargetFilter;
+use crate::budget::Budget;
+use crate::meters::Metered;
+use crate::surroundings::Surroundings;
+use crate::target::Target;
 use crate::text::{Edit, Phase, Texts};
-use crate::verdict::Verdict;
+use crate::verdict::{BlockClass, Verdict};
 
 pub(crate) mod audit_logger;
+pub(crate) mod model_access;
 pub(crate) mod pii_detector;
 pub(crate) mod prompt_injection;
+pub(crate) mod rate_limit;
 
 /// One compiled entry of the chain.
 pub(crate) trait Policy: std::fmt::Debug + Send + Sync {
@@ -23,13 +32,38 @@ pub(crate) trait Policy: std::fmt::Debug + Send + Sync {
     /// Blocks or redacts, so that what it cannot judge is blocked; a logger lets it pass.
     fn fails_closed(&self) -> bool;
 
-    /// Must not panic on any text; linear in its length.
-    fn judge(&self, phase: Phase, texts: &Texts<'_>) -> Result<Decision, CannotJudge>;
+    /// Linear in the length of the texts. A panic counts as [`CannotJudge`].
+    fn judge(&self, subject: &Subject<'_>) -> Result<Decision, CannotJudge>;
+
+    /// Another policy has blocked the request before this one was asked: what counts requests counts it all the same.
+    fn blocked_before(&self, _: &Subject<'_>) {}
+
+    /// The header that says who asks, and is nobody else's business: it never goes on to a provider.
+    fn identity_headers(&self) -> &[String] {
+        &[]
+    }
+
+    /// The models of a target as whoever asks may see them; names and globs.
+    fn shown_models(&self, target: &Target, _: &dyn Surroundings) -> Vec<String> {
+        vec![target.model.clone()]
+    }
 
     /// Begins one text of a stream. `None`: this policy judges whole texts only, so each is held until it ends.
     fn flow(&self) -> Option<Box<dyn Flow>> {
         None
     }
+}
+
+/// What a policy is asked about: one body, and what is known of its request.
+pub(crate) struct Subject<'a> {
+    pub(crate) phase: Phase,
+    /// Empty for a policy that does not read them.
+    pub(crate) texts: &'a Texts<'a>,
+    /// That the request asks for; empty in the output phase.
+    pub(crate) model: &'a str,
+    pub(crate) around: &'a dyn Surroundings,
+    /// To be asked before each text.
+    pub(crate) budget: &'a Budget<'a>,
 }
 
 /// One text of a stream as one policy reads it: taken as it comes, given on as soon as nothing that may follow
@@ -63,6 +97,10 @@ pub(crate) struct Decision {
     pub(crate) edits: Vec<Edit>,
     /// With a verdict that stops: what the client reads.
     pub(crate) message: String,
+    pub(crate) class: BlockClass,
+    /// The only targets that the request may go to.
+    pub(crate) targets: Option<Arc<TargetFilter>>,
+    pub(crate) metered: Metered,
 }
 
 /// A policy could not come to a decision.

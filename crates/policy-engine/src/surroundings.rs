@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::meters::Meters;
+
 /// Handed in with each body. Everything in it may be asked any number of times.
 pub trait Surroundings: Send + Sync {
     /// A header of the client by its lower-case name; `None` if it is absent, repeated or no text.
@@ -17,6 +19,11 @@ pub trait Surroundings: Send + Sync {
 
     /// What the calling thread has used of the processor.
     fn cpu(&self) -> Duration;
+
+    /// The counters of the gateway; without any, no limit is ever reached.
+    fn meters(&self) -> Option<&dyn Meters> {
+        None
+    }
 }
 
 /// Nobody asks and no time runs: for cases, self-tests and lint.

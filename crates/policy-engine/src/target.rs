@@ -75,7 +75,7 @@ impl Target {
 
 /// `*` stands for any run of bytes. Backtracks to the last star only, so the cost is bounded by the
 /// product of the two lengths.
-fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at_pattern, mut at_text) = (0, 0);
     let mut last_star = None;
     while let Some(&byte) = text.get(at_text) {

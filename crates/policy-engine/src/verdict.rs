@@ -1,9 +1,13 @@
 //! The word for a policy's decision, and the record of what was decided about one body.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy_config::schema::{PolicyKind, PolicyMode};
+
+use crate::meters::Metered;
+use crate::policies::model_access::TargetFilter;
 
 /// What a policy decided, weakest first; the verdict of a chain is its strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -33,6 +37,10 @@ pub struct Inspection {
     pub policies: Vec<PolicyRecord>,
     /// Of a response that says so: what it cost.
     pub usage: Option<Usage>,
+    /// Of a request: the targets that its consumer may use; `None`: all.
+    pub targets: Option<Arc<TargetFilter>>,
+    /// Of a request: what the pack's limits say.
+    pub metered: Metered,
 }
 
 /// Tokens as the provider counted them.
@@ -46,11 +54,24 @@ pub struct Usage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockReason {
     pub policy: PolicyKind,
+    pub class: BlockClass,
     pub message: String,
-    /// `input_blocked` or `output_blocked`.
+    /// `input_blocked` or `output_blocked`; `rate_limited`, `policy_failed` by class.
     pub code: &'static str,
     /// Dotted, such as `prompt_injection.detected`.
     pub reason_code: &'static str,
+}
+
+/// What sort of refusal a block is to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BlockClass {
+    /// What was said, or who said it: the same request will meet the same answer.
+    #[default]
+    Violation,
+    /// Too much for now. `retry_after` is never zero.
+    RateLimit { retry_after: Duration },
+    /// The policy itself failed.
+    Fault,
 }
 
 /// What one policy found. Of a shadowed policy: what it would have decided.
@@ -87,5 +108,18 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+// === impl BlockClass ===
+
+impl BlockClass {
+    /// The `type` of the error that a client reads.
+    pub const fn error_type(self) -> &'static str {
+        match self {
+            Self::Violation => "policy_violation",
+            Self::RateLimit { .. } => "rate_limit",
+            Self::Fault => "unavailable",
+        }
     }
 }

@@ -84,6 +84,13 @@ pub(super) fn for_provider(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
+/// Takes out headers by their lower-case names.
+pub(super) fn remove<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'n str>) {
+    for name in names {
+        headers.remove(name);
+    }
+}
+
 /// What of a provider's headers a client may see.
 pub(super) fn for_client(mut headers: HeaderMap) -> HeaderMap {
     remove_hop_by_hop(&mut headers);

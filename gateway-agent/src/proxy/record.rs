@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use policy_config::schema::PolicyMode;
 use policy_engine::{Inspection, PolicyRecord, Verdict};
 use time::OffsetDateTime;
@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use super::Proxy;
+use super::limits::{Cost, Limits};
 use super::route::Route;
 use crate::activation::live::ActivePolicy;
 use crate::decisions::{Decision, DecisionSink, Ended, PolicyDecision};
@@ -29,6 +30,7 @@ pub(super) struct Record {
     started: Instant,
     with_content: bool,
     response: Vec<u8>,
+    limits: Limits,
     proxy: Arc<Proxy>,
     sink: DecisionSink,
 }
@@ -70,6 +72,7 @@ impl Record {
             started: Instant::now(),
             with_content,
             response: Vec::new(),
+            limits: Limits::default(),
             proxy: Arc::clone(proxy),
             sink: sink.clone(),
         }
@@ -86,6 +89,7 @@ impl Record {
     /// What the policies of one phase decided.
     pub(super) fn decided(&mut self, phase: Phase, inspection: &Inspection) {
         self.verdict = self.verdict.max(Some(inspection.verdict));
+        self.limits.decided(inspection);
         for policy in &inspection.policies {
             if policy.mode == PolicyMode::Enforce {
                 for code in &policy.reason_codes {
@@ -100,6 +104,7 @@ impl Record {
 
     /// The request as it is sent on; kept only where the pack asks for it.
     pub(super) fn request_content(&mut self, body: &[u8]) {
+        self.limits.sent(body.len());
         if self.with_content {
             self.decision.request = Some(text_up_to(body, CONTENT_LIMIT));
         }
@@ -107,10 +112,21 @@ impl Record {
 
     /// Bytes on their way to the client; kept only where the pack asks for it.
     pub(super) fn response_content(&mut self, bytes: &Bytes) {
+        self.limits.received(bytes.len());
         if self.with_content {
             let room = CONTENT_LIMIT.saturating_sub(self.response.len());
             self.response.extend(bytes.iter().take(room));
         }
+    }
+
+    /// The provider answers, and counts tokens for it.
+    pub(super) fn costs(&mut self, cost: Cost) {
+        self.limits.costs(cost);
+    }
+
+    /// What the pack's limits leave, as clients of OpenAI read it.
+    pub(super) fn write_limits(&self, headers: &mut HeaderMap) {
+        self.limits.write(headers);
     }
 
     pub(super) fn answered(&mut self, status: StatusCode) {
@@ -124,6 +140,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        self.limits.charge(&self.proxy.meters);
         let mut decision = std::mem::take(&mut self.decision);
         decision.verdict = self.verdict.map(Verdict::as_str);
         decision.latency_ms = (self.started.elapsed().as_micros() as f64) / 1000.0;

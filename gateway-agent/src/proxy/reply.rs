@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use policy_engine::BlockReason;
+use policy_engine::{BlockClass, BlockReason};
 use serde::Serialize;
 
 use super::upstream::UpstreamFailure;
@@ -90,6 +90,10 @@ impl Refusal {
             Self::NoPolicy | Self::Overloaded => {
                 reply.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Self::Blocked(BlockReason { class: BlockClass::RateLimit { retry_after }, .. }) => {
+                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                reply.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
             Self::Upstream(failure) => {
                 if let Some(after) = failure.retry_after() {
                     reply.headers.insert(RETRY_AFTER, after.clone());
@@ -114,7 +118,11 @@ impl Refusal {
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Blocked(_) => StatusCode::CONFLICT,
+            Self::Blocked(reason) => match reason.class {
+                BlockClass::Violation => StatusCode::CONFLICT,
+                BlockClass::RateLimit { .. } => StatusCode::TOO_MANY_REQUESTS,
+                BlockClass::Fault => StatusCode::SERVICE_UNAVAILABLE,
+            },
             Self::NoPolicy
             | Self::PackDisabled
             | Self::Overloaded
@@ -137,7 +145,7 @@ impl Refusal {
             | Self::BodyBroken
             | Self::Invalid { .. }
             | Self::UnknownModel { .. } => "validation_error",
-            Self::Blocked(_) => "policy_violation",
+            Self::Blocked(reason) => reason.class.error_type(),
             Self::NoPolicy
             | Self::PackDisabled
             | Self::Overloaded
@@ -207,7 +215,8 @@ impl Refusal {
     /// False where the same request would meet the same answer.
     const fn is_worth_a_retry(&self) -> bool {
         match self {
-            Self::Blocked(_) | Self::PackDisabled | Self::TargetDown { .. } | Self::PolicyFailed => false,
+            Self::Blocked(reason) => matches!(reason.class, BlockClass::RateLimit { .. }),
+            Self::PackDisabled | Self::TargetDown { .. } | Self::PolicyFailed => false,
             Self::Upstream(failure) => failure.is_worth_a_retry(),
             _ => true,
         }

@@ -8,13 +8,14 @@ use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{StatusCode, Version};
 use hyper::body::{Body, Incoming};
-use policy_engine::{Engine, KeyState, Target};
+use policy_engine::{Engine, KeyState, Surroundings, Target};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::body::{BodyLimits, RequestBody};
 use super::inspect::{Exchange, inspect_rejection, inspect_whole, on_engine};
+use super::limits::Cost;
 use super::provider_answer::{self, ProviderAnswer, Reading};
 use super::record::{Phase, Record};
 use super::relay::{Content, Relay};
@@ -42,11 +43,14 @@ impl Proxy {
         }
         match admit(route, &head, policy) {
             Ok((Route::Traffic(endpoint), policy)) => {
-                let around = RequestSurroundings::of(&head.headers, peer);
+                let around = RequestSurroundings::of(&head.headers, peer, &self.meters);
                 let exchange = Exchange { endpoint, policy: Arc::clone(policy), around };
                 self.exchange(head, body, exchange, record).await
             }
-            Ok((_, policy)) => Ok(whole(models(&policy.engine))),
+            Ok((_, policy)) => {
+                let around = RequestSurroundings::of(&head.headers, peer, &self.meters);
+                Ok(whole(models(&policy.engine, around.as_ref())))
+            }
             Err(refusal) => {
                 if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
                     body::discard(body).await;
@@ -85,7 +89,8 @@ impl Proxy {
             return Err(Refusal::Blocked(reason));
         }
 
-        let Some(target) = exchange.engine().route(&inspection.model) else {
+        let permitted = inspection.targets.as_deref();
+        let Some(target) = exchange.engine().route_within(&inspection.model, permitted) else {
             return Err(Refusal::UnknownModel { model: inspection.model });
         };
         record.target(&target.id.0);
@@ -94,9 +99,10 @@ impl Proxy {
             return Err(Refusal::TargetDown { target: target.id.to_string() });
         }
 
+        let mut headers = headers::for_provider(head.headers);
+        headers::remove(&mut headers, exchange.engine().identity_headers());
         let called = Instant::now();
-        let response =
-            self.upstream.call(target, exchange.endpoint, headers::for_provider(head.headers), body).await?;
+        let response = self.upstream.call(target, exchange.endpoint, headers, body).await?;
         self.metrics.upstream_answered(called.elapsed());
         let reading = Reading {
             inspected: exchange.engine().inspects_responses(),
@@ -105,8 +111,14 @@ impl Proxy {
         };
         match provider_answer::read(response, target, reading).await? {
             ProviderAnswer::Rejected(reply) => inspect_rejection(reply, &exchange, target, record).await,
-            ProviderAnswer::Whole(reply) => inspect_whole(reply, &exchange, record).await,
-            ProviderAnswer::Stream(reply) => Ok(self.relay(reply, exchange.clone(), target)),
+            ProviderAnswer::Whole(reply) => {
+                record.costs(Cost::Whole);
+                inspect_whole(reply, &exchange, record).await
+            }
+            ProviderAnswer::Stream(reply) => {
+                record.costs(Cost::Stream);
+                Ok(self.relay(reply, exchange.clone(), target))
+            }
         }
     }
 
@@ -160,9 +172,9 @@ pub(super) fn check_framing(head: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// OpenAI's list of models: what the active pack routes, globs as written.
-fn models(engine: &Engine) -> Reply {
+/// OpenAI's list of models: what the active pack lets whoever asks use, globs as written.
+fn models(engine: &Engine, around: &dyn Surroundings) -> Reply {
     let entry = |model: &str| json!({"id": model, "object": "model", "created": 0, "owned_by": "kt-gateway"});
-    let data: Vec<_> = engine.models().map(entry).collect();
+    let data: Vec<_> = engine.models_for(around).iter().map(|model| entry(model)).collect();
     Reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
 }

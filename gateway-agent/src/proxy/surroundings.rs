@@ -6,21 +6,29 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use nix::time::{ClockId, clock_gettime};
-use policy_engine::Surroundings;
+use policy_engine::{Meters, Surroundings};
 use tokio::time::Instant;
+
+use super::meters::GatewayMeters;
 
 /// One request's client, and the clocks of this host.
 pub(super) struct RequestSurroundings {
     headers: HeaderMap,
     peer: IpAddr,
     begun: Instant,
+    meters: Arc<GatewayMeters>,
 }
 
 // === impl RequestSurroundings ===
 
 impl RequestSurroundings {
-    pub(super) fn of(headers: &HeaderMap, peer: IpAddr) -> Arc<dyn Surroundings> {
-        Arc::new(Self { headers: headers.clone(), peer, begun: Instant::now() })
+    pub(super) fn of(
+        headers: &HeaderMap,
+        peer: IpAddr,
+        meters: &Arc<GatewayMeters>,
+    ) -> Arc<dyn Surroundings> {
+        let meters = Arc::clone(meters);
+        Arc::new(Self { headers: headers.clone(), peer, begun: Instant::now(), meters })
     }
 }
 
@@ -42,5 +50,9 @@ impl Surroundings for RequestSurroundings {
     fn cpu(&self) -> Duration {
         // A clock that every kernel we run on has; without it no budget is ever used up.
         clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+    }
+
+    fn meters(&self) -> Option<&dyn Meters> {
+        Some(self.meters.as_ref())
     }
 }

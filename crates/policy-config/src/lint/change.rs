@@ -17,7 +17,13 @@ use crate::schema::providers::SecretKeyRef;
 use crate::schema::{PolicyConfig, PolicySettings};
 
 /// Kinds that protect; taking one away opens the gateway.
-const GUARDS: &[PolicyKind] = &[PolicyKind::PromptInjection, PolicyKind::PiiDetector];
+const GUARDS: &[PolicyKind] = &[
+    PolicyKind::PromptInjection,
+    PolicyKind::PiiDetector,
+    PolicyKind::DlpFilter,
+    PolicyKind::RateLimit,
+    PolicyKind::ModelAccess,
+];
 
 /// Dangerous changes from `old` to `new`, judged by what they say. Findings have a path in the new file, and no place
 /// until `PolicyDocument::locate` gives them one.

@@ -59,6 +59,8 @@ rules! {
     MATCHES_ANYTHING = "W003", Warning, "pattern that matches any text";
     LOGS_BEFORE_REDACTION = "W004", Warning, "content is logged before it is redacted";
     UNUSED_MARKER = "W005", Warning, "marker for a label that nothing detects";
+    UNKNOWN_NAME = "W006", Warning, "name or glob that no target has";
+    HIDDEN_RULE = "W007", Warning, "rule that an earlier one hides";
     GUARD_REMOVED = "R001", Error, "change: a guard policy leaves the chain";
     GUARD_SHADOWED = "R002", Error, "change: a guard policy goes to shadow";
     SIZE_DOUBLED = "R003", Error, "change: the pack at least doubles in size";

@@ -7,6 +7,9 @@ use std::fmt;
 pub enum PolicyKind {
     PromptInjection,
     PiiDetector,
+    DlpFilter,
+    RateLimit,
+    ModelAccess,
     AuditLogger,
 }
 
@@ -21,12 +24,22 @@ pub enum PolicyMode {
 // === impl PolicyKind ===
 
 impl PolicyKind {
-    pub const ALL: &[Self] = &[Self::PromptInjection, Self::PiiDetector, Self::AuditLogger];
+    pub const ALL: &[Self] = &[
+        Self::PromptInjection,
+        Self::PiiDetector,
+        Self::DlpFilter,
+        Self::RateLimit,
+        Self::ModelAccess,
+        Self::AuditLogger,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PromptInjection => "prompt-injection",
             Self::PiiDetector => "pii-detector",
+            Self::DlpFilter => "dlp-filter",
+            Self::RateLimit => "rate-limit",
+            Self::ModelAccess => "model-access",
             Self::AuditLogger => "audit-logger",
         }
     }

@@ -29,12 +29,17 @@ pub(crate) fn read_pack_file(
     let providers =
         fields.required("providers", findings).and_then(|field| providers::read(&field, findings));
     let blocks = fields.get("policy").map(|field| settings::read_blocks(&field, findings));
-    let policies = fields
+    let read_policies = fields
         .required("policies", findings)
         .and_then(|field| policies::read(&field, blocks.unwrap_or_default(), findings));
     let suites = match fields.get("testing") {
         Some(field) => testing::read(&field, findings),
         None => Some(Vec::new()),
     };
-    Some((PolicyConfig { pack: pack?, providers: providers?, policies: policies? }, suites?))
+    let (policies, budget) = read_policies?;
+    let providers = providers?;
+    if let Some(field) = fields.get("policy") {
+        settings::check_against(&field, &providers, findings);
+    }
+    Some((PolicyConfig { pack: pack?, providers, policies, budget }, suites?))
 }

@@ -1,6 +1,8 @@
 //! `policy.<kind>`: the settings of each policy, defaults filled in.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use super::chain::{PolicyKind, PolicyMode};
 
@@ -9,6 +11,9 @@ use super::chain::{PolicyKind, PolicyMode};
 pub enum PolicySettings {
     PromptInjection(PromptInjection),
     PiiDetector(PiiDetector),
+    DlpFilter(DlpFilter),
+    RateLimit(RateLimit),
+    ModelAccess(ModelAccess),
     AuditLogger(AuditLogger),
 }
 
@@ -71,6 +76,96 @@ pub enum MarkerFormat {
     Partial,
 }
 
+/// `policy.dlp-filter`. It looks for something: terms and patterns are not both empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DlpFilter {
+    pub mode: PolicyMode,
+    /// `action`; default block.
+    pub action: DlpAction,
+    /// `blocked_terms`: words and phrases, found whatever their case and spelling, as whole words.
+    pub blocked_terms: Vec<String>,
+    /// `detect_patterns`: regexes by label, as those of `pii-detector`.
+    pub detect_patterns: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DlpAction {
+    #[default]
+    Block,
+    Redact,
+}
+
+/// `policy.rate-limit`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateLimit {
+    pub mode: PolicyMode,
+    /// `consumer_header`, in lower case: who asks, as the deployment says it.
+    pub consumer_header: String,
+    /// At least one; no two count the same.
+    pub limits: Vec<Limit>,
+}
+
+/// One of `limits`; requests or tokens or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    pub key: LimitKey,
+    pub requests: Option<u64>,
+    /// Input and output together, as the provider counts them.
+    pub tokens: Option<u64>,
+    pub window: Duration,
+}
+
+/// Who shares a counter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LimitKey {
+    /// `header:NAME`, in lower case: all requests with one value of it.
+    Header(String),
+    /// All requests of one consumer.
+    Consumer,
+    /// All that come from one address; of IPv6, from one /64.
+    Ip,
+    /// All there are.
+    Global,
+}
+
+/// `policy.model-access`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelAccess {
+    pub mode: PolicyMode,
+    /// `consumer_header`, in lower case: who asks, as the deployment says it.
+    pub consumer_header: String,
+    /// `default`, for whom no rule names; deny where the file does not say.
+    pub default: Access,
+    /// The first that names the consumer decides. At least one.
+    pub rules: Vec<AccessRule>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    Allow,
+    #[default]
+    Deny,
+}
+
+/// One of `rules`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessRule {
+    /// Names and globs; at least one.
+    pub consumers: Vec<String>,
+    /// Of the models that requests name.
+    pub models: NameFilter,
+    /// Of the ids of targets.
+    pub targets: NameFilter,
+}
+
+/// Names and globs. What `deny` matches is out; what is left must match `allow`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameFilter {
+    /// Where the file does not say: `*`.
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+}
+
 /// `policy.audit-logger`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditLogger {
@@ -85,6 +180,14 @@ pub const PII_LABELS: &[&str] = &["EMAIL", "IBAN", "CREDIT_CARD", "MRN", "NPI", 
 /// What a client reads when no message is configured.
 pub const DEFAULT_BLOCK_MESSAGE: &str = "Request blocked: potential prompt injection detected";
 
+/// The header that names the consumer where the pack does not say another.
+pub const CONSUMER_HEADER: &str = "x-consumer";
+/// `policies.budget` where the pack does not say another.
+pub const DEFAULT_BUDGET: Duration = Duration::from_millis(250);
+
+/// Most terms of `blocked_terms`, and their length in characters.
+pub const MAX_TERMS: usize = 1000;
+pub const MAX_TERM_LENGTH: usize = 200;
 /// Most expressions in one list of patterns.
 pub const MAX_PATTERNS: usize = 500;
 /// Longest expression, in bytes.
@@ -100,6 +203,9 @@ impl PolicySettings {
         match self {
             Self::PromptInjection(_) => PolicyKind::PromptInjection,
             Self::PiiDetector(_) => PolicyKind::PiiDetector,
+            Self::DlpFilter(_) => PolicyKind::DlpFilter,
+            Self::RateLimit(_) => PolicyKind::RateLimit,
+            Self::ModelAccess(_) => PolicyKind::ModelAccess,
             Self::AuditLogger(_) => PolicyKind::AuditLogger,
         }
     }
@@ -108,7 +214,31 @@ impl PolicySettings {
         match self {
             Self::PromptInjection(settings) => settings.mode,
             Self::PiiDetector(settings) => settings.mode,
+            Self::DlpFilter(settings) => settings.mode,
+            Self::RateLimit(settings) => settings.mode,
+            Self::ModelAccess(settings) => settings.mode,
             Self::AuditLogger(settings) => settings.mode,
+        }
+    }
+}
+
+// === impl NameFilter ===
+
+impl Default for NameFilter {
+    fn default() -> Self {
+        Self { allow: vec!["*".to_owned()], deny: Vec::new() }
+    }
+}
+
+// === impl LimitKey ===
+
+impl fmt::Display for LimitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Consumer => f.write_str("consumer"),
+            Self::Ip => f.write_str("ip"),
+            Self::Global => f.write_str("global"),
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use policy_config::schema::{AuditLogger, PolicyKind, PolicyMode};
 
-use super::{CannotJudge, Decision, Policy};
-use crate::text::{Phase, Texts};
+use super::{CannotJudge, Decision, Policy, Subject};
+use crate::text::Phase;
 
 #[derive(Debug)]
 pub(crate) struct AuditLoggerPolicy {
@@ -40,7 +40,7 @@ impl Policy for AuditLoggerPolicy {
         false
     }
 
-    fn judge(&self, _: Phase, _: &Texts<'_>) -> Result<Decision, CannotJudge> {
+    fn judge(&self, _: &Subject<'_>) -> Result<Decision, CannotJudge> {
         Ok(Decision::default())
     }
 }

@@ -14,9 +14,9 @@ use policy_config::Finding;
 use policy_config::schema::{PiiAction, PiiDetector, PolicyKind, PolicyMode};
 
 use self::scan::Scanner;
-use super::{CannotJudge, Decision, Flow, Policy};
+use super::{CannotJudge, Decision, Flow, Policy, Subject};
 use crate::redaction::{self, LookFlow};
-use crate::text::{Phase, Texts};
+use crate::text::Phase;
 use crate::verdict::Verdict;
 
 const DETECTED: &str = "pii.detected";
@@ -41,8 +41,8 @@ impl PiiDetectorPolicy {
         Decision {
             verdict: Verdict::Block,
             reason_codes: vec![DETECTED],
-            edits: Vec::new(),
             message: format!("{what} blocked: personal data detected ({})", labels.join(", ")),
+            ..Decision::default()
         }
     }
 }
@@ -68,10 +68,11 @@ impl Policy for PiiDetectorPolicy {
         true
     }
 
-    fn judge(&self, phase: Phase, texts: &Texts<'_>) -> Result<Decision, CannotJudge> {
+    fn judge(&self, subject: &Subject<'_>) -> Result<Decision, CannotJudge> {
         let mut edits = Vec::new();
         let mut labels: Vec<&str> = Vec::new();
-        for (at, piece) in texts.pieces().iter().enumerate() {
+        for (at, piece) in subject.texts.pieces().iter().enumerate() {
+            subject.budget.spend(piece.text().len())?;
             for found in redaction::scan(self.scanner.as_ref(), piece.text()) {
                 if !labels.contains(&found.label) {
                     labels.push(found.label);
@@ -81,10 +82,10 @@ impl Policy for PiiDetectorPolicy {
         }
         Ok(match self.action {
             _ if edits.is_empty() => Decision::default(),
-            PiiAction::Block => Self::block(&labels, phase),
+            PiiAction::Block => Self::block(&labels, subject.phase),
             PiiAction::Redact => {
-                let message = String::new();
-                Decision { verdict: Verdict::Redact, reason_codes: vec![DETECTED], edits, message }
+                let reason_codes = vec![DETECTED];
+                Decision { verdict: Verdict::Redact, reason_codes, edits, ..Decision::default() }
             }
         })
     }

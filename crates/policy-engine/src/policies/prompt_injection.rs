@@ -14,7 +14,8 @@ use regex::Regex;
 pub use self::patterns::PATTERN_SET_VERSION;
 
 use self::pattern_set::PatternSet;
-use super::{CannotJudge, Decision, Policy};
+use super::{CannotJudge, Decision, Policy, Subject};
+use crate::budget::Budget;
 use crate::compile;
 use crate::text::{Author, Phase, Texts};
 use crate::verdict::Verdict;
@@ -56,24 +57,42 @@ impl PromptInjectionPolicy {
     /// The words of everyone who is not the application are read as one text per author, in order, so
     /// that an attack split over messages is whole again: once with gaps between the messages and once
     /// without, for words that were cut.
-    fn detects(&self, texts: &Texts<'_>) -> bool {
-        [Author::User, Author::Model].into_iter().any(|author| {
+    fn detects(&self, texts: &Texts<'_>, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
+        for author in [Author::User, Author::Model] {
             let words: Vec<&str> = by(author, texts).collect();
             let cut = words.len() > 1;
-            self.matches(&words.join("\n"), false) || (cut && self.matches(&words.concat(), false))
-        }) || by(Author::Application, texts).any(|text| self.matches(text, true))
+            if self.matches(&words.join("\n"), false, budget)?
+                || (cut && self.matches(&words.concat(), false, budget)?)
+            {
+                return Ok(true);
+            }
+        }
+        for text in by(Author::Application, texts) {
+            if self.matches(text, true, budget)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// `trusted`: the application's own words, which may warn of an attack by quoting it.
-    fn matches(&self, text: &str, trusted: bool) -> bool {
+    fn matches(&self, text: &str, trusted: bool, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
+        budget.spend(text.len())?;
         let plain = normalize::plain(text);
         if self.own.iter().any(|own| own.is_match(text) || own.is_match(&plain)) {
-            return true;
+            return Ok(true);
         }
-        self.curated.matches(&plain, trusted)
-            || encoded::hidden_texts(text)
-                .iter()
-                .any(|hidden| self.curated.matches(&normalize::plain(hidden), trusted))
+        budget.spend(text.len())?;
+        if self.curated.matches(&plain, trusted) {
+            return Ok(true);
+        }
+        for hidden in encoded::hidden_texts(text) {
+            budget.spend(hidden.len())?;
+            if self.curated.matches(&normalize::plain(&hidden), trusted) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -98,8 +117,8 @@ impl Policy for PromptInjectionPolicy {
         true
     }
 
-    fn judge(&self, _: Phase, texts: &Texts<'_>) -> Result<Decision, CannotJudge> {
-        if !self.detects(texts) {
+    fn judge(&self, subject: &Subject<'_>) -> Result<Decision, CannotJudge> {
+        if !self.detects(subject.texts, subject.budget)? {
             return Ok(Decision::default());
         }
         let verdict = match self.action {
@@ -110,8 +129,8 @@ impl Policy for PromptInjectionPolicy {
         Ok(Decision {
             verdict,
             reason_codes: vec![DETECTED],
-            edits: Vec::new(),
             message: self.message.clone(),
+            ..Decision::default()
         })
     }
 }

@@ -62,6 +62,7 @@ pub(crate) fn config(policies: Vec<PolicySettings>) -> PolicyConfig {
             routing: RoutingStrategy::Ordered,
         },
         policies,
+        budget: policy_config::schema::settings::DEFAULT_BUDGET,
     }
 }
 

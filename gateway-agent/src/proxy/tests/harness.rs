@@ -163,6 +163,7 @@ pub(super) fn config(version: &str, target: ProviderTarget) -> PolicyConfig {
             author: None,
         },
         providers: Providers { targets: vec![target], routing: RoutingStrategy::Ordered },
+        budget: policy_config::schema::settings::DEFAULT_BUDGET,
         policies: vec![PolicySettings::PromptInjection(PromptInjection {
             mode: PolicyMode::Enforce,
             action: DetectAction::Block,

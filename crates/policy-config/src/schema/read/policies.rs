@@ -1,6 +1,8 @@
 //! Reads `policies.chain` and joins it with the blocks of `policy`.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::fields::{Field, Fields, suggest};
 use super::settings::{self, Block};
@@ -8,17 +10,20 @@ use crate::lint::collector::{Collector, echo};
 use crate::lint::rules;
 use crate::location::Location;
 use crate::schema::chain::PolicyKind;
-use crate::schema::settings::PolicySettings;
+use crate::schema::settings::{DEFAULT_BUDGET, PolicySettings};
 
 /// Far above the number of kinds; a longer list is reported once, not entry by entry.
 const MAX_CHAIN: usize = 100;
+const BUDGETS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 
 pub(super) fn read(
     field: &Field<'_>,
     blocks: Vec<Block>,
     findings: &mut Collector,
-) -> Option<Vec<PolicySettings>> {
-    let fields = Fields::of(field, &["chain"], findings)?;
+) -> Option<(Vec<PolicySettings>, Duration)> {
+    let fields = Fields::of(field, &["chain", "budget"], findings)?;
+    let budget =
+        fields.get("budget").map_or(Some(DEFAULT_BUDGET), |field| field.duration_within(BUDGETS, findings));
     let chain = fields.required("chain", findings).and_then(|field| read_chain(&field, findings))?;
     for block in blocks.iter().filter(|block| chain.iter().all(|link| link.kind != block.kind)) {
         let message = format!("`policies.chain` does not name `{}`, so this block has no effect", block.kind);
@@ -33,7 +38,8 @@ pub(super) fn read(
     let policies: Vec<Option<PolicySettings>> =
         chain.iter().map(|link| settings_of(link, &blocks, findings)).collect();
     warn_about_order(&chain, &policies, findings);
-    policies.into_iter().collect()
+    let policies: Option<Vec<PolicySettings>> = policies.into_iter().collect();
+    Some((policies?, budget?))
 }
 
 /// An entry of the chain, known and named once.
@@ -92,10 +98,17 @@ fn settings_of(link: &Link, blocks: &[Block], findings: &mut Collector) -> Optio
     if let Some(block) = blocks.iter().find(|block| block.kind == link.kind) {
         return block.settings.clone();
     }
+    let Some(defaults) = settings::defaults(link.kind) else {
+        let path = format!("policy.{}", link.kind);
+        let message = format!("`{path}` is required: nothing can be assumed about `{}`", link.kind);
+        let suggestion = format!("add a block `{}:` under `policy`, or take it out of the chain", link.kind);
+        findings.add(rules::MISSING_KEY, &path, link.at, message, suggestion);
+        return None;
+    };
     let message = format!("`{}` has no block under `policy`; its defaults apply", link.kind);
     let suggestion = format!("add `{}: {{}}` under `policy` to say that this is meant", link.kind);
     findings.add(rules::NO_BLOCK, &link.path, link.at, message, suggestion);
-    Some(settings::defaults(link.kind))
+    Some(defaults)
 }
 
 /// A log with content, written before redaction, keeps what the redaction is there to remove.

@@ -1,5 +1,9 @@
 //! Reads the blocks of `policy`: the settings of each kind, defaults filled in.
 
+mod dlp_filter;
+mod model_access;
+mod rate_limit;
+
 use std::collections::BTreeMap;
 
 use super::fields::{Field, Fields, join, suggest};
@@ -8,10 +12,11 @@ use super::policies::report_unknown_kind;
 use crate::lint::collector::{Collector, echo, path_key};
 use crate::lint::rules;
 use crate::location::Location;
+use crate::schema::Providers;
 use crate::schema::chain::{PolicyKind, PolicyMode};
 use crate::schema::settings::{
-    AuditLogger, DEFAULT_BLOCK_MESSAGE, DetectAction, MarkerFormat, PII_LABELS, PiiAction, PiiDetector,
-    PolicySettings, PromptInjection,
+    AuditLogger, CONSUMER_HEADER, DEFAULT_BLOCK_MESSAGE, DetectAction, MarkerFormat, PII_LABELS, PiiAction,
+    PiiDetector, PolicySettings, PromptInjection,
 };
 use crate::tree::{Meaning, NodeKind};
 
@@ -44,8 +49,18 @@ pub(super) fn read_blocks(field: &Field<'_>, findings: &mut Collector) -> Vec<Bl
     blocks
 }
 
-pub(super) fn defaults(kind: PolicyKind) -> PolicySettings {
-    match kind {
+/// What only shows beside the rest of the pack.
+pub(super) fn check_against(field: &Field<'_>, providers: &Providers, findings: &mut Collector) {
+    let NodeKind::Mapping(blocks) = &field.node.kind else { return };
+    if let Some(block) = blocks.iter().find(|block| block.key == PolicyKind::ModelAccess.as_str()) {
+        let field = Field { path: join(&field.path, &block.key), node: &block.value };
+        model_access::warn_about_targets(&field, providers, findings);
+    }
+}
+
+/// `None`: the kind does nothing, or refuses everything, unless it is told more.
+pub(super) fn defaults(kind: PolicyKind) -> Option<PolicySettings> {
+    Some(match kind {
         PolicyKind::PromptInjection => PolicySettings::PromptInjection(PromptInjection {
             mode: PolicyMode::default(),
             action: DetectAction::default(),
@@ -64,7 +79,8 @@ pub(super) fn defaults(kind: PolicyKind) -> PolicySettings {
         PolicyKind::AuditLogger => {
             PolicySettings::AuditLogger(AuditLogger { mode: PolicyMode::default(), include_content: false })
         }
-    }
+        PolicyKind::DlpFilter | PolicyKind::RateLimit | PolicyKind::ModelAccess => return None,
+    })
 }
 
 fn read_block(kind: PolicyKind, field: &Field<'_>, findings: &mut Collector) -> Option<PolicySettings> {
@@ -76,6 +92,9 @@ fn read_block(kind: PolicyKind, field: &Field<'_>, findings: &mut Collector) -> 
             read_prompt_injection(field, findings).map(PolicySettings::PromptInjection)
         }
         PolicyKind::PiiDetector => read_pii_detector(field, findings).map(PolicySettings::PiiDetector),
+        PolicyKind::DlpFilter => dlp_filter::read(field, findings).map(PolicySettings::DlpFilter),
+        PolicyKind::RateLimit => rate_limit::read(field, findings).map(PolicySettings::RateLimit),
+        PolicyKind::ModelAccess => model_access::read(field, findings).map(PolicySettings::ModelAccess),
         PolicyKind::AuditLogger => read_audit_logger(field, findings).map(PolicySettings::AuditLogger),
     }
 }
@@ -188,6 +207,42 @@ fn warn_about_markers(field: &Field<'_>, patterns: &BTreeMap<String, String>, fi
         let message = format!("nothing is detected under the label {}", echo(label));
         findings.add(rules::UNUSED_MARKER, &path, entry.key_at, message, suggest(label, &compared));
     }
+}
+
+/// Headers that say something to the gateway itself, or never reach a policy.
+const NO_IDENTITY: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The header that names the consumer, in lower case.
+fn read_consumer_header(fields: &Fields<'_>, findings: &mut Collector) -> Option<String> {
+    match fields.get("consumer_header") {
+        Some(field) => header_name(&field, &field.text(findings)?, findings),
+        None => Some(CONSUMER_HEADER.to_owned()),
+    }
+}
+
+/// The name of a header that says who asks, in lower case.
+fn header_name(field: &Field<'_>, name: &str, findings: &mut Collector) -> Option<String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let lower = name.to_ascii_lowercase();
+    let reserved = lower.starts_with("x-kt-") || NO_IDENTITY.contains(&lower.as_str());
+    if reserved || name.is_empty() || name.len() > 64 || !name.bytes().all(is_token) {
+        let message = format!("`{}`: {} cannot be the header that says who asks", field.path, echo(name));
+        let suggestion = "write the name of a header that your ingress sets, as x-consumer";
+        return field.bad_value(message, suggestion, findings);
+    }
+    Some(lower)
 }
 
 /// `[A-Z][A-Z0-9_]{0,31}`

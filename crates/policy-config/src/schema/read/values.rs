@@ -1,14 +1,16 @@
 //! Single values: text, booleans, durations, one word out of several.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::fields::{Field, suggest};
+use crate::canonical::duration as spelled;
 use crate::lint::collector::{Collector, echo};
 use crate::lint::rules;
 use crate::tree::Meaning;
 
-const ACCEPTED_DURATIONS: &str =
-    "accepted: a whole number and a unit, as 500ms, 60s, 2m or 1h; from 1ms to 1h";
+/// What most durations may be.
+const USUAL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 
 // === impl Field ===
 
@@ -67,14 +69,44 @@ impl Field<'_> {
 
     /// A duration such as `60s`, from one millisecond to one hour.
     pub(super) fn duration(&self, findings: &mut Collector) -> Option<Duration> {
+        self.duration_within(USUAL, findings)
+    }
+
+    pub(super) fn duration_within(
+        &self,
+        accepted: RangeInclusive<Duration>,
+        findings: &mut Collector,
+    ) -> Option<Duration> {
         let text = self.node.as_scalar().map(|scalar| scalar.text.as_str());
-        if let Some(duration) = text.and_then(parse_duration) {
+        if let Some(duration) = text.and_then(parse_duration).filter(|duration| accepted.contains(duration)) {
             return Some(duration);
         }
         let found = text.map_or_else(|| self.node.describe().to_owned(), echo);
-        let message = format!("`{}` is {found}, which is not a duration from 1ms to 1h", self.path);
-        findings.add(rules::BAD_DURATION, &self.path, self.node.at, message, ACCEPTED_DURATIONS);
+        let (least, most) = (spelled(*accepted.start()), spelled(*accepted.end()));
+        let message = format!("`{}` is {found}, which is not a duration from {least} to {most}", self.path);
+        let suggestion =
+            format!("accepted: a whole number and a unit, as 500ms, 60s, 2m or 1h; from {least} to {most}");
+        findings.add(rules::BAD_DURATION, &self.path, self.node.at, message, suggestion);
         None
+    }
+
+    /// A whole number from 1 to `most`.
+    pub(super) fn count(&self, most: u64, findings: &mut Collector) -> Option<u64> {
+        let scalar = self.node.as_scalar().filter(|scalar| scalar.meaning() == Meaning::Number);
+        let Some(scalar) = scalar else {
+            return self.wrong_type("a whole number", findings);
+        };
+        match scalar.text.parse() {
+            Ok(count) if (1..=most).contains(&count) => Some(count),
+            _ => {
+                let message = format!(
+                    "`{}` is {}, which is no whole number from 1 to {most}",
+                    self.path,
+                    echo(&scalar.text)
+                );
+                self.bad_value(message, "write digits only, as 100", findings)
+            }
+        }
     }
 
     pub(super) fn bad_value<T>(
@@ -99,6 +131,5 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "h" => 3_600_000,
         _ => return None,
     };
-    let duration = Duration::from_millis(count.checked_mul(millis)?);
-    (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&duration).then_some(duration)
+    Some(Duration::from_millis(count.checked_mul(millis)?))
 }
