@@ -10,7 +10,10 @@ pub mod testing;
 
 pub use chain::{PolicyKind, PolicyMode};
 pub use pack::{Pack, PackName, PackVersion};
-pub use providers::{Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef, TargetId};
+pub use providers::{
+    CircuitBreaker, Fallback, FallbackTrigger, Provider, ProviderTarget, Providers, RoutingStrategy,
+    SecretKeyRef, TargetId,
+};
 pub use settings::{
     AuditLogger, DetectAction, MarkerFormat, PiiAction, PiiDetector, PolicySettings, PromptInjection,
 };

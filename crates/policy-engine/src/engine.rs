@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use policy_config::PolicyConfig;
-use policy_config::schema::{AuditLogger, PackVersion};
+use policy_config::schema::{AuditLogger, CircuitBreaker, Fallback, PackVersion, RoutingStrategy, TargetId};
 
 use crate::chain::Chain;
 use crate::compile::{self, CompileError};
 use crate::endpoint::Endpoint;
 use crate::request::{self, RequestError};
+use crate::routing::{Candidates, NoTarget};
 use crate::secrets::Secrets;
 use crate::self_test::{self, SelfTestError};
 use crate::stream::StreamInspector;
@@ -22,6 +23,9 @@ pub struct Engine {
     enabled: bool,
     version: PackVersion,
     targets: Vec<Target>,
+    routing: RoutingStrategy,
+    fallback: Fallback,
+    circuit_breaker: CircuitBreaker,
     audit: Option<AuditLogger>,
     chain: Arc<Chain>,
 }
@@ -41,6 +45,9 @@ impl Engine {
                 .iter()
                 .map(|target| Target::compile(target, &secrets))
                 .collect(),
+            routing: config.providers.routing,
+            fallback: config.providers.fallback.clone(),
+            circuit_breaker: config.providers.circuit_breaker,
             audit: compile::audit(&config.policies),
             chain: Arc::new(chain),
         })
@@ -77,6 +84,31 @@ impl Engine {
     /// The first target, in file order, that serves this model.
     pub fn route(&self, model: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.serves(model))
+    }
+
+    /// The targets that may be asked for this model at this endpoint, of those that `allowed` lets through.
+    pub fn candidates(
+        &self,
+        endpoint: Endpoint,
+        model: &str,
+        allowed: impl Fn(&TargetId) -> bool,
+    ) -> Result<Candidates, NoTarget> {
+        Candidates::of(&self.targets, endpoint, model, allowed)
+    }
+
+    /// How one of the candidates is chosen.
+    pub fn routing(&self) -> RoutingStrategy {
+        self.routing
+    }
+
+    /// When a further one is asked.
+    pub fn fallback(&self) -> &Fallback {
+        &self.fallback
+    }
+
+    /// When one that keeps failing is left alone.
+    pub fn circuit_breaker(&self) -> &CircuitBreaker {
+        &self.circuit_breaker
     }
 
     /// The settings of `audit-logger`, when the chain names it.

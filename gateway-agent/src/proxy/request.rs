@@ -60,7 +60,8 @@ impl Proxy {
         let served = self
             .serve(route, (head, body), connection.peer, policy.as_ref(), place.as_ref(), &mut record)
             .await;
-        let reply = served.unwrap_or_else(|refusal| whole(refusal.into_reply()));
+        let reply =
+            served.unwrap_or_else(|refusal| whole(refusal.into_reply(route.and_then(Route::endpoint))));
         record.answered(reply.status);
         if method == Method::HEAD {
             record.ended(crate::decisions::Ended::Complete);

@@ -1,28 +1,28 @@
-//! One request of traffic: check the head, read the body, input phase, provider, output phase.
+//! One request of traffic: check the head, read the body, input phase, provider (one or
+//! several), output phase.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{StatusCode, Version};
 use hyper::body::{Body, Incoming};
-use policy_engine::{Engine, KeyState, Target};
-use serde_json::json;
+use policy_engine::Target;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
+use super::attempts::Question;
 use super::body::{BodyLimits, RequestBody};
 use super::inspect::{Exchange, inspect_rejection, inspect_whole, on_engine};
-use super::provider_answer::{self, ProviderAnswer, Reading};
+use super::provider_answer::ProviderAnswer;
 use super::record::{Phase, Record};
 use super::relay::{Content, Relay};
 use super::reply::{Refusal, Reply};
 use super::request::whole;
 use super::route::Route;
 use super::surroundings::RequestSurroundings;
-use super::{Proxy, body, headers};
+use super::{Proxy, body, headers, models};
 use crate::activation::live::ActivePolicy;
 
 // === impl Proxy ===
@@ -46,7 +46,7 @@ impl Proxy {
                 let exchange = Exchange { endpoint, policy: Arc::clone(policy), around };
                 self.exchange(head, body, exchange, record).await
             }
-            Ok((_, policy)) => Ok(whole(models(&policy.engine))),
+            Ok((route, policy)) => models::answer(route, &head, &policy.engine).map(whole),
             Err(refusal) => {
                 if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
                     body::discard(body).await;
@@ -85,25 +85,13 @@ impl Proxy {
             return Err(Refusal::Blocked(reason));
         }
 
-        let Some(target) = exchange.engine().route(&inspection.model) else {
-            return Err(Refusal::UnknownModel { model: inspection.model });
-        };
-        record.target(&target.id.0);
-        if let KeyState::Missing(reference) = target.api_key_value() {
-            tracing::warn!(target = %target.id, secret = %reference, "a request met a target without its key");
-            return Err(Refusal::TargetDown { target: target.id.to_string() });
-        }
-
-        let called = Instant::now();
-        let response =
-            self.upstream.call(target, exchange.endpoint, headers::for_provider(head.headers), body).await?;
-        self.metrics.upstream_answered(called.elapsed());
-        let reading = Reading {
-            inspected: exchange.engine().inspects_responses(),
-            limit: self.settings.max_response,
-            deadline: called + target.timeout,
-        };
-        match provider_answer::read(response, target, reading).await? {
+        let candidates = exchange
+            .engine()
+            .candidates(exchange.endpoint, &inspection.model, |_| true)
+            .map_err(|none| Refusal::no_target(none, inspection.model))?;
+        let question = Question { candidates, headers: headers::for_provider(head.headers), body };
+        let (answer, target) = self.ask(&exchange, question, record).await?;
+        match answer {
             ProviderAnswer::Rejected(reply) => inspect_rejection(reply, &exchange, target, record).await,
             ProviderAnswer::Whole(reply) => inspect_whole(reply, &exchange, record).await,
             ProviderAnswer::Stream(reply) => Ok(self.relay(reply, exchange.clone(), target)),
@@ -112,7 +100,7 @@ impl Proxy {
 
     fn relay(&self, reply: Reply<Incoming>, exchange: Exchange, target: &Target) -> Reply<Content> {
         let total = self.settings.timeouts.stream_total;
-        let relay = Relay::new(reply.body, exchange, target.id.to_string(), target.timeout, total);
+        let relay = Relay::new(reply.body, exchange, target.id.to_string(), target.timeouts.idle, total);
         Reply { status: reply.status, headers: reply.headers, body: Content::Stream(Box::new(relay)) }
     }
 }
@@ -158,11 +146,4 @@ pub(super) fn check_framing(head: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::Head { message: "the request has both content-length and transfer-encoding" });
     }
     Ok(())
-}
-
-/// OpenAI's list of models: what the active pack routes, globs as written.
-fn models(engine: &Engine) -> Reply {
-    let entry = |model: &str| json!({"id": model, "object": "model", "created": 0, "owned_by": "kt-gateway"});
-    let data: Vec<_> = engine.models().map(entry).collect();
-    Reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
 }

@@ -59,6 +59,7 @@ rules! {
     MATCHES_ANYTHING = "W003", Warning, "pattern that matches any text";
     LOGS_BEFORE_REDACTION = "W004", Warning, "content is logged before it is redacted";
     UNUSED_MARKER = "W005", Warning, "marker for a label that nothing detects";
+    UNUSED_WEIGHT = "W010", Warning, "weight without weighted routing";
     GUARD_REMOVED = "R001", Error, "change: a guard policy leaves the chain";
     GUARD_SHADOWED = "R002", Error, "change: a guard policy goes to shadow";
     SIZE_DOUBLED = "R003", Error, "change: the pack at least doubles in size";

@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use policy_config::ConfigDigest;
 use policy_config::schema::{
     DetectAction, MarkerFormat, Pack, PiiAction, PiiDetector, PolicyConfig, PolicyMode, PolicySettings,
-    PromptInjection, Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef, TargetId,
+    PromptInjection, Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef,
 };
 use policy_engine::{Engine, Secret, Secrets};
 use service_kit::clock::Clock;
@@ -142,14 +142,9 @@ pub(super) fn chat(text: &str) -> String {
 
 pub(super) fn target(base_url: &str) -> ProviderTarget {
     ProviderTarget {
-        id: TargetId("primary".to_owned()),
-        provider: Provider::OpenAiCompatible,
-        model: "m".to_owned(),
-        base_url: base_url.to_owned(),
         secret_key_ref: Some(SecretKeyRef::Env("TEST_API_KEY".to_owned())),
-        api_key_header: "authorization".to_owned(),
-        api_key_prefix: "Bearer ".to_owned(),
         timeout: Duration::from_secs(20),
+        ..ProviderTarget::new("primary", Provider::OpenAiCompatible, "m", base_url)
     }
 }
 
@@ -162,7 +157,12 @@ pub(super) fn config(version: &str, target: ProviderTarget) -> PolicyConfig {
             description: None,
             author: None,
         },
-        providers: Providers { targets: vec![target], routing: RoutingStrategy::Ordered },
+        providers: Providers {
+            targets: vec![target],
+            routing: RoutingStrategy::Ordered,
+            fallback: Default::default(),
+            circuit_breaker: Default::default(),
+        },
         policies: vec![PolicySettings::PromptInjection(PromptInjection {
             mode: PolicyMode::Enforce,
             action: DetectAction::Block,
@@ -199,7 +199,7 @@ pub(super) fn active_with(config: &PolicyConfig, secrets: Secrets) -> Arc<Active
     let version = config.pack.version.clone();
     let digest = ConfigDigest::of(version.to_string().as_bytes());
     let engine = Engine::compile(config, secrets).unwrap();
-    Arc::new(ActivePolicy { engine, version, digest, targets_down: Vec::new() })
+    Arc::new(ActivePolicy::new(engine, version, digest, Vec::new()))
 }
 
 // === impl Gateway ===
@@ -273,6 +273,10 @@ impl Answer {
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(super) fn message(&self) -> String {
+        self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Status, `error.type` and `error.code`.

@@ -13,7 +13,7 @@ use super::harness::{
     COMPLETION, Gateway, PROVIDER_KEY, ScriptedProvider, active, chat, config, event_stream, eventually,
     json_response, redacting, refused, serve_provider, target, test_watcher,
 };
-use crate::proxy::{ProxySettings, ProxyTimeouts};
+use crate::proxy::ProxySettings;
 
 #[tokio::test]
 async fn what_concerns_the_request_is_passed_on_and_what_concerns_us_is_502() {
@@ -252,14 +252,12 @@ async fn a_provider_certificate_is_verified() {
 #[tokio::test]
 async fn a_provider_that_does_not_shake_hands_is_504_after_the_connect_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-    let settings = ProxySettings {
-        timeouts: ProxyTimeouts { connect: Duration::from_millis(200), ..ProxyTimeouts::default() },
-        ..ProxySettings::default()
-    };
-    let gateway = Gateway::with(Some(active(&config("0.1.0", target(&base_url)))), settings).await;
+    let mut target = target(&format!("https://localhost:{}", listener.local_addr().unwrap().port()));
+    target.connect_timeout = Duration::from_millis(200);
+    let gateway = Gateway::start(&config("0.1.0", target)).await;
     let answer = gateway.post(chat("hi")).await;
     assert_eq!(answer.refusal(), refused(504, "upstream_error", "upstream_timeout"));
+    assert!(answer.message().contains("accept a connection"), "{answer:?}");
 }
 
 #[tokio::test]

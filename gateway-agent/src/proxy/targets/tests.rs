@@ -1,0 +1,1 @@
+//! What goes on from one pack to the next.
