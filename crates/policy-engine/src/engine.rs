@@ -81,11 +81,6 @@ impl Engine {
         &self.targets
     }
 
-    /// The first target, in file order, that serves this model.
-    pub fn route(&self, model: &str) -> Option<&Target> {
-        self.targets.iter().find(|target| target.serves(model))
-    }
-
     /// The targets that may be asked for this model at this endpoint, of those that `allowed` lets through.
     pub fn candidates(
         &self,

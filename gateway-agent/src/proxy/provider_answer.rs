@@ -114,10 +114,13 @@ pub(super) fn without_words(status: StatusCode, mut headers: HeaderMap, target: 
         _ => ("upstream_error", "upstream_rejected"),
     };
     let message = format!("the target `{}` refused the request with status {status}", target.id);
-    let mut body = serde_json::json!({"error": {"type": kind, "message": message, "code": code}});
-    if target.provider == Provider::Anthropic {
-        body["type"] = "error".into();
-    }
+    let error = serde_json::json!({"type": kind, "message": message, "code": code});
+    let body = match target.provider {
+        Provider::Anthropic => serde_json::json!({"type": "error", "error": error}),
+        Provider::OpenAi | Provider::OpenAiCompatible | Provider::AzureOpenAi => {
+            serde_json::json!({"error": error})
+        }
+    };
     headers.remove(CONTENT_ENCODING);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Reply { status, headers, body: Bytes::from(body.to_string()) }

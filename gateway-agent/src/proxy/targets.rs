@@ -143,6 +143,3 @@ fn key(target: &Target) -> Result<(HeaderName, Option<HeaderValue>), &'static st
     value.set_sensitive(true);
     Ok((name, Some(value)))
 }
-
-#[cfg(test)]
-mod tests;

@@ -39,7 +39,9 @@ pub(super) type Handled = Pin<Box<dyn Future<Output = Response<ProviderBody>> + 
 /// A request as the provider got it.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
+    /// With its query.
     pub(super) path: String,
+    pub(super) version: http::Version,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
@@ -109,7 +111,8 @@ pub(super) async fn serve_provider<S>(
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            let seen = Seen { path: head.uri.path().to_owned(), headers: head.headers, body };
+            let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+            let seen = Seen { path, version: head.version, headers: head.headers, body };
             kept.lock().unwrap().push(seen.clone());
             Ok::<_, Infallible>(answer(seen).await)
         }
@@ -130,6 +133,25 @@ pub(super) fn event_stream(pieces: mpsc::Receiver<std::io::Result<Bytes>>) -> Re
     let frames = tokio_stream::wrappers::ReceiverStream::new(pieces).map(|piece| piece.map(Frame::data));
     let builder = Response::builder().header("content-type", "text/event-stream; charset=utf-8");
     builder.body(BodyExt::boxed_unsync(StreamBody::new(frames))).unwrap()
+}
+
+pub(super) const FIRST_PIECE: &str = "event: ping\ndata: {}\n\n";
+
+/// Answers each request with a stream of one piece so far, and lets the test feed the rest.
+pub(super) async fn fed_provider() -> (ScriptedProvider, mpsc::Receiver<mpsc::Sender<std::io::Result<Bytes>>>)
+{
+    let (feeding, feeds) = mpsc::channel(4);
+    let provider = ScriptedProvider::start(move |_| {
+        let feeding = feeding.clone();
+        Box::pin(async move {
+            let (sender, pieces) = mpsc::channel(2);
+            sender.send(Ok(FIRST_PIECE.into())).await.unwrap();
+            feeding.send(sender).await.unwrap();
+            event_stream(pieces)
+        })
+    })
+    .await;
+    (provider, feeds)
 }
 
 pub(super) const COMPLETION: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
@@ -170,6 +192,17 @@ pub(super) fn config(version: &str, target: ProviderTarget) -> PolicyConfig {
             attack_patterns: Vec::new(),
         })],
     }
+}
+
+/// Two or more targets for one model, by the names `t0`, `t1` and so on.
+pub(super) fn several(version: &str, base_urls: &[&str]) -> PolicyConfig {
+    let mut pack = config(version, target("http://127.0.0.1:1"));
+    let named = |(index, base_url): (usize, &&str)| ProviderTarget {
+        id: policy_config::schema::TargetId(format!("t{index}")),
+        ..target(base_url)
+    };
+    pack.providers.targets = base_urls.iter().enumerate().map(named).collect();
+    pack
 }
 
 /// With a policy that reads requests and responses.

@@ -1,1 +1,0 @@
-//! What goes on from one pack to the next.
