@@ -208,7 +208,7 @@ impl Activator {
         // What is kept is swapped in, whatever comes: a test may let it die or dawdle here, and no more.
         let _ = failpoint::pass("swap.before").await;
         let targets_down = told_down(&targets_down);
-        self.swap(Arc::new(ActivePolicy { engine, version: version.clone(), digest, targets_down }), config);
+        self.swap(Arc::new(ActivePolicy::new(engine, version.clone(), digest, targets_down)), config);
         if !offered {
             // An offer's answer is seen with its timings.
             self.tell();

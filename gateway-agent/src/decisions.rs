@@ -50,6 +50,8 @@ pub struct Decision {
     pub model: Option<String>,
     /// Id of the target that was called or would have been.
     pub target: Option<String>,
+    /// Calls that were begun, the one to `target` included; more than one where a target failed.
+    pub attempts: u8,
     /// The strongest verdict of both phases; `null` when no policy was asked.
     pub verdict: Option<&'static str>,
     pub reason_codes: Vec<&'static str>,

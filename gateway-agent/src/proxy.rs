@@ -5,14 +5,17 @@
 //! listener and the connections; it never changes the live policy and knows nothing of the control plane.
 //!
 //! Reading order: `accept` (connections), `request` (one request from head to reply), `relay` (one
-//! streamed response), `upstream` (the call to a provider), `reply` (every status a client can meet).
+//! streamed response), `attempts` (one request over its targets), `targets` (what is known of each), `upstream` (the call to
+//! a provider), `reply` (every status a client can meet).
 
 mod accept;
+mod attempts;
 mod body;
 mod headers;
 mod inspect;
 mod limits;
 mod meters;
+mod models;
 mod patience;
 mod provider_answer;
 mod record;
@@ -23,6 +26,7 @@ mod resolver;
 mod route;
 mod serve;
 mod surroundings;
+mod targets;
 mod upstream;
 
 use std::io;
@@ -41,6 +45,8 @@ use crate::activation::live::LivePolicy;
 use crate::admin::Admin;
 use crate::decisions::DecisionLog;
 use crate::metrics::ProxyMetrics;
+
+pub(crate) use targets::Stations;
 
 /// What the operator of one gateway decides about its data plane.
 #[derive(Debug, Clone)]
@@ -73,9 +79,7 @@ pub struct ProxyTimeouts {
     pub body_read: Duration,
     /// A client that takes no byte of its response.
     pub write_stall: Duration,
-    /// TCP and TLS to a provider.
-    pub connect: Duration,
-    /// A streamed response as a whole; the target's own `timeout` bounds each silence in it.
+    /// A streamed response as a whole; the target's own `idle_timeout` bounds each silence in it.
     pub stream_total: Duration,
     /// After drain began: how long an idle connection may still bring a request, which is answered
     /// with `connection: close`, before it is closed.
@@ -90,6 +94,7 @@ pub struct Proxy {
     decisions: DecisionLog,
     clock: Clock,
     metrics: ProxyMetrics,
+    targets: targets::Targets,
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
     body_budget: body::BodyBudget,
@@ -144,7 +149,6 @@ impl Default for ProxyTimeouts {
             idle: Duration::from_secs(75),
             body_read: Duration::from_secs(30),
             write_stall: Duration::from_secs(60),
-            connect: Duration::from_secs(5),
             stream_total: Duration::from_secs(3600),
             drain_idle: Duration::from_secs(1),
         }
@@ -154,7 +158,7 @@ impl Default for ProxyTimeouts {
 // === impl Proxy ===
 
 impl Proxy {
-    /// Builds the provider client. Install the metrics recorder first.
+    /// Reads the host's certificate store. Install the metrics recorder first.
     pub fn new(
         settings: ProxySettings,
         live: LivePolicy,
@@ -165,7 +169,7 @@ impl Proxy {
         if http::HeaderValue::from_str(&settings.instance).is_err() {
             return Err(ProxyError::Instance(settings.instance.escape_default().to_string()));
         }
-        let upstream = upstream::Upstream::new(&settings.extra_roots, settings.timeouts.connect)?;
+        let targets = targets::Targets::new(&settings.extra_roots)?;
         let in_flight = Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS)));
         let body_budget = body::BodyBudget::new(settings.body_budget);
         Ok(Self {
@@ -175,7 +179,8 @@ impl Proxy {
             decisions,
             clock,
             metrics: ProxyMetrics::new(),
-            upstream,
+            targets,
+            upstream: upstream::Upstream::default(),
             in_flight,
             body_budget,
             meters: Arc::new(meters::GatewayMeters::new()),

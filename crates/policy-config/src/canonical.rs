@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::schema::chain::PolicyMode;
-use crate::schema::providers::{ProviderTarget, RoutingStrategy, SecretKeyRef};
+use crate::schema::providers::{Fallback, ProviderTarget, SecretKeyRef};
 use crate::schema::settings::{
     Access, AccessRule, AuditLogger, DetectAction, DlpAction, DlpFilter, Limit, MarkerFormat, ModelAccess,
     NameFilter, PiiAction, PiiDetector, PolicySettings, PromptInjection, RateLimit,
@@ -77,13 +77,27 @@ fn pack(pack: &Pack) -> Value {
 }
 
 fn providers(providers: &Providers) -> Value {
-    let strategy = match providers.routing {
-        RoutingStrategy::Ordered => "ordered",
-    };
+    let breaker = &providers.circuit_breaker;
     map([
         ("targets", Value::List(providers.targets.iter().map(target).collect())),
-        ("routing", map([("strategy", word(strategy))])),
+        ("routing", map([("strategy", word(providers.routing.as_str()))])),
+        ("fallback", fallback(&providers.fallback)),
+        (
+            "circuit_breaker",
+            map([
+                ("failure_threshold", word(&breaker.failure_threshold.to_string())),
+                ("cooldown", word(&duration(breaker.cooldown))),
+            ]),
+        ),
     ])
+}
+
+fn fallback(fallback: &Fallback) -> Value {
+    let triggers = fallback.triggers.iter().map(|trigger| word(trigger.as_str())).collect();
+    let mut entries =
+        vec![("triggers", Value::List(triggers)), ("max_attempts", word(&fallback.max_attempts.to_string()))];
+    entries.extend(fallback.total_timeout.map(|total| ("total_timeout", word(&duration(total)))));
+    map(entries)
 }
 
 fn target(target: &ProviderTarget) -> Value {
@@ -102,7 +116,18 @@ fn target(target: &ProviderTarget) -> Value {
         ("api_key_header", text(&target.api_key_header)),
         ("api_key_prefix", text(&target.api_key_prefix)),
         ("timeout", word(&duration(target.timeout))),
+        ("connect_timeout", word(&duration(target.connect_timeout))),
     ]);
+    // Where they follow `timeout` they are not told again: a diff would show one change as three.
+    for (key, time) in
+        [("first_byte_timeout", target.first_byte_timeout), ("idle_timeout", target.idle_timeout)]
+    {
+        entries.extend((time != target.timeout).then(|| (key, word(&duration(time)))));
+    }
+    entries.push(("weight", word(&target.weight.to_string())));
+    entries.extend(target.ca_file.as_ref().map(|name| ("ca_file", map([("file", text(name))]))));
+    entries.extend(target.deployment.as_ref().map(|name| ("deployment", text(name))));
+    entries.extend(target.api_version.as_ref().map(|version| ("api_version", text(version))));
     map(entries)
 }
 

@@ -12,7 +12,10 @@ pub mod testing;
 
 pub use chain::{PolicyKind, PolicyMode};
 pub use pack::{Pack, PackName, PackVersion};
-pub use providers::{Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef, TargetId};
+pub use providers::{
+    CircuitBreaker, Fallback, FallbackTrigger, Provider, ProviderTarget, Providers, RoutingStrategy,
+    SecretKeyRef, TargetId,
+};
 pub use settings::{
     Access, AccessRule, AuditLogger, DetectAction, DlpAction, DlpFilter, Limit, LimitKey, MarkerFormat,
     ModelAccess, NameFilter, PiiAction, PiiDetector, PolicySettings, PromptInjection, RateLimit,

@@ -156,8 +156,19 @@ providers:
       api_key_header: "authorization"
       api_key_prefix: "Bearer "
       timeout: 1m
+      connect_timeout: 5s
+      weight: 1
   routing:
     strategy: ordered
+  fallback:
+    triggers:
+      - rate_limit
+      - server_error
+      - timeout
+    max_attempts: 3
+  circuit_breaker:
+    failure_threshold: 5
+    cooldown: 30s
 policies:
   chain:
     - prompt-injection
@@ -188,6 +199,39 @@ policy:
     let config = config(PACK);
     assert_eq!(canonical(&config), expected);
     assert_eq!(PolicyDocument::new(expected).parse(), (Some(config), Default::default()));
+}
+
+#[test]
+fn the_canonical_form_of_every_key_of_providers_means_the_same() {
+    let routed = PACK.replace(
+        "policies:",
+        "    - {id: z, provider: azure-openai, model: 'gpt-*', base_url: 'https://n.openai.azure.com/openai/v1/',
+       deployment: d, api_version: 2024-10-21, weight: 7, timeout: 20s, connect_timeout: 200ms,
+       first_byte_timeout: 3s, idle_timeout: 2m, ca_file: ca.pem, secret_key_ref: {file: azure-key}}
+    - {id: a, provider: anthropic, model: claude-*, base_url: 'https://api.anthropic.com/v1', timeout: 1s}
+  routing: {strategy: weighted}
+  fallback: {triggers: [timeout, rate_limit], max_attempts: 2, total_timeout: 90s}
+  circuit_breaker: {failure_threshold: 1, cooldown: 500ms}
+policies:",
+    );
+    let whole = config(&routed);
+    assert_eq!(config(&canonical(&whole)), whole);
+    let [_, azure, anthropic] = &whole.providers.targets[..] else { panic!("three targets") };
+    assert_eq!(azure.base_url, "https://n.openai.azure.com");
+    assert_eq!((azure.api_key_header.as_str(), azure.api_key_prefix.as_str()), ("api-key", ""));
+    assert_eq!((anthropic.api_key_header.as_str(), anthropic.api_key_prefix.as_str()), ("x-api-key", ""));
+    assert_eq!(anthropic.connect_timeout, anthropic.timeout, "no longer than the whole");
+    let reordered = routed.replace("[timeout, rate_limit]", "[rate_limit, timeout]");
+    assert!(diff(&whole, &config(&reordered)).is_empty());
+    let moved = routed.replace("n.openai.azure.com", "m.openai.azure.com");
+    let codes = |old: &str, new: &str| {
+        lint_change(&config(old), &config(new))
+            .findings
+            .into_iter()
+            .map(|finding| finding.code)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&routed, &moved), ["R004", "R005"]);
 }
 
 #[test]

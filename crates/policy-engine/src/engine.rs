@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy_config::PolicyConfig;
-use policy_config::schema::{AuditLogger, PackVersion};
+use policy_config::schema::{AuditLogger, CircuitBreaker, Fallback, PackVersion, RoutingStrategy, TargetId};
 
 use crate::chain::Chain;
 use crate::compile::{self, CompileError};
@@ -11,11 +11,12 @@ use crate::endpoint::Endpoint;
 use crate::policies::Policy;
 use crate::policies::model_access::TargetFilter;
 use crate::request::{self, RequestError};
+use crate::routing::{Candidates, NoTarget};
 use crate::secrets::Secrets;
 use crate::self_test::{self, SelfTestError};
 use crate::stream::StreamInspector;
 use crate::surroundings::Surroundings;
-use crate::target::Target;
+use crate::target::{Target, glob_matches};
 use crate::verdict::Inspection;
 
 /// A compiled pack. Immutable; a request takes it once and keeps it to its last byte.
@@ -24,6 +25,9 @@ pub struct Engine {
     enabled: bool,
     version: PackVersion,
     targets: Vec<Target>,
+    routing: RoutingStrategy,
+    fallback: Fallback,
+    circuit_breaker: CircuitBreaker,
     audit: Option<AuditLogger>,
     chain: Arc<Chain>,
 }
@@ -43,6 +47,9 @@ impl Engine {
                 .iter()
                 .map(|target| Target::compile(target, &secrets))
                 .collect(),
+            routing: config.providers.routing,
+            fallback: config.providers.fallback.clone(),
+            circuit_breaker: config.providers.circuit_breaker,
             audit: compile::audit(&config.policies),
             chain: Arc::new(chain),
         })
@@ -72,14 +79,21 @@ impl Engine {
     }
 
     /// The models as whoever asks may use them, each once; names and globs.
-    pub fn models_for(&self, around: &dyn Surroundings) -> Vec<String> {
+    pub fn models_for(&self, around: &dyn Surroundings, of: impl Fn(&Target) -> bool) -> Vec<String> {
         let mut shown: Vec<String> = Vec::new();
-        for model in self.targets.iter().flat_map(|target| self.chain.shown_models(target, around)) {
+        let targets = self.targets.iter().filter(|target| of(target));
+        for model in targets.flat_map(|target| self.chain.shown_models(target, around)) {
             if !shown.contains(&model) {
                 shown.push(model);
             }
         }
         shown
+    }
+
+    /// Whether this model is among them.
+    pub fn shows(&self, model: &str, around: &dyn Surroundings, of: impl Fn(&Target) -> bool) -> bool {
+        let shown = self.models_for(around, of);
+        shown.iter().any(|shown| glob_matches(shown.as_bytes(), model.as_bytes()))
     }
 
     /// Headers that say who asks, in lower case: for the policies, and never sent on to a provider.
@@ -92,9 +106,29 @@ impl Engine {
         &self.targets
     }
 
-    /// The first target, in file order, that serves this model.
-    pub fn route(&self, model: &str) -> Option<&Target> {
-        self.targets.iter().find(|target| target.serves(model))
+    /// The targets that may be asked for this model at this endpoint, of those that `allowed` lets through.
+    pub fn candidates(
+        &self,
+        endpoint: Endpoint,
+        model: &str,
+        allowed: impl Fn(&TargetId) -> bool,
+    ) -> Result<Candidates, NoTarget> {
+        Candidates::of(&self.targets, endpoint, model, allowed)
+    }
+
+    /// How one of the candidates is chosen.
+    pub fn routing(&self) -> RoutingStrategy {
+        self.routing
+    }
+
+    /// When a further one is asked.
+    pub fn fallback(&self) -> &Fallback {
+        &self.fallback
+    }
+
+    /// When one that keeps failing is left alone.
+    pub fn circuit_breaker(&self) -> &CircuitBreaker {
+        &self.circuit_breaker
     }
 
     /// The first target, in file order, that serves this model and that `permitted` lets through.

@@ -1,7 +1,9 @@
-//! Secret values by target: they are handed in, never looked up here, never printed, wiped when dropped.
+//! Secret values by target: they are handed in, never looked up here, never printed, wiped when dropped. With them
+//! comes whom a target trusts, which is kept in the same place.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use policy_config::schema::TargetId;
 use zeroize::Zeroizing;
@@ -10,9 +12,16 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
-/// The keys resolved on this host, by target. A target that needs a key and has none here is down.
+/// Certificates that a target is checked against in place of the host's store, DER. Never empty where a gateway made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorities(pub Arc<[Vec<u8>]>);
+
+/// What was resolved on this host, by target. A target that needs a key or certificates and has none here is down.
 #[derive(Debug, Clone, Default)]
-pub struct Secrets(BTreeMap<TargetId, Secret>);
+pub struct Secrets {
+    keys: BTreeMap<TargetId, Secret>,
+    authorities: BTreeMap<TargetId, Authorities>,
+}
 
 // === impl Secret ===
 
@@ -49,10 +58,18 @@ impl Secrets {
     }
 
     pub fn insert(&mut self, target: TargetId, secret: Secret) {
-        self.0.insert(target, secret);
+        self.keys.insert(target, secret);
     }
 
     pub fn get(&self, target: &TargetId) -> Option<&Secret> {
-        self.0.get(target)
+        self.keys.get(target)
+    }
+
+    pub fn insert_authorities(&mut self, target: TargetId, authorities: Authorities) {
+        self.authorities.insert(target, authorities);
+    }
+
+    pub fn authorities(&self, target: &TargetId) -> Option<&Authorities> {
+        self.authorities.get(target)
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! The only file that touches `ArcSwap`. It must not know where a policy comes from.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 use policy_config::ConfigDigest;
 use policy_config::schema::PackVersion;
 use policy_engine::Engine;
+
+use crate::proxy::Stations;
 
 /// A compiled pack and who it is. For which generation it runs is the record's: an adoption changes that alone.
 pub struct ActivePolicy {
@@ -16,6 +18,8 @@ pub struct ActivePolicy {
     pub digest: ConfigDigest,
     /// Of each target whose key is not on this host: where it stands in the pack, and why.
     pub targets_down: Vec<(String, String)>,
+    /// How its targets are called: made by the data plane at the first request.
+    pub(crate) stations: OnceLock<Stations>,
 }
 
 /// What is in force now; clones share it.
@@ -30,6 +34,19 @@ struct Cell {
     /// Policies that were replaced, for as long as a request holds them. An `ArcSwap` too, because
     /// the swap must not wait for a reader of the count.
     retired: ArcSwapOption<Vec<Weak<ActivePolicy>>>,
+}
+
+// === impl ActivePolicy ===
+
+impl ActivePolicy {
+    pub fn new(
+        engine: Engine,
+        version: PackVersion,
+        digest: ConfigDigest,
+        targets_down: Vec<(String, String)>,
+    ) -> Self {
+        Self { engine, version, digest, targets_down, stations: OnceLock::new() }
+    }
 }
 
 // === impl LivePolicy ===

@@ -1,5 +1,5 @@
-//! Provider keys, looked up on this host by this host's rules: a pack can only name what the gateway's
-//! operator opened to it, and a value is never printed.
+//! Provider keys, and the certificates that a target is checked against, looked up on this host by this host's rules: a
+//! pack can only name what the gateway's operator opened to it, and a value is never printed.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,10 @@ use nix::sys::stat::Mode;
 use policy_config::location::Location;
 use policy_config::schema::SecretKeyRef;
 use policy_config::{Finding, PolicyConfig, Severity};
-use policy_engine::{Secret, Secrets};
+use policy_engine::{Authorities, Secret, Secrets};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::env_file::EnvFile;
 use crate::settings::{Environment, SecretGlob};
@@ -32,7 +35,7 @@ pub struct SecretRules {
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub(super) secrets: Secrets,
-    /// One for each target whose key is not at hand.
+    /// One for each key and each file of certificates that is not at hand.
     pub(super) missing: Vec<Finding>,
 }
 
@@ -43,16 +46,24 @@ struct Problem {
     help: Option<String>,
 }
 
-const LARGEST: u64 = 16 * 1024;
+/// Of a key, and of a file of certificates: bytes.
+const LARGEST_KEY: u64 = 16 * 1024;
+const LARGEST_CA: u64 = 512 * 1024;
 
 // === impl SecretRules ===
 
 impl SecretRules {
-    /// Looks up the key of every target; the env file is read anew.
+    /// Looks up the key of every target and whom it trusts; the env file is read anew.
     pub(super) fn resolve(&self, config: &PolicyConfig) -> Resolved {
         let mut resolved = Resolved { secrets: Secrets::new(), missing: Vec::new() };
         let env_file = self.env_file.as_deref().map(EnvFile::read).transpose();
         for (index, target) in config.providers.targets.iter().enumerate() {
+            if let Some(name) = &target.ca_file {
+                match self.in_file(name, LARGEST_CA).and_then(|pem| authorities(name, &pem)) {
+                    Ok(found) => resolved.secrets.insert_authorities(target.id.clone(), found),
+                    Err(message) => resolved.missing.push(no_authorities(index, name, message)),
+                }
+            }
             let Some(reference) = &target.secret_key_ref else { continue };
             let found = match reference {
                 SecretKeyRef::Env(name) => match &env_file {
@@ -62,7 +73,7 @@ impl SecretRules {
                         help: Some(error.help()),
                     }),
                 },
-                SecretKeyRef::File(name) => self.in_file(name).map_err(Problem::from),
+                SecretKeyRef::File(name) => self.in_key_file(name).map_err(Problem::from),
             };
             match found.and_then(|value| checked(reference, value).map_err(Problem::from)) {
                 Ok(secret) => resolved.secrets.insert(target.id.clone(), secret),
@@ -95,8 +106,13 @@ impl SecretRules {
         }
     }
 
+    fn in_key_file(&self, name: &str) -> Result<String, String> {
+        let bytes = self.in_file(name, LARGEST_KEY)?;
+        String::from_utf8(bytes).map_err(|_| format!("the secret file {name} is not UTF-8"))
+    }
+
     /// Every step is relative to the opened directory, so no link leads out of it.
-    fn in_file(&self, name: &str) -> Result<String, String> {
+    fn in_file(&self, name: &str, largest: u64) -> Result<Vec<u8>, String> {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
             return Err(format!("`{}` is not a plain file name", name.escape_debug()));
         }
@@ -108,9 +124,8 @@ impl SecretRules {
         let beneath = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let dir = open(&self.dir, beneath | OFlag::O_DIRECTORY, Mode::empty()).map_err(failed)?;
         let file = openat(&dir, name, beneath | OFlag::O_NONBLOCK, Mode::empty()).map_err(failed)?;
-        let bytes = durable::read_open(&File::from(file), LARGEST)
-            .map_err(|error: io::Error| format!("the secret file {name} cannot be read: {error}"))?;
-        String::from_utf8(bytes).map_err(|_| format!("the secret file {name} is not UTF-8"))
+        durable::read_open(&File::from(file), largest)
+            .map_err(|error: io::Error| format!("the secret file {name} cannot be read: {error}"))
     }
 }
 
@@ -139,6 +154,36 @@ fn checked(reference: &SecretKeyRef, value: String) -> Result<Secret, String> {
         return Err(format!("the key of {reference} holds a character that no header can carry"));
     }
     Ok(Secret::new(trimmed.to_owned()))
+}
+
+/// Every certificate of a PEM file must be one; a file that holds a mistake is not half used.
+fn authorities(name: &str, pem: &[u8]) -> Result<Authorities, String> {
+    let mut roots = RootCertStore::empty();
+    let mut found = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| format!("the file {name} is not well-formed PEM"))?;
+        roots
+            .add(certificate.clone())
+            .map_err(|_| format!("certificate {} of the file {name} cannot be used", found.len() + 1))?;
+        found.push(certificate.to_vec());
+    }
+    if found.is_empty() {
+        return Err(format!("the file {name} holds no certificate"));
+    }
+    Ok(Authorities(found.into()))
+}
+
+fn no_authorities(index: usize, name: &str, message: String) -> Finding {
+    Finding {
+        code: "S002".to_owned(),
+        severity: Severity::Error,
+        path: format!("providers.targets[{index}].ca_file"),
+        location: Location::default(),
+        message,
+        suggestion: format!(
+            "put the CA's certificates, as PEM, into secrets/{name} in the gateway's directory"
+        ),
+    }
 }
 
 fn missing(index: usize, reference: &SecretKeyRef, problem: Problem) -> Finding {

@@ -9,6 +9,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use policy_config::schema::Provider;
 use policy_engine::{KeyState, Target};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -113,7 +114,13 @@ pub(super) fn without_words(status: StatusCode, mut headers: HeaderMap, target: 
         _ => ("upstream_error", "upstream_rejected"),
     };
     let message = format!("the target `{}` refused the request with status {status}", target.id);
-    let body = serde_json::json!({"error": {"type": kind, "message": message, "code": code}});
+    let error = serde_json::json!({"type": kind, "message": message, "code": code});
+    let body = match target.provider {
+        Provider::Anthropic => serde_json::json!({"type": "error", "error": error}),
+        Provider::OpenAi | Provider::OpenAiCompatible | Provider::AzureOpenAi => {
+            serde_json::json!({"error": error})
+        }
+    };
     headers.remove(CONTENT_ENCODING);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Reply { status, headers, body: Bytes::from(body.to_string()) }
@@ -128,9 +135,20 @@ fn holds_key(text: &[u8], target: &Target) -> bool {
 
 async fn collect(mut body: Incoming, target: &Target, reading: Reading) -> Result<Bytes, UpstreamFailure> {
     let name = || target.id.to_string();
+    let late = |what| UpstreamFailure::TimedOut { target: name(), what };
+    let idle = target.timeouts.idle;
+    // One timer for the whole, and one for each silence only where that could end first.
+    let is_patient = Instant::now() + idle >= reading.deadline;
     let gathering = async {
         let mut gathered = BytesMut::new();
-        while let Some(frame) = body.frame().await {
+        loop {
+            let frame = if is_patient {
+                body.frame().await
+            } else {
+                let within = tokio::time::timeout(idle, body.frame()).await;
+                within.map_err(|_| late("go on with its response"))?
+            };
+            let Some(frame) = frame else { break };
             let frame = frame.map_err(|error| {
                 tracing::warn!(target = %target.id, %error, "a provider response broke off");
                 UpstreamFailure::Broken { target: name() }
@@ -144,8 +162,7 @@ async fn collect(mut body: Incoming, target: &Target, reading: Reading) -> Resul
         }
         Ok(gathered.freeze())
     };
-    let late = |_| UpstreamFailure::TimedOut { target: name(), what: "finish its response" };
-    tokio::time::timeout_at(reading.deadline, gathering).await.map_err(late)?
+    tokio::time::timeout_at(reading.deadline, gathering).await.map_err(|_| late("finish its response"))?
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

@@ -86,6 +86,11 @@ impl Record {
         self.decision.target = Some(target.to_owned());
     }
 
+    /// How many calls have been begun.
+    pub(super) fn attempts(&mut self, attempts: u8) {
+        self.decision.attempts = attempts;
+    }
+
     /// What the policies of one phase decided.
     pub(super) fn decided(&mut self, phase: Phase, inspection: &Inspection) {
         self.verdict = self.verdict.max(Some(inspection.verdict));

@@ -217,14 +217,17 @@ impl Relay {
         self.inspector = None;
         record.ended(Ended::UpstreamFailed);
         let target = self.target.clone();
-        error_event(match cut {
-            Cut::Broken => UpstreamFailure::Broken { target }.into(),
-            Cut::Silent => UpstreamFailure::TimedOut { target, what: "go on with its response" }.into(),
-            Cut::PolicyFailed => {
-                record.ended(Ended::Blocked);
-                Refusal::PolicyFailed
-            }
-        })
+        error_event(
+            self.exchange.endpoint,
+            match cut {
+                Cut::Broken => UpstreamFailure::Broken { target }.into(),
+                Cut::Silent => UpstreamFailure::TimedOut { target, what: "go on with its response" }.into(),
+                Cut::PolicyFailed => {
+                    record.ended(Ended::Blocked);
+                    Refusal::PolicyFailed
+                }
+            },
+        )
     }
 }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use policy_engine::{BlockClass, BlockReason};
+use policy_engine::routing::NoTarget;
+use policy_engine::{BlockClass, BlockReason, Endpoint};
 use serde::Serialize;
 
 use super::upstream::UpstreamFailure;
@@ -20,27 +21,51 @@ pub(super) struct Reply<B = Bytes> {
 #[derive(Debug)]
 pub(super) enum Refusal {
     UnknownPath,
-    Method { allow: &'static str },
+    Method {
+        allow: &'static str,
+    },
     HeadersTooLarge,
-    Head { message: &'static str },
+    Head {
+        message: &'static str,
+    },
     Expectation,
     Encoding,
-    BodyTooLarge { limit: usize },
+    BodyTooLarge {
+        limit: usize,
+    },
     BodyTimeout,
     BodyBroken,
-    Invalid { message: String },
-    UnknownModel { model: String },
+    Invalid {
+        message: String,
+    },
+    UnknownModel {
+        model: String,
+    },
+    /// The model is there, and its provider does not have the operation that was asked for.
+    OtherEndpoint {
+        model: String,
+        instead: Endpoint,
+    },
     Blocked(BlockReason),
     NoPolicy,
     PackDisabled,
     Overloaded,
-    TargetDown { target: String },
+    TargetDown {
+        target: String,
+    },
+    /// Each target of the model has failed too often of late; seconds until one is tried again.
+    TargetsUnavailable {
+        retry_after: u64,
+    },
     PolicyFailed,
     Upstream(UpstreamFailure),
 }
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
+    /// `error`, where the client's API says so at the top.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     error: ErrorDetail<'a>,
 }
 
@@ -55,7 +80,8 @@ struct ErrorDetail<'a> {
 }
 
 /// What clients read when they ask for something that is not there; the same for every spelling.
-const UNKNOWN_PATH: &str = "no such path; this gateway answers POST /v1/chat/completions and GET /v1/models";
+const UNKNOWN_PATH: &str = "no such path; this gateway answers POST /v1/chat/completions, /v1/completions, \
+    /v1/embeddings, /v1/responses and /v1/messages, and GET /v1/models";
 
 /// Longest piece of client text that an error repeats.
 const ECHO: usize = 200;
@@ -75,14 +101,23 @@ impl Reply {
 // === impl Refusal ===
 
 impl Refusal {
-    pub(super) fn into_reply(self) -> Reply {
+    pub(super) fn no_target(none: NoTarget, model: String) -> Self {
+        match none {
+            NoTarget::UnknownModel | NoTarget::NotAllowed => Self::UnknownModel { model },
+            NoTarget::OtherEndpoint { instead } => Self::OtherEndpoint { model, instead },
+        }
+    }
+
+    /// In the form that clients of this endpoint read; `None` for what is none.
+    pub(super) fn into_reply(self, endpoint: Option<Endpoint>) -> Reply {
         let message = self.message();
         let policy = match &self {
             Self::Blocked(reason) => Some(reason.policy.as_str()),
             _ => None,
         };
         let error = ErrorDetail { kind: self.kind(), message: &message, policy, code: self.code() };
-        let mut reply = Reply::json(self.status(), &ErrorBody { error });
+        let kind = (endpoint == Some(Endpoint::Messages)).then_some("error");
+        let mut reply = Reply::json(self.status(), &ErrorBody { kind, error });
         match &self {
             Self::Method { allow } => {
                 reply.headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -93,6 +128,9 @@ impl Refusal {
             Self::Blocked(BlockReason { class: BlockClass::RateLimit { retry_after }, .. }) => {
                 let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
                 reply.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Self::TargetsUnavailable { retry_after } => {
+                reply.headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
             }
             Self::Upstream(failure) => {
                 if let Some(after) = failure.retry_after() {
@@ -110,7 +148,9 @@ impl Refusal {
 
     pub(super) const fn status(&self) -> StatusCode {
         match self {
-            Self::UnknownPath | Self::UnknownModel { .. } => StatusCode::NOT_FOUND,
+            Self::UnknownPath | Self::UnknownModel { .. } | Self::OtherEndpoint { .. } => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Head { .. } | Self::BodyBroken | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
@@ -127,6 +167,7 @@ impl Refusal {
             | Self::PackDisabled
             | Self::Overloaded
             | Self::TargetDown { .. }
+            | Self::TargetsUnavailable { .. }
             | Self::PolicyFailed => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream(failure) => failure.status(),
         }
@@ -144,12 +185,14 @@ impl Refusal {
             | Self::BodyTimeout
             | Self::BodyBroken
             | Self::Invalid { .. }
-            | Self::UnknownModel { .. } => "validation_error",
+            | Self::UnknownModel { .. }
+            | Self::OtherEndpoint { .. } => "validation_error",
             Self::Blocked(reason) => reason.class.error_type(),
             Self::NoPolicy
             | Self::PackDisabled
             | Self::Overloaded
             | Self::TargetDown { .. }
+            | Self::TargetsUnavailable { .. }
             | Self::PolicyFailed => "unavailable",
             Self::Upstream(_) => "upstream_error",
         }
@@ -167,12 +210,13 @@ impl Refusal {
             Self::BodyTimeout => "body_timeout",
             Self::BodyBroken => "body_incomplete",
             Self::Invalid { .. } => "invalid_request",
-            Self::UnknownModel { .. } => "model_not_found",
+            Self::UnknownModel { .. } | Self::OtherEndpoint { .. } => "model_not_found",
             Self::Blocked(reason) => reason.code,
             Self::NoPolicy => "no_policy_loaded",
             Self::PackDisabled => "pack_disabled",
             Self::Overloaded => "overloaded",
             Self::TargetDown { .. } => "target_down",
+            Self::TargetsUnavailable { .. } => "targets_unavailable",
             Self::PolicyFailed => "policy_failed",
             Self::Upstream(failure) => failure.code(),
         }
@@ -198,13 +242,21 @@ impl Refusal {
             Self::UnknownModel { model } => {
                 format!("no target of the active pack serves the model `{}`", shown(model))
             }
+            Self::OtherEndpoint { model, instead } => format!(
+                "the model `{}` is not served at this path; ask for it at POST {}",
+                shown(model),
+                instead.path()
+            ),
             Self::Blocked(reason) => reason.message.clone(),
             Self::NoPolicy => "this gateway has no policy pack yet; it serves as soon as one is active".to_owned(),
             Self::PackDisabled => "the active policy pack is disabled (`pack.enabled: false`)".to_owned(),
             Self::Overloaded => "this gateway serves as many requests as it may; try again".to_owned(),
             Self::TargetDown { target } => {
-                format!("the target `{target}` is down: its key is not available on this gateway's host")
+                format!("the target `{target}` is down: its key or its certificates are not available on this gateway's host")
             }
+            Self::TargetsUnavailable { retry_after } => format!(
+                "every target of this model has failed too often of late; one is tried again in {retry_after} s"
+            ),
             Self::PolicyFailed => {
                 "a policy failed on this request, so the request was not passed on".to_owned()
             }
@@ -229,15 +281,15 @@ impl From<UpstreamFailure> for Refusal {
     }
 }
 
-/// A server-sent event that tells a client of a stream that has begun what went wrong. The blank
+/// A server-sent event that tells a client of a stream that has begun what went wrong, as its API tells it. The blank
 /// line in front ends an event that was cut.
-pub(super) fn error_event(refusal: Refusal) -> Bytes {
-    let body = refusal.into_reply().body;
-    let mut event = Vec::with_capacity(body.len() + 12);
-    event.extend_from_slice(b"\n\ndata: ");
-    event.extend_from_slice(&body);
-    event.extend_from_slice(b"\n\n");
-    Bytes::from(event)
+pub(super) fn error_event(endpoint: Endpoint, refusal: Refusal) -> Bytes {
+    let body = refusal.into_reply(Some(endpoint)).body;
+    let name: &[u8] = match endpoint {
+        Endpoint::Messages | Endpoint::Responses => b"event: error\n",
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => b"",
+    };
+    Bytes::from([b"\n\n", name, b"data: ", &body, b"\n\n"].concat())
 }
 
 /// Client text as an error may repeat it: bounded, control characters escaped.

@@ -60,7 +60,8 @@ impl Proxy {
         let served = self
             .serve(route, (head, body), connection.peer, policy.as_ref(), place.as_ref(), &mut record)
             .await;
-        let mut reply = served.unwrap_or_else(|refusal| whole(refusal.into_reply()));
+        let mut reply =
+            served.unwrap_or_else(|refusal| whole(refusal.into_reply(route.and_then(Route::endpoint))));
         record.write_limits(&mut reply.headers);
         record.answered(reply.status);
         if method == Method::HEAD {

@@ -1,29 +1,29 @@
-//! One request of traffic: check the head, read the body, input phase, provider, output phase.
+//! One request of traffic: check the head, read the body, input phase, provider (one or
+//! several), output phase.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{StatusCode, Version};
 use hyper::body::{Body, Incoming};
-use policy_engine::{Engine, KeyState, Surroundings, Target};
-use serde_json::json;
+use policy_engine::Target;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
+use super::attempts::Question;
 use super::body::{BodyLimits, RequestBody};
 use super::inspect::{Exchange, inspect_rejection, inspect_whole, on_engine};
 use super::limits::Cost;
-use super::provider_answer::{self, ProviderAnswer, Reading};
+use super::provider_answer::ProviderAnswer;
 use super::record::{Phase, Record};
 use super::relay::{Content, Relay};
 use super::reply::{Refusal, Reply};
 use super::request::whole;
 use super::route::Route;
 use super::surroundings::RequestSurroundings;
-use super::{Proxy, body, headers};
+use super::{Proxy, body, headers, models};
 use crate::activation::live::ActivePolicy;
 
 // === impl Proxy ===
@@ -47,9 +47,9 @@ impl Proxy {
                 let exchange = Exchange { endpoint, policy: Arc::clone(policy), around };
                 self.exchange(head, body, exchange, record).await
             }
-            Ok((_, policy)) => {
+            Ok((route, policy)) => {
                 let around = RequestSurroundings::of(&head.headers, peer, &self.meters);
-                Ok(whole(models(&policy.engine, around.as_ref())))
+                models::answer(route, &head, &policy.engine, around.as_ref()).map(whole)
             }
             Err(refusal) => {
                 if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
@@ -89,27 +89,17 @@ impl Proxy {
             return Err(Refusal::Blocked(reason));
         }
 
-        let permitted = inspection.targets.as_deref();
-        let Some(target) = exchange.engine().route_within(&inspection.model, permitted) else {
-            return Err(Refusal::UnknownModel { model: inspection.model });
-        };
-        record.target(&target.id.0);
-        if let KeyState::Missing(reference) = target.api_key_value() {
-            tracing::warn!(target = %target.id, secret = %reference, "a request met a target without its key");
-            return Err(Refusal::TargetDown { target: target.id.to_string() });
-        }
-
+        let candidates = exchange
+            .engine()
+            .candidates(exchange.endpoint, &inspection.model, |target| {
+                inspection.targets.as_ref().is_none_or(|filter| filter.permits(&target.0))
+            })
+            .map_err(|none| Refusal::no_target(none, inspection.model))?;
         let mut headers = headers::for_provider(head.headers);
         headers::remove(&mut headers, exchange.engine().identity_headers());
-        let called = Instant::now();
-        let response = self.upstream.call(target, exchange.endpoint, headers, body).await?;
-        self.metrics.upstream_answered(called.elapsed());
-        let reading = Reading {
-            inspected: exchange.engine().inspects_responses(),
-            limit: self.settings.max_response,
-            deadline: called + target.timeout,
-        };
-        match provider_answer::read(response, target, reading).await? {
+        let question = Question { candidates, headers, body };
+        let (answer, target) = self.ask(&exchange, question, record).await?;
+        match answer {
             ProviderAnswer::Rejected(reply) => inspect_rejection(reply, &exchange, target, record).await,
             ProviderAnswer::Whole(reply) => {
                 record.costs(Cost::Whole);
@@ -124,7 +114,7 @@ impl Proxy {
 
     fn relay(&self, reply: Reply<Incoming>, exchange: Exchange, target: &Target) -> Reply<Content> {
         let total = self.settings.timeouts.stream_total;
-        let relay = Relay::new(reply.body, exchange, target.id.to_string(), target.timeout, total);
+        let relay = Relay::new(reply.body, exchange, target.id.to_string(), target.timeouts.idle, total);
         Reply { status: reply.status, headers: reply.headers, body: Content::Stream(Box::new(relay)) }
     }
 }
@@ -170,11 +160,4 @@ pub(super) fn check_framing(head: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::Head { message: "the request has both content-length and transfer-encoding" });
     }
     Ok(())
-}
-
-/// OpenAI's list of models: what the active pack lets whoever asks use, globs as written.
-fn models(engine: &Engine, around: &dyn Surroundings) -> Reply {
-    let entry = |model: &str| json!({"id": model, "object": "model", "created": 0, "owned_by": "kt-gateway"});
-    let data: Vec<_> = engine.models_for(around).iter().map(|model| entry(model)).collect();
-    Reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
 }

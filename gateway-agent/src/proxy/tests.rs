@@ -1,9 +1,13 @@
 //! The data plane over real sockets: a gateway on port 0, a scripted provider, a real client.
 
+mod breakers;
 mod drain;
+mod fallback;
 mod harness;
 mod provider_answers;
+mod providers;
 mod statuses;
 mod streaming;
 mod swaps;
+mod tls;
 mod wire;

@@ -1,27 +1,29 @@
-//! The call to a provider: one pooled client, its deadlines, and what can go wrong in words.
+//! The call to a provider: pooled clients, their deadlines, and what can go wrong in words.
 
 use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{self, HeaderMap};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use policy_engine::{Endpoint, KeyState, Target};
-use rustls::pki_types::CertificateDer;
+use policy_config::schema::{FallbackTrigger, Provider};
+use policy_engine::{Endpoint, Target};
+use tokio::time::Instant;
 use tower::Service;
 
-use super::resolver::{MetadataAddress, ProviderResolver, check_host};
+use super::resolver::{MetadataAddress, ProviderResolver};
+use super::targets::{METADATA, Station, Transport};
 
 /// How long a provider connection without a request is kept.
 const POOL_IDLE: Duration = Duration::from_secs(60);
@@ -30,10 +32,17 @@ const POOL_IDLE_PER_HOST: usize = 512;
 /// A silent HTTP/2 provider connection is asked for a sign of life this often.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_ANSWER: Duration = Duration::from_secs(10);
+/// What a client of Anthropic's API that does not say so was written for.
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
-/// The provider client of one gateway: keep-alive, HTTP/1.1 or HTTP/2 by ALPN, no redirects.
+type ProviderClient = Client<Bounded<HttpsConnector<HttpConnector<ProviderResolver>>>, Full<Bytes>>;
+
+/// The provider connections of one gateway, or of one of its workers: keep-alive, HTTP/1.1 or HTTP/2 by ALPN, no
+/// redirects. Costs nothing until it is used; what is costly (certificates) is in the [`Transport`]s, which are shared.
+#[derive(Default)]
 pub(super) struct Upstream {
-    client: Client<Bounded<HttpsConnector<HttpConnector<ProviderResolver>>>, Full<Bytes>>,
+    /// One for each transport in use. Those that no pack uses any more go when another comes.
+    clients: RwLock<Vec<(Arc<Transport>, ProviderClient)>>,
 }
 
 /// Why a provider gave no usable answer. The texts are for clients: they name the target and never
@@ -73,56 +82,25 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 // === impl Upstream ===
 
 impl Upstream {
-    /// A host without a certificate store can still serve plain providers: that is said here once,
-    /// and each TLS provider fails with a clear reason.
-    pub(super) fn new(
-        extra_roots: &[CertificateDer<'static>],
-        connect: Duration,
-    ) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(trusted_roots(extra_roots))
-            .with_no_client_auth();
-        let mut tcp = HttpConnector::new_with_resolver(ProviderResolver::new());
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
-            .http2_adaptive_window(true)
-            .http2_keep_alive_interval(PING_EVERY)
-            .http2_keep_alive_timeout(PING_ANSWER)
-            .build(Bounded { inner: https, deadline: connect });
-        Ok(Self { client })
-    }
-
-    /// Sends the body to the operation's path at the target and waits for the response head. Dropping
-    /// the future ends the call.
+    /// Sends the body to the operation's path at the target and waits for the response head, up to the target's
+    /// `first_byte` and never over the deadline. Dropping the future ends the call.
     pub(super) async fn call(
         &self,
-        target: &Target,
+        (station, target): (&Station, &Target),
         endpoint: Endpoint,
         headers: HeaderMap,
         body: Bytes,
+        deadline: Instant,
     ) -> Result<Response<Incoming>, UpstreamFailure> {
-        let uri: Uri = format!("{}{}", target.base_url, endpoint.path()).parse().map_err(|_| {
-            UpstreamFailure::Unreachable { target: target.id.to_string(), why: "its base_url is not a URL" }
-        })?;
-        check_host(uri.host().unwrap_or_default()).map_err(|_| metadata(target))?;
+        let unreachable = |why| UpstreamFailure::Unreachable { target: target.id.to_string(), why };
+        let uri = station.uri(endpoint).map_err(unreachable)?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = provider_headers(target, headers)?;
-        match tokio::time::timeout(target.timeout, self.client.request(request)).await {
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = provider_headers(station, target, headers).map_err(unreachable)?;
+        let answered_by = deadline.min(Instant::now() + target.timeouts.first_byte);
+        let calling = self.client(station.transport()).request(request);
+        match tokio::time::timeout_at(answered_by, calling).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let failure = classify(target, &error);
@@ -131,6 +109,25 @@ impl Upstream {
             }
             Err(_) => Err(UpstreamFailure::TimedOut { target: target.id.to_string(), what: "answer" }),
         }
+    }
+
+    fn client(&self, transport: &Arc<Transport>) -> ProviderClient {
+        let known = |clients: &[(Arc<Transport>, ProviderClient)]| {
+            let found = clients.iter().find(|(of, _)| Arc::ptr_eq(of, transport));
+            found.map(|(_, client)| client.clone())
+        };
+        if let Some(client) = known(&self.clients.read().unwrap_or_else(PoisonError::into_inner)) {
+            return client;
+        }
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = known(&clients) {
+            return client;
+        }
+        // Calls that are out hold their client themselves.
+        clients.retain(|(of, _)| Arc::strong_count(of) > 1);
+        let client = client_of(transport);
+        clients.push((Arc::clone(transport), client.clone()));
+        client
     }
 }
 
@@ -166,6 +163,17 @@ impl UpstreamFailure {
     pub(super) const fn is_worth_a_retry(&self) -> bool {
         !matches!(self, Self::Tls { .. } | Self::Key { .. } | Self::Uninspectable { .. })
     }
+
+    /// What of a pack's `fallback.triggers` it is. Whoever answers for a provider with a certificate that is not its own
+    /// must not be able to send requests elsewhere; a key that is refused is not mended by another target.
+    pub(super) fn trigger(&self) -> Option<FallbackTrigger> {
+        match self {
+            Self::TimedOut { .. } => Some(FallbackTrigger::Timeout),
+            Self::Unreachable { .. } | Self::Broken { .. } => Some(FallbackTrigger::ServerError),
+            Self::Status { status, .. } => status.is_server_error().then_some(FallbackTrigger::ServerError),
+            Self::Tls { .. } | Self::Key { .. } | Self::Uninspectable { .. } => None,
+        }
+    }
 }
 
 // === impl Bounded ===
@@ -190,42 +198,48 @@ where
     }
 }
 
+fn client_of(transport: &Transport) -> ProviderClient {
+    let mut tcp = HttpConnector::new_with_resolver(ProviderResolver::new());
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(Duration::from_secs(60)));
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(transport.tls().clone())
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(tcp);
+    // A request that met a connection which the provider had closed is sent again on a fresh one, if nothing of it was
+    // sent: that is the default of this client.
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+        .http2_adaptive_window(true)
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(PING_ANSWER)
+        .build(Bounded { inner: https, deadline: transport.connect() })
+}
+
 /// The client's remaining headers, then what only the gateway may say.
-fn provider_headers(target: &Target, mut headers: HeaderMap) -> Result<HeaderMap, UpstreamFailure> {
-    let bad_key = |why| UpstreamFailure::Unreachable { target: target.id.to_string(), why };
+fn provider_headers(
+    station: &Station,
+    target: &Target,
+    mut headers: HeaderMap,
+) -> Result<HeaderMap, &'static str> {
+    const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let name: HeaderName =
-        target.api_key_header.parse().map_err(|_| bad_key("its api_key_header is not a header name"))?;
+    if target.provider == Provider::Anthropic {
+        headers.entry(VERSION).or_insert(ANTHROPIC_VERSION);
+    }
+    let (name, value) = station.key()?;
     // Also without a key of ours: the client's value under this name is not the provider's business.
-    headers.remove(&name);
-    if let KeyState::Ready(secret) = target.api_key_value() {
-        let mut value = HeaderValue::from_str(secret.expose())
-            .map_err(|_| bad_key("its key holds characters that a header cannot"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
+    headers.remove(name);
+    if let Some(value) = value {
+        headers.insert(name, value.clone());
     }
     Ok(headers)
-}
-
-fn trusted_roots(extra: &[CertificateDer<'static>]) -> rustls::RootCertStore {
-    let native = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    let (usable, _) = roots.add_parsable_certificates(native.certs);
-    if usable == 0 {
-        tracing::warn!(
-            problems = ?native.errors,
-            "this host has no usable certificate store: providers over https will fail with `upstream_tls`; \
-             install the ca-certificates package or point SSL_CERT_FILE to a bundle"
-        );
-    }
-    roots.add_parsable_certificates(extra.iter().cloned());
-    roots
-}
-
-fn metadata(target: &Target) -> UpstreamFailure {
-    let why = "its address is a cloud metadata address, which is never called";
-    UpstreamFailure::Unreachable { target: target.id.to_string(), why }
 }
 
 /// What an error of the client means, read from its typed causes and never from its text.
@@ -235,7 +249,7 @@ fn classify(target: &Target, error: &hyper_util::client::legacy::Error) -> Upstr
         return UpstreamFailure::TimedOut { target: name, what: "accept a connection" };
     }
     if cause::<MetadataAddress>(error).is_some() {
-        return metadata(target);
+        return UpstreamFailure::Unreachable { target: name, why: METADATA };
     }
     if let Some(tls) = cause::<rustls::Error>(error) {
         return UpstreamFailure::Tls { target: name, why: tls_reason(tls) };

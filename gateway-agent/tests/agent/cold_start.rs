@@ -62,7 +62,7 @@ async fn a_key_that_is_gone_takes_its_target_down_not_the_gateway() {
     let (home, url) = lived(&[pack_with_key("0.1.0")]).await;
     let gateway = start(managed(&home, &url)).await;
     let policy = gateway.policy().expect("it serves");
-    let target = policy.engine.route("any").expect("a target");
+    let target = policy.engine.targets().first().expect("a target");
     assert!(matches!(target.api_key_value(), KeyState::Missing(_)));
 }
 
@@ -212,7 +212,7 @@ async fn a_reload_heals_a_target_that_was_down() {
     let gateway = start(without).await;
     let state = |gateway: &Gateway| {
         let policy = gateway.policy().unwrap();
-        matches!(policy.engine.route("any").unwrap().api_key_value(), KeyState::Ready(_))
+        matches!(policy.engine.targets()[0].api_key_value(), KeyState::Ready(_))
     };
     assert!(!state(&gateway), "the target is down");
     let error = gateway.reload().await.unwrap().unwrap_err();

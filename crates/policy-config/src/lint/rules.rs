@@ -61,6 +61,7 @@ rules! {
     UNUSED_MARKER = "W005", Warning, "marker for a label that nothing detects";
     UNKNOWN_NAME = "W006", Warning, "name or glob that no target has";
     HIDDEN_RULE = "W007", Warning, "rule that an earlier one hides";
+    UNUSED_WEIGHT = "W010", Warning, "weight without weighted routing";
     GUARD_REMOVED = "R001", Error, "change: a guard policy leaves the chain";
     GUARD_SHADOWED = "R002", Error, "change: a guard policy goes to shadow";
     SIZE_DOUBLED = "R003", Error, "change: the pack at least doubles in size";

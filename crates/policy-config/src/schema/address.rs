@@ -34,6 +34,18 @@ pub(crate) struct Problem {
     pub(crate) suggestion: &'static str,
 }
 
+// === impl BaseUrl ===
+
+impl BaseUrl {
+    /// Without this end of the path, if it has it.
+    pub(crate) fn without_end(mut self, end: &str) -> Self {
+        if let Some(rest) = self.normalised.strip_suffix(end) {
+            self.normalised = rest.trim_end_matches('/').to_owned();
+        }
+        self
+    }
+}
+
 /// True for addresses of cloud metadata services, in every form in which IPv6 can carry them. Link-local
 /// networks count as a whole: nothing but such services is called there by a fixed address.
 ///

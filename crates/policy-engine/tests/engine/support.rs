@@ -1,11 +1,9 @@
 //! Packs and bodies for the tests.
 
-use std::time::Duration;
-
 use policy_config::PolicyConfig;
 use policy_config::schema::{
     AuditLogger, DetectAction, MarkerFormat, Pack, PiiAction, PiiDetector, PolicyMode, PolicySettings,
-    PromptInjection, Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef, TargetId,
+    PromptInjection, Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef,
 };
 use policy_engine::{Engine, Secrets};
 use serde_json::{Value, json};
@@ -37,14 +35,8 @@ pub(crate) fn audit() -> AuditLogger {
 
 pub(crate) fn target(id: &str, model: &str) -> ProviderTarget {
     ProviderTarget {
-        id: TargetId(id.to_owned()),
-        provider: Provider::OpenAi,
-        model: model.to_owned(),
-        base_url: "http://127.0.0.1:1".to_owned(),
         secret_key_ref: Some(SecretKeyRef::Env("OPENAI_API_KEY".to_owned())),
-        api_key_header: "authorization".to_owned(),
-        api_key_prefix: "Bearer ".to_owned(),
-        timeout: Duration::from_secs(1),
+        ..ProviderTarget::new(id, Provider::OpenAi, model, "http://127.0.0.1:1")
     }
 }
 
@@ -60,6 +52,8 @@ pub(crate) fn config(policies: Vec<PolicySettings>) -> PolicyConfig {
         providers: Providers {
             targets: vec![target("a", "gpt-5"), target("b", "gpt-*"), target("c", "gpt-5")],
             routing: RoutingStrategy::Ordered,
+            fallback: Default::default(),
+            circuit_breaker: Default::default(),
         },
         policies,
         budget: policy_config::schema::settings::DEFAULT_BUDGET,

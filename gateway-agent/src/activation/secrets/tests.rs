@@ -141,7 +141,7 @@ fn a_file_is_a_plain_name_beneath_secrets_and_no_link() {
     fs::write(dir.path().join("secrets/huge"), vec![b'a'; 20_000]).unwrap();
     nix::unistd::mkfifo(&dir.path().join("secrets/fifo"), Mode::S_IRUSR).unwrap();
 
-    assert_eq!(rules.in_file("key").as_deref(), Ok("sk-file\n"));
+    assert_eq!(rules.in_key_file("key").as_deref(), Ok("sk-file\n"));
     assert_eq!(resolve(&rules, "{file: key}").as_deref(), Ok("sk-file"));
     for (name, says) in [
         ("gone", "no file gone"),
@@ -154,11 +154,45 @@ fn a_file_is_a_plain_name_beneath_secrets_and_no_link() {
         ("", "plain file name"),
         ("a\0b", "plain file name"),
     ] {
-        let problem = rules.in_file(name).unwrap_err();
+        let problem = rules.in_key_file(name).unwrap_err();
         assert!(problem.contains(says), "{name:?}: {problem}");
     }
     // The directory itself may not be led away either.
     fs::rename(dir.path().join("secrets"), dir.path().join("moved")).unwrap();
     symlink(dir.path().join("moved"), dir.path().join("secrets")).unwrap();
-    assert!(rules.in_file("key").is_err());
+    assert!(rules.in_key_file("key").is_err());
+}
+
+#[test]
+fn certificates_are_all_read_or_the_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = rules(dir.path(), &[("A_API_KEY", "a")]);
+    let certificate = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertificateParams::new(Vec::<String>::new()).unwrap().self_signed(&key).unwrap().pem()
+    };
+    let resolved = |pem: &str| {
+        fs::write(dir.path().join("secrets/ca.pem"), pem).unwrap();
+        rules.resolve(&config("{env: A_API_KEY}, ca_file: {file: ca.pem}"))
+    };
+    let bundle = resolved(&format!("# ours\n{}{}", certificate(), certificate()));
+    assert!(bundle.missing.is_empty(), "{:?}", bundle.missing);
+    assert_eq!(bundle.secrets.authorities(&TargetId("t".to_owned())).unwrap().0.len(), 2);
+
+    let spoiled = certificate().replace("-----END", "====END");
+    let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (pem, says) in [
+        (String::new(), "holds no certificate"),
+        (CANARY.to_owned(), "holds no certificate"),
+        (spoiled, "ca.pem"),
+        (format!("{}{empty}", certificate()), "certificate 2 of the file ca.pem"),
+    ] {
+        let [finding] = &resolved(&pem).missing[..] else { panic!("one finding: {pem}") };
+        assert_eq!((finding.code.as_str(), finding.path.as_str()), ("S002", "providers.targets[0].ca_file"));
+        assert!(finding.message.contains(says) && !finding.message.contains(CANARY), "{}", finding.message);
+    }
+    fs::remove_file(dir.path().join("secrets/ca.pem")).unwrap();
+    let gone = rules.resolve(&config("{env: A_API_KEY}, ca_file: ca.pem"));
+    let reason = refusal(gone.missing);
+    assert!(reason.reason.contains("no file ca.pem"), "{}", reason.reason);
 }

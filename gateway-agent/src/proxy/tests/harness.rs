@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use policy_config::ConfigDigest;
 use policy_config::schema::{
     DetectAction, MarkerFormat, Pack, PiiAction, PiiDetector, PolicyConfig, PolicyMode, PolicySettings,
-    PromptInjection, Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef, TargetId,
+    PromptInjection, Provider, ProviderTarget, Providers, RoutingStrategy, SecretKeyRef,
 };
 use policy_engine::{Engine, Secret, Secrets};
 use service_kit::clock::Clock;
@@ -39,7 +39,9 @@ pub(super) type Handled = Pin<Box<dyn Future<Output = Response<ProviderBody>> + 
 /// A request as the provider got it.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
+    /// With its query.
     pub(super) path: String,
+    pub(super) version: http::Version,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
@@ -109,7 +111,8 @@ pub(super) async fn serve_provider<S>(
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            let seen = Seen { path: head.uri.path().to_owned(), headers: head.headers, body };
+            let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+            let seen = Seen { path, version: head.version, headers: head.headers, body };
             kept.lock().unwrap().push(seen.clone());
             Ok::<_, Infallible>(answer(seen).await)
         }
@@ -132,6 +135,25 @@ pub(super) fn event_stream(pieces: mpsc::Receiver<std::io::Result<Bytes>>) -> Re
     builder.body(BodyExt::boxed_unsync(StreamBody::new(frames))).unwrap()
 }
 
+pub(super) const FIRST_PIECE: &str = "event: ping\ndata: {}\n\n";
+
+/// Answers each request with a stream of one piece so far, and lets the test feed the rest.
+pub(super) async fn fed_provider() -> (ScriptedProvider, mpsc::Receiver<mpsc::Sender<std::io::Result<Bytes>>>)
+{
+    let (feeding, feeds) = mpsc::channel(4);
+    let provider = ScriptedProvider::start(move |_| {
+        let feeding = feeding.clone();
+        Box::pin(async move {
+            let (sender, pieces) = mpsc::channel(2);
+            sender.send(Ok(FIRST_PIECE.into())).await.unwrap();
+            feeding.send(sender).await.unwrap();
+            event_stream(pieces)
+        })
+    })
+    .await;
+    (provider, feeds)
+}
+
 pub(super) const COMPLETION: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
 
 pub(super) fn chat(text: &str) -> String {
@@ -142,14 +164,9 @@ pub(super) fn chat(text: &str) -> String {
 
 pub(super) fn target(base_url: &str) -> ProviderTarget {
     ProviderTarget {
-        id: TargetId("primary".to_owned()),
-        provider: Provider::OpenAiCompatible,
-        model: "m".to_owned(),
-        base_url: base_url.to_owned(),
         secret_key_ref: Some(SecretKeyRef::Env("TEST_API_KEY".to_owned())),
-        api_key_header: "authorization".to_owned(),
-        api_key_prefix: "Bearer ".to_owned(),
         timeout: Duration::from_secs(20),
+        ..ProviderTarget::new("primary", Provider::OpenAiCompatible, "m", base_url)
     }
 }
 
@@ -162,7 +179,12 @@ pub(super) fn config(version: &str, target: ProviderTarget) -> PolicyConfig {
             description: None,
             author: None,
         },
-        providers: Providers { targets: vec![target], routing: RoutingStrategy::Ordered },
+        providers: Providers {
+            targets: vec![target],
+            routing: RoutingStrategy::Ordered,
+            fallback: Default::default(),
+            circuit_breaker: Default::default(),
+        },
         budget: policy_config::schema::settings::DEFAULT_BUDGET,
         policies: vec![PolicySettings::PromptInjection(PromptInjection {
             mode: PolicyMode::Enforce,
@@ -171,6 +193,17 @@ pub(super) fn config(version: &str, target: ProviderTarget) -> PolicyConfig {
             attack_patterns: Vec::new(),
         })],
     }
+}
+
+/// Two or more targets for one model, by the names `t0`, `t1` and so on.
+pub(super) fn several(version: &str, base_urls: &[&str]) -> PolicyConfig {
+    let mut pack = config(version, target("http://127.0.0.1:1"));
+    let named = |(index, base_url): (usize, &&str)| ProviderTarget {
+        id: policy_config::schema::TargetId(format!("t{index}")),
+        ..target(base_url)
+    };
+    pack.providers.targets = base_urls.iter().enumerate().map(named).collect();
+    pack
 }
 
 /// With a policy that reads requests and responses.
@@ -200,7 +233,7 @@ pub(super) fn active_with(config: &PolicyConfig, secrets: Secrets) -> Arc<Active
     let version = config.pack.version.clone();
     let digest = ConfigDigest::of(version.to_string().as_bytes());
     let engine = Engine::compile(config, secrets).unwrap();
-    Arc::new(ActivePolicy { engine, version, digest, targets_down: Vec::new() })
+    Arc::new(ActivePolicy::new(engine, version, digest, Vec::new()))
 }
 
 // === impl Gateway ===
@@ -274,6 +307,10 @@ impl Answer {
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(super) fn message(&self) -> String {
+        self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Status, `error.type` and `error.code`.

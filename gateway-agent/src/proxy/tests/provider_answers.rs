@@ -1,19 +1,18 @@
 //! What providers do, and what a client is told.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use policy_config::schema::{PiiAction, PolicySettings};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::harness::{
     COMPLETION, Gateway, PROVIDER_KEY, ScriptedProvider, active, chat, config, event_stream, eventually,
-    json_response, redacting, refused, serve_provider, target, test_watcher,
+    json_response, redacting, refused, target,
 };
-use crate::proxy::{ProxySettings, ProxyTimeouts};
+use super::tls::TlsProvider;
+use crate::proxy::ProxySettings;
 
 #[tokio::test]
 async fn what_concerns_the_request_is_passed_on_and_what_concerns_us_is_502() {
@@ -194,45 +193,9 @@ async fn a_client_that_leaves_before_the_answer_is_recorded_too() {
     assert_eq!((&event["status"], &event["ended"]), (&499.into(), &"client_gone".into()));
 }
 
-/// A provider behind TLS whose certificate is for `localhost`, and the CA that signed it.
-async fn tls_provider() -> (String, CertificateDer<'static>) {
-    let ca_key = rcgen::KeyPair::generate().unwrap();
-    let mut ca = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
-    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let issuer_certificate = ca.self_signed(&ca_key).unwrap();
-    let issuer = rcgen::Issuer::new(ca, ca_key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = leaf.signed_by(&key, &issuer).unwrap();
-    let crypto = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ServerConfig::builder_with_provider(crypto)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-        .unwrap();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    test_watcher().spawn("tls provider", async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
-            test_watcher().spawn("tls connection", async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let answer =
-                    |_| -> super::harness::Handled { Box::pin(async { json_response(200, COMPLETION) }) };
-                serve_provider(stream, Arc::new(Mutex::new(Vec::new())), Arc::new(answer)).await;
-            });
-        }
-    });
-    (format!("https://localhost:{port}"), issuer_certificate.der().clone())
-}
-
 #[tokio::test]
 async fn a_provider_certificate_is_verified() {
-    let (base_url, authority) = tls_provider().await;
+    let (base_url, authority) = TlsProvider::start(&[b"h2", b"http/1.1"]).await.known();
     let trusting = ProxySettings { extra_roots: vec![authority], ..ProxySettings::default() };
     let gateway = Gateway::with(Some(active(&config("0.1.0", target(&base_url)))), trusting.clone()).await;
     let answer = gateway.post(chat("hi")).await;
@@ -252,14 +215,12 @@ async fn a_provider_certificate_is_verified() {
 #[tokio::test]
 async fn a_provider_that_does_not_shake_hands_is_504_after_the_connect_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-    let settings = ProxySettings {
-        timeouts: ProxyTimeouts { connect: Duration::from_millis(200), ..ProxyTimeouts::default() },
-        ..ProxySettings::default()
-    };
-    let gateway = Gateway::with(Some(active(&config("0.1.0", target(&base_url)))), settings).await;
+    let mut target = target(&format!("https://localhost:{}", listener.local_addr().unwrap().port()));
+    target.connect_timeout = Duration::from_millis(200);
+    let gateway = Gateway::start(&config("0.1.0", target)).await;
     let answer = gateway.post(chat("hi")).await;
     assert_eq!(answer.refusal(), refused(504, "upstream_error", "upstream_timeout"));
+    assert!(answer.message().contains("accept a connection"), "{answer:?}");
 }
 
 #[tokio::test]

@@ -306,7 +306,7 @@ async fn a_policy_that_panics_ends_its_request_closed_and_nothing_else() {
     };
     for size in [1, 1024 * 1024] {
         let outcome: Result<(), _> = on_engine(&exchange, size, |_| panic!("planted")).await;
-        let reply = outcome.unwrap_err().into_reply();
+        let reply = outcome.unwrap_err().into_reply(None);
         let error: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!((reply.status.as_u16(), &error["error"]["code"]), (503, &"policy_failed".into()));
         assert!(!error.to_string().contains("planted"));

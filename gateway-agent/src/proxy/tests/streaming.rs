@@ -94,7 +94,7 @@ async fn a_provider_that_breaks_off_or_falls_silent_is_told_in_the_stream() {
     for breaks in [true, false] {
         let (provider, mut feeds) = fed_provider().await;
         let mut impatient = target(&provider.base_url);
-        impatient.timeout = Duration::from_millis(300);
+        impatient.idle_timeout = Duration::from_millis(300);
         let gateway = Gateway::start(&config("0.1.0", impatient)).await;
         let request = gateway.chat_request(streamed("hi"));
         let (mut response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });

@@ -20,9 +20,6 @@ pub(super) struct Fields<'t> {
     entries: &'t [Entry],
 }
 
-/// Keys of the product's plan that this build does not run yet.
-const NOT_BUILT: &[&str] = &["weight", "fallback", "circuit_breaker"];
-
 // === impl Field ===
 
 impl<'t> Field<'t> {
@@ -116,12 +113,7 @@ impl<'t> Fields<'t> {
         let place =
             if self.path.is_empty() { "at the top".to_owned() } else { format!("in `{}`", self.path) };
         let message = format!("unknown key {} {place}", echo(&entry.key));
-        let suggestion = if NOT_BUILT.contains(&entry.key.as_str()) {
-            format!("this version does not run `{}`; remove it", entry.key)
-        } else {
-            suggest(&entry.key, known)
-        };
-        findings.add(rules::UNKNOWN_KEY, &path, entry.key_at, message, suggestion);
+        findings.add(rules::UNKNOWN_KEY, &path, entry.key_at, message, suggest(&entry.key, known));
     }
 }
 

@@ -1,0 +1,145 @@
+//! How each target of a pack is called, prepared once a pack, and what is known of it, kept over packs.
+//!
+//! A pack's [`Stations`] are made at its first request. What is known of a target (its [`Lane`]) goes on under the next
+//! pack where id and `base_url` are the same; what the next pack does not name is forgotten.
+
+mod lane;
+mod transport;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+use policy_engine::{Endpoint, Engine, KeyState, Target};
+use rustls::pki_types::CertificateDer;
+use tokio::time::Instant;
+
+pub(super) use lane::{Lane, Permit};
+pub(super) use transport::{TlsRoots, Transport};
+
+use super::resolver::check_host;
+use crate::activation::live::ActivePolicy;
+
+/// The targets of one pack, in file order.
+pub(crate) struct Stations(Box<[Station]>);
+
+/// One target, ready to be called.
+pub(super) struct Station {
+    /// By endpoint, in the order of [`Endpoint::ALL`].
+    uris: [Result<Uri, &'static str>; Endpoint::ALL.len()],
+    /// The header of the key, and its value where there is one.
+    key: Result<(HeaderName, Option<HeaderValue>), &'static str>,
+    transport: Arc<Transport>,
+    lane: Arc<Lane>,
+}
+
+/// Makes stations, and remembers what the next pack goes on with.
+pub(super) struct Targets {
+    roots: TlsRoots,
+    begun: Instant,
+    last: Mutex<Vec<Known>>,
+}
+
+/// A target of the newest pack.
+struct Known {
+    id: String,
+    base_url: String,
+    lane: Arc<Lane>,
+    transport: Arc<Transport>,
+}
+
+// === impl Stations ===
+
+impl Stations {
+    pub(super) fn get(&self, index: usize) -> Option<&Station> {
+        self.0.get(index)
+    }
+}
+
+// === impl Station ===
+
+impl Station {
+    pub(super) fn uri(&self, endpoint: Endpoint) -> Result<&Uri, &'static str> {
+        let uri = self.uris.get(endpoint as usize).map(Result::as_ref);
+        uri.unwrap_or(Err(&NO_OPERATION)).map_err(|why| *why)
+    }
+
+    pub(super) fn key(&self) -> Result<(&HeaderName, Option<&HeaderValue>), &'static str> {
+        self.key.as_ref().map(|(name, value)| (name, value.as_ref())).map_err(|why| *why)
+    }
+
+    pub(super) fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    pub(super) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+}
+
+// === impl Targets ===
+
+impl Targets {
+    /// Reads the host's certificate store.
+    pub(super) fn new(extra_roots: &[CertificateDer<'static>]) -> Result<Self, rustls::Error> {
+        let roots = TlsRoots::load(extra_roots)?;
+        Ok(Self { roots, begun: Instant::now(), last: Mutex::default() })
+    }
+
+    /// The time that lanes are told, in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn stations<'p>(&self, policy: &'p ActivePolicy) -> &'p Stations {
+        policy.stations.get_or_init(|| self.prepare(&policy.engine))
+    }
+
+    fn prepare(&self, engine: &Engine) -> Stations {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known: Vec<Known> = Vec::new();
+        for target in engine.targets() {
+            let (id, base_url) = (target.id.to_string(), target.base_url.clone());
+            let before = last.iter().find(|known| known.id == id && known.base_url == base_url);
+            let lane = before.map_or_else(Default::default, |known| Arc::clone(&known.lane));
+            // Targets that are reached alike share a transport, and so connections, over packs as well.
+            let alike = known.iter().chain(last.iter()).find(|known| known.transport.fits(target));
+            let transport = alike.map(|known| Arc::clone(&known.transport));
+            let transport = transport.unwrap_or_else(|| Arc::new(Transport::to(target, &self.roots)));
+            known.push(Known { id, base_url, lane, transport });
+        }
+        let stations = engine.targets().iter().zip(&known).map(|(target, known)| Station {
+            uris: Endpoint::ALL.map(|endpoint| uri(target, endpoint)),
+            key: key(target),
+            transport: Arc::clone(&known.transport),
+            lane: Arc::clone(&known.lane),
+        });
+        let stations = Stations(stations.collect());
+        *last = known;
+        stations
+    }
+}
+
+/// How long a client is told to wait for a target, in whole seconds.
+pub(super) fn seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
+}
+
+const NO_OPERATION: &str = "its provider does not have this operation";
+pub(super) const METADATA: &str = "its address is a cloud metadata address, which is never called";
+
+fn uri(target: &Target, endpoint: Endpoint) -> Result<Uri, &'static str> {
+    let url = target.url(endpoint).ok_or(NO_OPERATION)?;
+    let uri: Uri = url.parse().map_err(|_| "its base_url is not a URL")?;
+    check_host(uri.host().unwrap_or_default()).map_err(|_| METADATA)?;
+    Ok(uri)
+}
+
+fn key(target: &Target) -> Result<(HeaderName, Option<HeaderValue>), &'static str> {
+    let name = target.api_key_header.parse().map_err(|_| "its api_key_header is not a header name")?;
+    let KeyState::Ready(secret) = target.api_key_value() else { return Ok((name, None)) };
+    let mut value = HeaderValue::from_str(secret.expose())
+        .map_err(|_| "its key holds characters that a header cannot")?;
+    value.set_sensitive(true);
+    Ok((name, Some(value)))
+}
