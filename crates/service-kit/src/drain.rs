@@ -8,6 +8,7 @@ mod signals;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -111,21 +112,48 @@ impl DrainWatcher {
     /// Spawns a task that is counted from now until it ends, is aborted or panics.
     ///
     /// A task that serves for ever must itself end on [`DrainWatcher::signaled`].
-    #[expect(clippy::disallowed_methods, reason = "this is the one door through which tasks are spawned")]
     pub fn spawn<F>(&self, name: &'static str, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.hold(name).spawn(future)
+    }
+
+    /// Starts a thread that is counted from now until it ends or panics. The same is asked of it as of a task.
+    ///
+    /// # Errors
+    /// The host gives no more threads.
+    pub fn spawn_thread(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<std::thread::JoinHandle<()>> {
         let hold = self.hold(name);
-        tokio::task::spawn(async move {
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _hold = hold;
-            future.await
+            work();
         })
     }
 }
 
 // === impl DrainHold ===
+
+impl DrainHold {
+    /// Spawns a task that this hold counts until it ends, is aborted or panics. So work is counted on its way from one
+    /// runtime to another as well.
+    #[expect(clippy::disallowed_methods, reason = "this is the one door through which tasks are spawned")]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::task::spawn(async move {
+            let _hold = self;
+            future.await
+        })
+    }
+}
 
 impl Drop for DrainHold {
     fn drop(&mut self) {

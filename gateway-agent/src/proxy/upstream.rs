@@ -31,8 +31,10 @@ const POOL_IDLE_PER_HOST: usize = 512;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_ANSWER: Duration = Duration::from_secs(10);
 
-/// The provider client of one gateway: keep-alive, HTTP/1.1 or HTTP/2 by ALPN, no redirects.
+/// The provider client of one worker: keep-alive, HTTP/1.1 or HTTP/2 by ALPN, no redirects.
 pub(super) struct Upstream {
+    tls: rustls::ClientConfig,
+    connect: Duration,
     client: Client<Bounded<HttpsConnector<HttpConnector<ProviderResolver>>>, Full<Bytes>>,
 }
 
@@ -84,12 +86,21 @@ impl Upstream {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(trusted_roots(extra_roots))
             .with_no_client_auth();
+        Ok(Self::with(tls, connect))
+    }
+
+    /// A client with connections of its own, for another worker.
+    pub(super) fn of_worker(&self) -> Self {
+        Self::with(self.tls.clone(), self.connect)
+    }
+
+    fn with(tls: rustls::ClientConfig, connect: Duration) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(ProviderResolver::new());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls.clone())
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);
@@ -102,7 +113,7 @@ impl Upstream {
             .http2_keep_alive_interval(PING_EVERY)
             .http2_keep_alive_timeout(PING_ANSWER)
             .build(Bounded { inner: https, deadline: connect });
-        Ok(Self { client })
+        Self { tls, connect, client }
     }
 
     /// Sends the body to the operation's path at the target and waits for the response head. Dropping
