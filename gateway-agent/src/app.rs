@@ -160,6 +160,8 @@ async fn data_plane(
     let proxy_settings = ProxySettings {
         instance: settings.name.to_string(),
         max_body: settings.max_body,
+        max_in_flight: settings.max_in_flight,
+        max_connections: settings.max_connections,
         workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         ..ProxySettings::default()
     };

@@ -21,6 +21,7 @@ mod resolver;
 mod route;
 mod serve;
 mod surroundings;
+mod trace;
 mod upstream;
 mod workers;
 

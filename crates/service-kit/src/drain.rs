@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,14 +47,20 @@ pub struct StillBusy {
 #[derive(Debug)]
 struct Shared {
     draining: watch::Sender<bool>,
+    /// The same, to be read by many threads at once without a lock.
+    begun: AtomicBool,
     held: Mutex<BTreeMap<&'static str, usize>>,
     idle: Notify,
 }
 
 /// The two ends of one drain.
 pub fn channel() -> (DrainTrigger, DrainWatcher) {
-    let shared =
-        Arc::new(Shared { draining: watch::Sender::new(false), held: Mutex::default(), idle: Notify::new() });
+    let shared = Arc::new(Shared {
+        draining: watch::Sender::new(false),
+        begun: AtomicBool::new(false),
+        held: Mutex::default(),
+        idle: Notify::new(),
+    });
     (DrainTrigger { shared: shared.clone() }, DrainWatcher { shared })
 }
 
@@ -62,6 +69,7 @@ pub fn channel() -> (DrainTrigger, DrainWatcher) {
 impl DrainTrigger {
     /// Tells every watcher to finish. Calling it again changes nothing.
     pub fn start(&self) {
+        self.shared.begun.store(true, Ordering::Release);
         self.shared.draining.send_replace(true);
     }
 
@@ -94,7 +102,7 @@ impl DrainTrigger {
 
 impl DrainWatcher {
     pub fn is_draining(&self) -> bool {
-        *self.shared.draining.borrow()
+        self.shared.begun.load(Ordering::Acquire)
     }
 
     /// Waits for the start of the drain; at once when it has begun. For ever when nobody starts it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use policy_engine::{Engine, KeyState, Target};
 use serde_json::json;
@@ -42,9 +42,11 @@ impl Proxy {
         }
         match admit(route, &head, policy) {
             Ok((Route::Traffic(endpoint), policy)) => {
-                let around = RequestSurroundings::of(&head.headers, peer);
-                let exchange = Exchange { endpoint, policy: Arc::clone(policy), around };
-                self.exchange(head, body, exchange, record).await
+                let around = RequestSurroundings::of(head.headers, peer);
+                let policy = Arc::clone(policy);
+                let exchange =
+                    Exchange { endpoint, policy, around: Arc::<RequestSurroundings>::clone(&around) };
+                self.exchange(around.headers(), body, exchange, record).await
             }
             Ok((_, policy)) => Ok(whole(models(&policy.engine))),
             Err(refusal) => {
@@ -58,7 +60,7 @@ impl Proxy {
 
     async fn exchange(
         &self,
-        head: Parts,
+        client: &HeaderMap,
         body: Incoming,
         exchange: Exchange,
         record: &mut Record,
@@ -66,18 +68,20 @@ impl Proxy {
         let limits = BodyLimits {
             size: self.settings.max_body,
             within: self.settings.timeouts.body_read,
-            waits: head.headers.contains_key(EXPECT),
+            waits: client.contains_key(EXPECT),
         };
         // The share of memory is held until the provider has answered.
         let RequestBody { bytes: body, _share } = body::read(body, limits, &self.body_budget).await?;
 
-        let inspected = body.clone();
+        let (inspected, began) = (body.clone(), Instant::now());
         let inspection = on_engine(&exchange, body.len(), move |exchange| {
             exchange.engine().inspect_request(exchange.endpoint, &inspected, exchange.around.as_ref())
         })
         .await?;
+        record.inspected(Phase::Input, began.elapsed());
         let inspection = inspection.map_err(|error| Refusal::Invalid { message: error.to_string() })?;
         record.model(&inspection.model);
+        record.wants_stream(inspection.stream);
         record.decided(Phase::Input, &inspection);
         let body = inspection.body.map_or(body, Bytes::from);
         record.request_content(&body);
@@ -95,9 +99,10 @@ impl Proxy {
         }
 
         let called = Instant::now();
-        let response =
-            self.upstream.call(target, exchange.endpoint, headers::for_provider(head.headers), body).await?;
-        self.metrics.upstream_answered(called.elapsed());
+        record.attempts(1);
+        let crossing = headers::for_provider(client, record.trace());
+        let response = self.upstream.call(target, exchange.endpoint, crossing, body).await?;
+        record.heard();
         let reading = Reading {
             inspected: exchange.engine().inspects_responses(),
             limit: self.settings.max_response,

@@ -19,8 +19,13 @@ pub(super) struct RequestSurroundings {
 // === impl RequestSurroundings ===
 
 impl RequestSurroundings {
-    pub(super) fn of(headers: &HeaderMap, peer: IpAddr) -> Arc<dyn Surroundings> {
-        Arc::new(Self { headers: headers.clone(), peer, begun: Instant::now() })
+    pub(super) fn of(headers: HeaderMap, peer: IpAddr) -> Arc<Self> {
+        Arc::new(Self { headers, peer, begun: Instant::now() })
+    }
+
+    /// All headers of the client.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 }
 

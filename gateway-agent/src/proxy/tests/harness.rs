@@ -199,7 +199,7 @@ pub(super) fn active_with(config: &PolicyConfig, secrets: Secrets) -> Arc<Active
     let version = config.pack.version.clone();
     let digest = ConfigDigest::of(version.to_string().as_bytes());
     let engine = Engine::compile(config, secrets).unwrap();
-    Arc::new(ActivePolicy { engine, version, digest, targets_down: Vec::new() })
+    Arc::new(ActivePolicy::new(engine, version, digest, Vec::new()))
 }
 
 // === impl Gateway ===

@@ -28,6 +28,15 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// The announced length is that of the body, and the body is an error of this code.
+fn is_whole_error(answer: &str, code: &str) {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    assert_eq!(length.parse(), Ok(body.len()), "{answer}");
+    let error: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(error["error"]["code"], code, "{answer}");
+}
+
 async fn gateway() -> (Gateway, ScriptedProvider) {
     let provider = ScriptedProvider::fixed(200, COMPLETION).await;
     (Gateway::start(&config("0.1.0", target(&provider.base_url))).await, provider)
@@ -160,7 +169,9 @@ async fn slow_heads_and_idle_connections_end_and_kept_alive_ones_rest() {
     let gateway = Gateway::with(Some(policy), ProxySettings { timeouts, ..ProxySettings::default() }).await;
 
     let started = tokio::time::Instant::now();
-    assert_eq!(exchange(gateway.address, "POST /v1/chat/comp").await, "");
+    let late = exchange(gateway.address, "POST /v1/chat/comp").await;
+    assert!(late.starts_with("HTTP/1.1 408 ") && late.contains("connection: close"), "{late}");
+    is_whole_error(&late, "head_timeout");
     assert!(started.elapsed() < Duration::from_millis(800), "a head has the shorter time");
 
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();
