@@ -1,5 +1,6 @@
 //! Malformed, slow and hostile HTTP, byte by byte over a raw socket.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
 }
 
 /// The announced length is that of the body, and the body is an error of this code.
-fn is_whole_error(answer: &str, code: &str) {
+pub(super) fn is_whole_error(answer: &str, code: &str) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
     assert_eq!(length.parse(), Ok(body.len()), "{answer}");
@@ -205,8 +206,8 @@ async fn http2_by_prior_knowledge_is_spoken() {
     }
 }
 
-/// Set in the process that may open few files.
-const FEW_DESCRIPTORS: &str = "KT_TEST_FEW_DESCRIPTORS";
+/// Set in the process of one test.
+const ALONE: &str = "KT_TEST_ALONE";
 
 async fn serve_without_descriptors() {
     let (gateway, _provider) = gateway().await;
@@ -230,18 +231,20 @@ async fn serve_without_descriptors() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
-/// Runs itself again in a process of its own, because the limit is one of the process.
 #[test]
 fn descriptors_may_run_out() {
-    if std::env::var_os(FEW_DESCRIPTORS).is_some() {
+    alone("proxy::tests::wire::descriptors_may_run_out", 48, serve_without_descriptors);
+}
+
+/// Runs a test in a process of its own, because descriptors are counted by process.
+pub(super) fn alone<F: Future<Output = ()>>(name: &str, descriptors: u32, body: impl FnOnce() -> F) {
+    if std::env::var_os(ALONE).is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        return runtime.block_on(serve_without_descriptors());
+        return runtime.block_on(body());
     }
     let test = std::env::current_exe().unwrap();
-    let name = "proxy::tests::wire::descriptors_may_run_out";
-    let limited = format!("ulimit -n 48 && exec '{}' --exact {name} --nocapture", test.display());
-    let output =
-        std::process::Command::new("sh").args(["-c", &limited]).env(FEW_DESCRIPTORS, "1").output().unwrap();
+    let limited = format!("ulimit -n {descriptors} && exec '{}' --exact {name} --nocapture", test.display());
+    let output = std::process::Command::new("sh").args(["-c", &limited]).env(ALONE, "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
