@@ -208,7 +208,7 @@ impl Activator {
         // What is kept is swapped in, whatever comes: a test may let it die or dawdle here, and no more.
         let _ = failpoint::pass("swap.before").await;
         let targets_down = told_down(&targets_down);
-        self.swap(Arc::new(ActivePolicy::new(engine, version.clone(), digest, targets_down)), config);
+        self.swap(ActivePolicy::new(engine, version.clone(), digest, targets_down), config);
         if !offered {
             // An offer's answer is seen with its timings.
             self.tell();
@@ -228,11 +228,13 @@ impl Activator {
         Ok(())
     }
 
-    fn swap(&mut self, next: Arc<ActivePolicy>, config: PolicyConfig) {
-        self.parts.live.swap(next);
+    fn swap(&mut self, next: ActivePolicy, config: PolicyConfig) {
+        // Before the first request takes it.
+        next.runs_for(self.record.active_pack().and_then(KeptPack::central_generation));
+        self.parts.live.swap(Arc::new(next));
+        metrics::counter!("kt_gateway_swaps_total").increment(1);
         self.config = Some(config);
         self.not_ready = None;
-        metrics::gauge!("kt_gateway_retired_policies").set(self.parts.live.retired_draining() as f64);
     }
 
     /// Makes `next` durable, and then true. Of an error nothing changes.
@@ -264,6 +266,13 @@ impl Activator {
     }
 
     fn tell(&self) {
+        // An adoption changes the generation of what runs, and no policy.
+        let active = self.record.active_pack();
+        if let Some(live) = self.parts.live.snapshot()
+            && let Some(pack) = active.filter(|pack| pack.digest == live.digest)
+        {
+            live.runs_for(pack.central_generation());
+        }
         self.told.send_replace(Arc::new(self.record.clone()));
     }
 }

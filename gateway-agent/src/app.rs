@@ -19,6 +19,7 @@ mod take_over;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,6 +160,9 @@ async fn data_plane(
     let proxy_settings = ProxySettings {
         instance: settings.name.to_string(),
         max_body: settings.max_body,
+        max_in_flight: settings.max_in_flight,
+        max_connections: settings.max_connections,
+        workers: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         ..ProxySettings::default()
     };
     let proxy = Proxy::new(proxy_settings, live.clone(), readiness.clone(), decisions, clock.clone())?;

@@ -52,6 +52,14 @@ pub struct Args {
     #[arg(long, value_name = "SIZE")]
     pub max_body: Option<String>,
 
+    /// Requests served at once; those beyond are answered 503 [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_in_flight: Option<String>,
+
+    /// Client connections held at once; those beyond are answered 503 and closed [default: 16384]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_connections: Option<String>,
+
     /// The directory that later reloads resolve their paths beneath [default: the present one]
     #[arg(long, value_name = "DIR")]
     pub working_dir: Option<PathBuf>,
@@ -89,6 +97,8 @@ impl Args {
             "--decision-log" => self.decision_log.is_some(),
             "--metrics-listen" => self.metrics_listen.is_some(),
             "--max-body" => self.max_body.is_some(),
+            "--max-in-flight" => self.max_in_flight.is_some(),
+            "--max-connections" => self.max_connections.is_some(),
             "--working-dir" => self.working_dir.is_some(),
             _ => true,
         }

@@ -4,6 +4,7 @@
 //! wait for it: a full queue drops the event and counts it. No prompt, answer or secret is in an
 //! event unless the pack says `include_content: true`.
 
+mod event;
 mod writer;
 
 use std::io;
@@ -11,9 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
 use service_kit::drain::DrainWatcher;
 use tokio::sync::mpsc;
+
+pub use event::{Decision, Ended, Latency, PolicyDecision, Shared, TokenUsage, TraceId, milliseconds};
 
 use crate::metrics::DecisionMetrics;
 
@@ -24,7 +26,7 @@ const QUEUE: usize = 8192;
 /// the writer ends once it was told to drain and the last connection is gone.
 #[derive(Clone)]
 pub struct DecisionLog {
-    queue: mpsc::WeakSender<Decision>,
+    queue: mpsc::WeakSender<Box<Decision>>,
     dropped: Arc<AtomicU64>,
     metrics: DecisionMetrics,
 }
@@ -32,72 +34,9 @@ pub struct DecisionLog {
 /// The right to write events, held by each connection for as long as it may serve a request.
 #[derive(Clone)]
 pub struct DecisionSink {
-    queue: Option<mpsc::Sender<Decision>>,
+    queue: Option<mpsc::Sender<Box<Decision>>>,
     dropped: Arc<AtomicU64>,
     metrics: DecisionMetrics,
-}
-
-/// One request, as `logs/decisions.jsonl` tells it.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Decision {
-    /// The `x-kt-request-id` of the response.
-    pub id: String,
-    /// When the request arrived, RFC 3339 UTC.
-    pub at: String,
-    /// `null` for a path that is no route.
-    pub route: Option<&'static str>,
-    /// As the client wrote it; `null` when the body was not read that far.
-    pub model: Option<String>,
-    /// Id of the target that was called or would have been.
-    pub target: Option<String>,
-    /// Calls that were begun, the one to `target` included; more than one where a target failed.
-    pub attempts: u8,
-    /// The strongest verdict of both phases; `null` when no policy was asked.
-    pub verdict: Option<&'static str>,
-    pub reason_codes: Vec<&'static str>,
-    pub config_version: Option<String>,
-    pub config_digest: Option<String>,
-    /// What the client was sent; 499 when it left before the answer.
-    pub status: u16,
-    /// Arrival to last byte.
-    pub latency_ms: f64,
-    pub policies: Vec<PolicyDecision>,
-    /// How the response ended.
-    pub ended: Ended,
-    /// The request as it was sent on; only with `include_content: true`, cut at 64 KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request: Option<String>,
-    /// The response as the client got it; only with `include_content: true`, cut at 64 KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub response: Option<String>,
-}
-
-/// What one policy decided about one phase of a request.
-#[derive(Debug, Clone, Serialize)]
-pub struct PolicyDecision {
-    pub kind: &'static str,
-    /// `input` or `output`.
-    pub phase: &'static str,
-    /// `enforce` or `shadow`; a shadowed verdict changed nothing.
-    pub mode: &'static str,
-    pub verdict: &'static str,
-    pub reason_codes: Vec<&'static str>,
-    pub redactions: u32,
-}
-
-/// How a response ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// The client left before the last byte.
-    #[default]
-    ClientGone,
-    /// Everything that was to be said was handed to the client's connection.
-    Complete,
-    /// The provider broke off or fell silent after its response had begun.
-    UpstreamFailed,
-    /// A policy stopped a stream that had begun.
-    Blocked,
 }
 
 // === impl DecisionLog ===
@@ -151,7 +90,7 @@ impl DecisionLog {
 
 impl DecisionSink {
     /// Hands the event to the writer; never waits.
-    pub fn record(&self, decision: Decision) {
+    pub fn record(&self, decision: Box<Decision>) {
         let taken = self.queue.as_ref().is_some_and(|queue| queue.try_send(decision).is_ok());
         if !taken {
             self.dropped.fetch_add(1, Ordering::Relaxed);

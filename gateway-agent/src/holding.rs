@@ -107,6 +107,8 @@ impl Holding {
             decision_log: settings.decision_log.clone(),
             metrics_listen: None,
             max_body: None,
+            max_in_flight: None,
+            max_connections: None,
             installed: None,
         };
         description.write(&path)

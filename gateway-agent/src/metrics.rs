@@ -1,18 +1,26 @@
 //! What the data plane counts: one struct of ready handles, built once and handed down.
 
-use std::time::Duration;
+pub mod timings;
+
+use std::fmt::Write;
+use std::sync::OnceLock;
 
 use http::StatusCode;
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge};
 use policy_engine::Verdict;
+
+use crate::activation::live::LivePolicy;
 
 /// Handles of the data plane's metrics. Built after the recorder is installed, else they count nowhere.
 pub struct ProxyMetrics {
-    requests: Vec<(StatusClass, Option<Verdict>, Counter)>,
-    upstream_seconds: Histogram,
+    /// By route, status and verdict; a handle is made with the first request of its kind.
+    requests: Vec<OnceLock<Counter>>,
     in_flight: Gauge,
     connections: Gauge,
     connections_refused: Counter,
+    shed_in_flight: Counter,
+    shed_connections: Counter,
+    rate_limited: Counter,
 }
 
 /// Handles of the decision log's metrics.
@@ -22,60 +30,62 @@ pub struct DecisionMetrics {
     pub dropped: Counter,
 }
 
-/// First digit of a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StatusClass {
-    Success,
-    ClientError,
-    ServerError,
-    Other,
-}
-
 /// Counts one thing up, and down again when dropped.
 pub struct GaugeHold(Gauge);
+
+/// What a request that met no route counts as, and a status that is not listed.
+const NONE: &str = "none";
+const ROUTES: [&str; 7] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/models",
+    NONE,
+];
+const STATUSES: [u16; 24] = [
+    200, 201, 202, 204, 400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 417, 422, 424, 429, 431, 499, 500,
+    502, 503, 504,
+];
+const VERDICTS: [Option<Verdict>; 5] =
+    [None, Some(Verdict::Allow), Some(Verdict::Redact), Some(Verdict::Escalate), Some(Verdict::Block)];
 
 // === impl ProxyMetrics ===
 
 impl ProxyMetrics {
     pub fn new() -> Self {
-        const VERDICTS: [Option<Verdict>; 5] = [
-            None,
-            Some(Verdict::Allow),
-            Some(Verdict::Redact),
-            Some(Verdict::Escalate),
-            Some(Verdict::Block),
-        ];
-        let requests = StatusClass::ALL.iter().flat_map(|class| {
-            VERDICTS.iter().map(|verdict| {
-                let label = verdict.map_or("none", Verdict::as_str);
-                let counter = metrics::counter!(
-                    "kt_gateway_requests_total", "status" => class.label(), "verdict" => label
-                );
-                (*class, *verdict, counter)
-            })
-        });
+        let kinds = ROUTES.len() * (STATUSES.len() + 1) * VERDICTS.len();
         Self {
-            requests: requests.collect(),
-            upstream_seconds: metrics::histogram!("kt_gateway_upstream_seconds"),
+            requests: std::iter::repeat_with(OnceLock::new).take(kinds).collect(),
             in_flight: metrics::gauge!("kt_gateway_requests_in_flight"),
             connections: metrics::gauge!("kt_gateway_connections"),
             connections_refused: metrics::counter!("kt_gateway_connections_refused_total"),
+            shed_in_flight: shed("in_flight"),
+            shed_connections: shed("connections"),
+            rate_limited: metrics::counter!("kt_gateway_rate_limited_total"),
         }
     }
 
-    /// One request has ended; `None` where no policy was asked.
-    pub fn request_ended(&self, status: StatusCode, verdict: Option<Verdict>) {
-        let class = StatusClass::of(status);
-        if let Some((_, _, counter)) =
-            self.requests.iter().find(|(of, decided, _)| *of == class && *decided == verdict)
-        {
-            counter.increment(1);
+    /// One request has ended; the route is `None` where there is none, the verdict where no policy was asked.
+    pub fn request_ended(&self, route: Option<&'static str>, status: u16, verdict: Option<Verdict>) {
+        let route_at = ROUTES.iter().position(|known| Some(*known) == route).unwrap_or(ROUTES.len() - 1);
+        let status_at = STATUSES.binary_search(&status).unwrap_or(STATUSES.len());
+        let verdict_at = VERDICTS.iter().position(|known| *known == verdict).unwrap_or_default();
+        let at = (route_at * (STATUSES.len() + 1) + status_at) * VERDICTS.len() + verdict_at;
+        let Some(handle) = self.requests.get(at) else { return };
+        let counter = handle.get_or_init(|| {
+            let route = ROUTES.get(route_at).copied().unwrap_or(NONE);
+            let status = STATUSES.get(status_at).map_or_else(|| "other".to_owned(), u16::to_string);
+            let verdict = verdict.map_or(NONE, Verdict::as_str);
+            metrics::counter!(
+                "kt_gateway_requests_total", "route" => route, "status" => status, "verdict" => verdict
+            )
+        });
+        counter.increment(1);
+        if status == StatusCode::TOO_MANY_REQUESTS.as_u16() && verdict.is_some_and(Verdict::stops) {
+            self.rate_limited.increment(1);
         }
-    }
-
-    /// From the call to the provider's response head.
-    pub fn upstream_answered(&self, after: Duration) {
-        self.upstream_seconds.record(after.as_secs_f64());
     }
 
     pub fn hold_request(&self) -> GaugeHold {
@@ -88,6 +98,12 @@ impl ProxyMetrics {
 
     pub fn connection_refused(&self) {
         self.connections_refused.increment(1);
+        self.shed_connections.increment(1);
+    }
+
+    /// A request was sent away because too many are served.
+    pub fn request_shed(&self) {
+        self.shed_in_flight.increment(1);
     }
 }
 
@@ -95,6 +111,39 @@ impl Default for ProxyMetrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Work that was sent away because there is too much of it.
+pub fn shed(reason: &'static str) -> Counter {
+    metrics::counter!("kt_gateway_shed_total", "reason" => reason)
+}
+
+/// What is read at the moment it is asked for: appended to what the recorder knows.
+pub fn render_live(live: &LivePolicy, text: &mut String) {
+    timings::timings().render(text);
+    let name = "kt_gateway_in_flight";
+    // Writing into a String cannot fail.
+    let _ =
+        write!(text, "# HELP {name} Requests in flight, by the pack they run under.\n# TYPE {name} gauge\n");
+    for (digest, count) in live.in_flight() {
+        let digest = digest.to_string();
+        let short = digest.get(..SHORT_DIGEST).unwrap_or(&digest);
+        let _ = writeln!(text, "{name}{{config_digest=\"{}\"}} {count}", label(short));
+    }
+    let name = "kt_gateway_retired_policies";
+    let _ = write!(
+        text,
+        "# HELP {name} Replaced packs that a request still holds.\n# TYPE {name} gauge\n{name} {}\n",
+        live.retired_draining()
+    );
+}
+
+/// `sha256:` and twelve digits.
+const SHORT_DIGEST: usize = 7 + 12;
+
+/// A label's value as the text format wants it.
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 // === impl DecisionMetrics ===
@@ -111,30 +160,6 @@ impl DecisionMetrics {
 impl Default for DecisionMetrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-// === impl StatusClass ===
-
-impl StatusClass {
-    const ALL: [Self; 4] = [Self::Success, Self::ClientError, Self::ServerError, Self::Other];
-
-    fn of(status: StatusCode) -> Self {
-        match status.as_u16() / 100 {
-            2 => Self::Success,
-            4 => Self::ClientError,
-            5 => Self::ServerError,
-            _ => Self::Other,
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Success => "2xx",
-            Self::ClientError => "4xx",
-            Self::ServerError => "5xx",
-            Self::Other => "other",
-        }
     }
 }
 

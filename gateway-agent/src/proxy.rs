@@ -4,9 +4,9 @@
 //! input phase runs before the provider is called, the output phase after. This module owns the
 //! listener and the connections; it never changes the live policy and knows nothing of the control plane.
 //!
-//! Reading order: `accept` (connections), `request` (one request from head to reply), `relay` (one
-//! streamed response), `attempts` (one request over its targets), `targets` (what is known of each), `upstream` (the call to
-//! a provider), `reply` (every status a client can meet).
+//! Reading order: `accept` (connections), `workers` (the threads that serve them), `request` (one request from head to
+//! reply), `relay` (one streamed response), `attempts` (one request over its targets), `targets` (what is known of each),
+//! `upstream` (the call to a provider), `reply` (every status a client can meet).
 
 mod accept;
 mod attempts;
@@ -27,7 +27,9 @@ mod route;
 mod serve;
 mod surroundings;
 mod targets;
+mod trace;
 mod upstream;
+mod workers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -61,8 +63,10 @@ pub struct ProxySettings {
     pub max_response: usize,
     /// Requests served at once; beyond it they are answered 503 `overloaded`.
     pub max_in_flight: usize,
-    /// Open client connections; beyond it new ones are closed.
+    /// Open client connections; beyond it new ones are answered 503 and closed.
     pub max_connections: usize,
+    /// Threads that serve, each with connections of its own; at least one.
+    pub workers: usize,
     pub timeouts: ProxyTimeouts,
     /// Trusted beside the host's own certificate store, for providers behind a private CA.
     pub extra_roots: Vec<CertificateDer<'static>>,
@@ -86,15 +90,16 @@ pub struct ProxyTimeouts {
     pub drain_idle: Duration,
 }
 
-/// The data plane of one gateway, shared by all its connections.
+/// The data plane of one gateway. Each worker has one, with a provider client of its own; what they share is behind
+/// pointers.
 pub struct Proxy {
-    settings: ProxySettings,
+    settings: Arc<ProxySettings>,
     live: LivePolicy,
     readiness: Readiness,
     decisions: DecisionLog,
     clock: Clock,
-    metrics: ProxyMetrics,
-    targets: targets::Targets,
+    metrics: Arc<ProxyMetrics>,
+    targets: Arc<targets::Targets>,
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
     body_budget: body::BodyBudget,
@@ -136,6 +141,7 @@ impl Default for ProxySettings {
             max_response: 32 * 1024 * 1024,
             max_in_flight: 4096,
             max_connections: 16_384,
+            workers: 2,
             timeouts: ProxyTimeouts::default(),
             extra_roots: Vec::new(),
         }
@@ -169,16 +175,16 @@ impl Proxy {
         if http::HeaderValue::from_str(&settings.instance).is_err() {
             return Err(ProxyError::Instance(settings.instance.escape_default().to_string()));
         }
-        let targets = targets::Targets::new(&settings.extra_roots)?;
+        let targets = Arc::new(targets::Targets::new(&settings.extra_roots)?);
         let in_flight = Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS)));
         let body_budget = body::BodyBudget::new(settings.body_budget);
         Ok(Self {
-            settings,
+            settings: Arc::new(settings),
             live,
             readiness,
             decisions,
             clock,
-            metrics: ProxyMetrics::new(),
+            metrics: Arc::new(ProxyMetrics::new()),
             targets,
             upstream: upstream::Upstream::default(),
             in_flight,
@@ -186,6 +192,24 @@ impl Proxy {
             meters: Arc::new(meters::GatewayMeters::new()),
             admin: None,
         })
+    }
+
+    /// The same data plane for another thread.
+    fn of_worker(&self) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            live: self.live.clone(),
+            readiness: self.readiness.clone(),
+            decisions: self.decisions.clone(),
+            clock: self.clock.clone(),
+            metrics: Arc::clone(&self.metrics),
+            targets: Arc::clone(&self.targets),
+            upstream: upstream::Upstream::default(),
+            in_flight: Arc::clone(&self.in_flight),
+            body_budget: self.body_budget.clone(),
+            meters: Arc::clone(&self.meters),
+            admin: self.admin.clone(),
+        }
     }
 
     /// With the guarded routes of this gateway's door.

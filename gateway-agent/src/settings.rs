@@ -38,6 +38,8 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     /// Bytes.
     pub max_body: usize,
+    pub max_in_flight: usize,
+    pub max_connections: usize,
     /// Absolute.
     pub working_dir: PathBuf,
     /// Where provider keys are looked up after the env file.
@@ -149,6 +151,9 @@ impl Settings {
             secret_globs,
             decision_log: args.decision_log,
             metrics_listen,
+            max_in_flight: parse::number("--max-in-flight", args.max_in_flight.as_deref())?.unwrap_or(4096),
+            max_connections: parse::number("--max-connections", args.max_connections.as_deref())?
+                .unwrap_or(16_384),
             max_body: parse::size("--max-body", args.max_body.as_deref().unwrap_or(DEFAULT_MAX_BODY))?,
             working_dir: working_dir(args.working_dir)?,
             environment,

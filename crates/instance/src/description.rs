@@ -39,6 +39,10 @@ pub struct Description {
     pub metrics_listen: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<String>,
     /// `None`: nobody installed it, it describes a `run`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed: Option<Installed>,

@@ -8,6 +8,8 @@ mod signals;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,14 +47,20 @@ pub struct StillBusy {
 #[derive(Debug)]
 struct Shared {
     draining: watch::Sender<bool>,
+    /// The same, to be read by many threads at once without a lock.
+    begun: AtomicBool,
     held: Mutex<BTreeMap<&'static str, usize>>,
     idle: Notify,
 }
 
 /// The two ends of one drain.
 pub fn channel() -> (DrainTrigger, DrainWatcher) {
-    let shared =
-        Arc::new(Shared { draining: watch::Sender::new(false), held: Mutex::default(), idle: Notify::new() });
+    let shared = Arc::new(Shared {
+        draining: watch::Sender::new(false),
+        begun: AtomicBool::new(false),
+        held: Mutex::default(),
+        idle: Notify::new(),
+    });
     (DrainTrigger { shared: shared.clone() }, DrainWatcher { shared })
 }
 
@@ -61,6 +69,7 @@ pub fn channel() -> (DrainTrigger, DrainWatcher) {
 impl DrainTrigger {
     /// Tells every watcher to finish. Calling it again changes nothing.
     pub fn start(&self) {
+        self.shared.begun.store(true, Ordering::Release);
         self.shared.draining.send_replace(true);
     }
 
@@ -93,7 +102,7 @@ impl DrainTrigger {
 
 impl DrainWatcher {
     pub fn is_draining(&self) -> bool {
-        *self.shared.draining.borrow()
+        self.shared.begun.load(Ordering::Acquire)
     }
 
     /// Waits for the start of the drain; at once when it has begun. For ever when nobody starts it.
@@ -111,21 +120,48 @@ impl DrainWatcher {
     /// Spawns a task that is counted from now until it ends, is aborted or panics.
     ///
     /// A task that serves for ever must itself end on [`DrainWatcher::signaled`].
-    #[expect(clippy::disallowed_methods, reason = "this is the one door through which tasks are spawned")]
     pub fn spawn<F>(&self, name: &'static str, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.hold(name).spawn(future)
+    }
+
+    /// Starts a thread that is counted from now until it ends or panics. The same is asked of it as of a task.
+    ///
+    /// # Errors
+    /// The host gives no more threads.
+    pub fn spawn_thread(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<std::thread::JoinHandle<()>> {
         let hold = self.hold(name);
-        tokio::task::spawn(async move {
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _hold = hold;
-            future.await
+            work();
         })
     }
 }
 
 // === impl DrainHold ===
+
+impl DrainHold {
+    /// Spawns a task that this hold counts until it ends, is aborted or panics. So work is counted on its way from one
+    /// runtime to another as well.
+    #[expect(clippy::disallowed_methods, reason = "this is the one door through which tasks are spawned")]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::task::spawn(async move {
+            let _hold = self;
+            future.await
+        })
+    }
+}
 
 impl Drop for DrainHold {
     fn drop(&mut self) {

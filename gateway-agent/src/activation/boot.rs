@@ -124,6 +124,6 @@ impl Activator {
             tracing::warn!(path = %finding.path, "a target is down: {}", finding.message);
         }
         let targets_down = told_down(&targets_down);
-        self.swap(Arc::new(ActivePolicy::new(engine, version, digest, targets_down)), config);
+        self.swap(ActivePolicy::new(engine, version, digest, targets_down), config);
     }
 }

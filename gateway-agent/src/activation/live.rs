@@ -2,25 +2,46 @@
 //!
 //! The only file that touches `ArcSwap`. It must not know where a policy comes from.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
+use fleet_core::version::Generation;
+use http::HeaderValue;
 use policy_config::ConfigDigest;
 use policy_config::schema::PackVersion;
 use policy_engine::Engine;
 
 use crate::proxy::Stations;
 
-/// A compiled pack and who it is. For which generation it runs is the record's: an adoption changes that alone.
+/// A compiled pack and who it is.
 pub struct ActivePolicy {
     pub engine: Engine,
     pub version: PackVersion,
     pub digest: ConfigDigest,
     /// Of each target whose key is not on this host: where it stands in the pack, and why.
     pub targets_down: Vec<(String, String)>,
+    /// Version and digest as every response and event says them.
+    pub names: PolicyNames,
+    /// For which generation it runs; zero for none. The record is what counts, this is its copy for decision events:
+    /// an adoption changes the generation and not the policy.
+    generation: AtomicU64,
+    in_flight: AtomicUsize,
     /// How its targets are called: made by the data plane at the first request.
     pub(crate) stations: OnceLock<Stations>,
 }
+
+/// Made once, for requests to copy.
+pub struct PolicyNames {
+    pub version: Arc<str>,
+    pub digest: Arc<str>,
+    /// `None` cannot be: both are plain ASCII.
+    pub headers: Option<(HeaderValue, HeaderValue)>,
+}
+
+/// One request under one policy, counted until it is dropped.
+pub struct UnderPolicy(Arc<ActivePolicy>);
 
 /// What is in force now; clones share it.
 #[derive(Clone, Default)]
@@ -39,13 +60,47 @@ struct Cell {
 // === impl ActivePolicy ===
 
 impl ActivePolicy {
+    /// Of no generation yet.
     pub fn new(
         engine: Engine,
         version: PackVersion,
         digest: ConfigDigest,
         targets_down: Vec<(String, String)>,
     ) -> Self {
-        Self { engine, version, digest, targets_down, stations: OnceLock::new() }
+        let (text, shown) = (version.to_string(), digest.to_string());
+        let headers = HeaderValue::from_str(&text).ok().zip(HeaderValue::from_str(&shown).ok());
+        let names = PolicyNames { version: text.into(), digest: shown.into(), headers };
+        Self {
+            engine,
+            version,
+            digest,
+            targets_down,
+            names,
+            generation: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
+            stations: OnceLock::new(),
+        }
+    }
+
+    /// The generation that a control plane gave it, as of now.
+    pub fn generation(&self) -> Option<Generation> {
+        Some(self.generation.load(Ordering::Relaxed)).filter(|number| *number > 0).map(Generation)
+    }
+
+    pub(crate) fn runs_for(&self, generation: Option<Generation>) {
+        self.generation.store(generation.map_or(0, |generation| generation.0), Ordering::Relaxed);
+    }
+
+    /// Counts one request until its last byte.
+    pub fn serves(self: &Arc<Self>) -> UnderPolicy {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        UnderPolicy(Arc::clone(self))
+    }
+}
+
+impl Drop for UnderPolicy {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -69,6 +124,25 @@ impl LivePolicy {
             .load()
             .as_ref()
             .map_or(0, |retired| retired.iter().filter(|policy| policy.strong_count() > 0).count())
+    }
+
+    /// Requests in flight under each digest: that of the policy in force, and of those that were replaced and are
+    /// still held.
+    pub fn in_flight(&self) -> BTreeMap<ConfigDigest, usize> {
+        let mut counts = BTreeMap::new();
+        let mut count = |policy: &ActivePolicy| {
+            *counts.entry(policy.digest).or_default() += policy.in_flight.load(Ordering::Relaxed);
+        };
+        if let Some(active) = self.snapshot() {
+            count(&active);
+        }
+        let retired = self.cell.retired.load();
+        retired
+            .iter()
+            .flat_map(|retired| retired.iter())
+            .filter_map(Weak::upgrade)
+            .for_each(|old| count(&old));
+        counts
     }
 
     /// Puts `next` in force. Cannot fail; called by the Activator alone.

@@ -12,6 +12,7 @@ use service_kit::readiness::Readiness;
 use tokio::net::TcpListener;
 
 use crate::activation::live::LivePolicy;
+use crate::metrics::render_live;
 
 pub(super) struct MetricsPort {
     listener: TcpListener,
@@ -42,8 +43,9 @@ impl MetricsPort {
         let routes = AdminRoutes {
             readiness: self.readiness,
             metrics: Some(Arc::new(move || {
-                metrics::gauge!("kt_gateway_retired_policies").set(live.retired_draining() as f64);
-                rendering.render()
+                let mut text = rendering.render();
+                render_live(&live, &mut text);
+                text
             })),
         };
         drain.spawn("metrics port", admin_server::serve(self.listener, routes, drain.clone()));

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use service_kit::clock::Clock;
 use service_kit::drain::{self, Signal};
 use service_kit::failpoint;
@@ -19,6 +20,13 @@ const START_MAY_END_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is still being written when everything else has ended.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// The Activator, the control link, the door and the metrics port share these, so that none of them waits for a pack
+/// that is being compiled.
+const STEERING_THREADS: usize = 2;
+
+/// A connection is an open file, and so is the call that is made for it; the soft limit is often 1024.
+const OPEN_FILES: u64 = 262_144;
 
 /// Runs until SIGTERM, or SIGINT where nobody supervises it.
 pub fn main(args: Args) -> ExitCode {
@@ -38,7 +46,11 @@ pub fn main(args: Args) -> ExitCode {
     if check {
         return ended(super::check(&settings));
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    raise_open_files();
+    // What steers; requests are served by threads of their own.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(STEERING_THREADS).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no threads to serve with: {error}"), 1),
     };
@@ -50,6 +62,15 @@ pub fn main(args: Args) -> ExitCode {
     // What waits for another program (a lock, a disk) does not keep this one.
     runtime.shutdown_timeout(LAST_WORDS_WITHIN);
     ended(outcome)
+}
+
+/// Where it cannot be raised, fewer connections are accepted at once.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard.min(OPEN_FILES), hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the number of open files stays as it is");
+    }
 }
 
 async fn serve(settings: Settings, launch: Launch) -> Result<(), AppError> {

@@ -6,14 +6,15 @@ use service_kit::drain;
 
 use super::{Decision, DecisionLog};
 
-fn event(id: &str) -> Decision {
-    Decision { id: id.to_owned(), status: 200, ..Decision::default() }
+fn event(model: &str) -> Box<Decision> {
+    Box::new(Decision { model: Some(model.to_owned()), status: 200, ..Decision::default() })
 }
 
+/// The models, by which these tests tell one event from another.
 fn ids(path: &std::path::Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    lines.map(|value| value["id"].as_str().unwrap().to_owned()).collect()
+    lines.map(|value| value["model"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -42,7 +43,7 @@ async fn a_torn_line_is_closed_and_the_file_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("decisions.jsonl");
-    std::fs::write(&path, "{\"id\":\"old\"}\n{\"id\":\"to").unwrap();
+    std::fs::write(&path, "{\"model\":\"old\"}\n{\"model\":\"to").unwrap();
     let fresh = directory.path().join("fresh.jsonl");
     let (trigger, watcher) = drain::channel();
     for target in [&path, &fresh] {
@@ -56,17 +57,22 @@ async fn a_torn_line_is_closed_and_the_file_is_private() {
 }
 
 #[tokio::test]
-async fn a_full_file_is_set_aside_once() {
+async fn full_files_are_set_aside_and_only_the_youngest_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("decisions.jsonl");
-    std::fs::write(&path, "{\"id\":\"older\"}\n").unwrap();
-    let (trigger, watcher) = drain::channel();
-    DecisionLog::open_with_limit(&path, &watcher, 8).unwrap().sink().record(event("newer"));
-    drop(watcher);
-    trigger.start();
-    trigger.drained(Duration::from_secs(10)).await.unwrap();
-    assert_eq!(ids(&directory.path().join("decisions.jsonl.1")), ["older"]);
-    assert_eq!(ids(&path), ["newer"]);
+    for number in 0..7 {
+        let (trigger, watcher) = drain::channel();
+        let log = DecisionLog::open_with_limit(&path, &watcher, 8).unwrap();
+        log.sink().record(event(&number.to_string()));
+        drop(watcher);
+        trigger.start();
+        trigger.drained(Duration::from_secs(10)).await.unwrap();
+    }
+    assert_eq!(ids(&path), ["6"]);
+    for (age, model) in [(1, "5"), (2, "4"), (3, "3"), (4, "2")] {
+        assert_eq!(ids(&directory.path().join(format!("decisions.jsonl.{age}"))), [model]);
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 5, "and none is older");
 }
 
 #[tokio::test]
@@ -75,7 +81,7 @@ async fn of_two_processes_one_sets_the_full_file_aside() {
     let path = directory.path().join("decisions.jsonl");
     let (trigger, watcher) = drain::channel();
     // Both have the same file open, and it is full for both.
-    std::fs::write(&path, "{\"id\":\"older\"}\n").unwrap();
+    std::fs::write(&path, "{\"model\":\"older\"}\n").unwrap();
     let logs = ["old process", "new process"].map(|id| {
         let log = DecisionLog::open_with_limit(&path, &watcher, 8).unwrap();
         (log.sink(), id)

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use service_kit::drain::DrainWatcher;
@@ -11,8 +12,14 @@ use tokio::sync::mpsc;
 
 use super::{Decision, DecisionLog};
 
-/// Rotate once the file holds this much; one older file is kept beside it.
+/// Rotate once the file holds this much.
 pub(super) const ROTATE_AT: u64 = 64 * 1024 * 1024;
+
+/// Full files that are kept beside it: `.1` is the youngest.
+const KEPT: usize = 4;
+
+/// Between two batches. A request that finds nobody waiting for its event wakes no thread.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Events written with one call.
 const BATCH: usize = 512;
@@ -27,8 +34,8 @@ pub(super) struct EventFile {
 /// Writes until drain was signalled and nobody can send any more.
 pub(super) async fn run(
     mut file: EventFile,
-    queue: mpsc::Sender<Decision>,
-    mut events: mpsc::Receiver<Decision>,
+    queue: mpsc::Sender<Box<Decision>>,
+    mut events: mpsc::Receiver<Box<Decision>>,
     log: DecisionLog,
     drain: DrainWatcher,
 ) {
@@ -84,6 +91,9 @@ pub(super) async fn run(
             tracing::warn!(dropped = dropped - reported, "decision events were dropped: the queue was full");
         }
         reported = dropped;
+        if keep_open.is_some() {
+            tokio::time::sleep(GATHER).await;
+        }
     }
 }
 
@@ -102,7 +112,7 @@ impl EventFile {
                 // A process that took over writes here too, and may have put the full one away already. What is no
                 // file (/dev/null) is left where it is.
                 if is_at(&file, &self.path) {
-                    fs::rename(&self.path, self.rotated())?;
+                    self.put_away()?;
                 }
                 open_for_append(&self.path)?
             }
@@ -114,9 +124,20 @@ impl EventFile {
         Ok(())
     }
 
-    fn rotated(&self) -> PathBuf {
+    /// The oldest is overwritten.
+    fn put_away(&self) -> io::Result<()> {
+        for number in (1..KEPT).rev() {
+            match fs::rename(self.rotated(number), self.rotated(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(&self.path, self.rotated(1))
+    }
+
+    fn rotated(&self, number: usize) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(".1");
+        name.push(format!(".{number}"));
         PathBuf::from(name)
     }
 }
@@ -152,11 +173,11 @@ fn open_for_append(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, size))
 }
 
-fn encode(batch: &[Decision]) -> Vec<u8> {
+fn encode(batch: &[Box<Decision>]) -> Vec<u8> {
     let mut lines = Vec::with_capacity(batch.len() * 512);
     for decision in batch {
         let start = lines.len();
-        match serde_json::to_writer(&mut lines, decision) {
+        match serde_json::to_writer(&mut lines, decision.as_ref()) {
             Ok(()) => lines.push(b'\n'),
             Err(_) => lines.truncate(start),
         }

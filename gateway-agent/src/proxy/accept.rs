@@ -14,10 +14,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use service_kit::drain::DrainWatcher;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::patience::{Activity, Patience};
+use super::workers::{NoWorker, Purpose, Workers};
 use super::{Heir, Proxy, ProxyTimeouts};
 use crate::decisions::DecisionSink;
 
@@ -28,6 +30,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const HYPER_HEADERS: usize = 128;
 const HYPER_HEAD_BYTES: usize = 64 * 1024;
 
+/// Connections that are told at the same time that there are too many; any beyond are closed without a word.
+const FAREWELLS: usize = 256;
+/// How long one of them is listened to, and how much it may send, bytes.
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES: usize = 256 * 1024;
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+connection: close\r\ncontent-length: 122\r\n\r\n{\"error\":{\"type\":\"unavailable\",\"message\":\"this gateway has as \
+many connections as it may; try again\",\"code\":\"overloaded\"}}";
+
+/// Where connections come in: each gets a seat and a worker, or is told that there is none.
+struct Door {
+    proxy: Arc<Proxy>,
+    workers: Workers,
+    seats: Arc<Semaphore>,
+    farewells: Arc<Semaphore>,
+}
+
 /// One client connection, as its requests see it.
 pub(super) struct Connection {
     /// Who really connected, whatever the requests say.
@@ -37,11 +56,16 @@ pub(super) struct Connection {
     pub(super) drain: DrainWatcher,
 }
 
-/// Accepts until the drain begins.
+/// Accepts until the drain begins, or no worker is left.
 pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, drain: DrainWatcher) {
-    let seats = Arc::new(Semaphore::new(proxy.settings.max_connections.min(Semaphore::MAX_PERMITS)));
-    // Held while connections may still come, so that each of them finds the writer alive.
-    let decisions = proxy.decisions.sink();
+    let workers = match Workers::start(&proxy, &heir, &drain) {
+        Ok(workers) => workers,
+        Err(error) => {
+            tracing::error!(%error, "there are no threads to serve with");
+            return;
+        }
+    };
+    let door = Door::new(&proxy, workers);
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
@@ -52,7 +76,10 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                admit(stream, peer, &proxy, &decisions, &seats, &heir, &drain);
+                if let Err(error) = door.admit(stream, peer) {
+                    tracing::error!(%error, "connections cannot be served any more");
+                    return;
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -72,39 +99,57 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
     // The yield lets the runtime hear of those that arrived with the signal.
     tokio::task::yield_now().await;
     while let Some((stream, peer)) = waiting(&listener).await {
-        admit(stream, peer, &proxy, &decisions, &seats, &heir, &drain);
+        if door.admit(stream, peer).is_err() {
+            return;
+        }
     }
 }
 
-fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    proxy: &Arc<Proxy>,
-    decisions: &DecisionSink,
-    seats: &Arc<Semaphore>,
-    heir: &Heir,
-    drain: &DrainWatcher,
-) {
-    let Ok(seat) = Arc::clone(seats).try_acquire_owned() else {
-        proxy.metrics.connection_refused();
-        return;
-    };
-    let connection = Connection {
-        peer: peer.ip(),
-        activity: Activity::default(),
-        decisions: decisions.clone(),
-        drain: drain.clone(),
-    };
-    drain.spawn("client connection", serve(stream, Arc::clone(proxy), connection, heir.clone(), seat));
+// === impl Door ===
+
+impl Door {
+    fn new(proxy: &Arc<Proxy>, workers: Workers) -> Self {
+        let seats = |number: usize| Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)));
+        let (seats, farewells) = (seats(proxy.settings.max_connections), seats(FAREWELLS));
+        Self { proxy: Arc::clone(proxy), workers, seats, farewells }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> Result<(), NoWorker> {
+        let purpose = match Arc::clone(&self.seats).try_acquire_owned() {
+            Ok(seat) => Purpose::Serve { seat },
+            Err(_) => {
+                self.proxy.metrics.connection_refused();
+                match Arc::clone(&self.farewells).try_acquire_owned() {
+                    Ok(seat) => Purpose::TurnAway { seat },
+                    Err(_) => return Ok(()),
+                }
+            }
+        };
+        self.workers.hand(stream, peer.ip(), purpose)
+    }
 }
 
-async fn serve(
-    stream: TcpStream,
-    proxy: Arc<Proxy>,
-    connection: Connection,
-    heir: Heir,
-    _seat: OwnedSemaphorePermit,
-) {
+/// Tells a client that there are more connections than are served. What it sends is read for a moment, because a
+/// connection that is closed with bytes unread is reset, and the answer with it.
+pub(super) async fn turn_away(mut stream: TcpStream) {
+    let telling = async {
+        stream.write_all(TOO_MANY).await?;
+        stream.shutdown().await?;
+        let mut heard = [0; 4096];
+        let mut left = FAREWELL_BYTES;
+        while left > 0 {
+            match stream.read(&mut heard).await? {
+                0 => break,
+                read => left = left.saturating_sub(read),
+            }
+        }
+        io::Result::Ok(())
+    };
+    // It is closed either way.
+    let _ = tokio::time::timeout(FAREWELL, telling).await;
+}
+
+pub(super) async fn serve(stream: TcpStream, proxy: Arc<Proxy>, connection: Connection, heir: Heir) {
     let _counted = proxy.metrics.hold_connection();
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");

@@ -73,7 +73,8 @@ impl Proxy {
             record.attempts(attempts);
             let target = called.target;
             let lane = called.station.lane();
-            let answer = self.call_once(exchange, called, headers.clone(), body.clone(), ends_by).await;
+            let answer =
+                self.call_once(exchange, called, headers.clone(), body.clone(), ends_by, record).await;
             let trigger = match &answer {
                 Ok(answer) => trigger_of(answer),
                 Err(failure) => failure.trigger(),
@@ -99,6 +100,7 @@ impl Proxy {
         headers: HeaderMap,
         body: Bytes,
         ends_by: Option<Instant>,
+        record: &mut Record,
     ) -> Result<ProviderAnswer, UpstreamFailure> {
         let Called { target, station, permit } = called;
         let begun = Instant::now();
@@ -107,7 +109,7 @@ impl Proxy {
         let answering = async {
             let call = self.upstream.call((station, target), exchange.endpoint, headers, body, deadline);
             let response = call.await?;
-            self.metrics.upstream_answered(begun.elapsed());
+            record.heard();
             let inspected = exchange.engine().inspects_responses();
             let reading = Reading { inspected, limit: self.settings.max_response, deadline };
             provider_answer::read(response, target, reading).await

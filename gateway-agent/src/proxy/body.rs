@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use metrics::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reply::Refusal;
@@ -19,7 +20,10 @@ const DISCARD_FOR: Duration = Duration::from_secs(1);
 
 /// Memory that large bodies may take together; each takes its share as it arrives.
 #[derive(Clone)]
-pub(super) struct BodyBudget(Arc<Semaphore>);
+pub(super) struct BodyBudget {
+    shares: Arc<Semaphore>,
+    shed: Counter,
+}
 
 /// A request body and the memory it was granted, given back with the request.
 pub(super) struct RequestBody {
@@ -43,11 +47,15 @@ const SHARE: usize = 64 * 1024;
 
 impl BodyBudget {
     pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / SHARE).min(Semaphore::MAX_PERMITS))))
+        let shares = Arc::new(Semaphore::new((bytes / SHARE).min(Semaphore::MAX_PERMITS)));
+        Self { shares, shed: crate::metrics::shed("body_memory") }
     }
 
     fn take(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        Arc::clone(&self.0).try_acquire_owned().map_err(|_| Refusal::Overloaded)
+        Arc::clone(&self.shares).try_acquire_owned().map_err(|_| {
+            self.shed.increment(1);
+            Refusal::Overloaded
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use http::header::{CONNECTION, HeaderMap, HeaderName};
 
+use super::trace::{TRACEPARENT, TRACESTATE, Trace};
+
 /// Most headers of a request, and most bytes of names and values together.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
@@ -75,13 +77,30 @@ pub(super) fn are_too_large(headers: &HeaderMap) -> bool {
     headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES
 }
 
-/// What of a client's headers a provider may see.
-pub(super) fn for_provider(mut headers: HeaderMap) -> HeaderMap {
-    remove_hop_by_hop(&mut headers);
-    remove_all(&mut headers, CLIENT_IDENTITY);
-    remove_all(&mut headers, BODY_FRAMING);
-    remove_prefixed(&mut headers, &["x-kt-", "x-forwarded-", "cf-", "sec-", "proxy-"]);
-    headers
+/// Room for what is added to the headers that cross.
+const ROOM: usize = 8;
+
+/// What of a client's headers a provider may see, and where in the trace its call is.
+pub(super) fn for_provider(headers: &HeaderMap, trace: Trace) -> HeaderMap {
+    let ends_here = named_by_connection(headers);
+    let mut crossing = HeaderMap::with_capacity(headers.len() + ROOM);
+    for (name, value) in headers {
+        let text = name.as_str();
+        let stays = HOP_BY_HOP.contains(&text)
+            || CLIENT_IDENTITY.contains(&text)
+            || BODY_FRAMING.contains(&text)
+            || has_prefix(text, &["x-kt-", "x-forwarded-", "cf-", "sec-", "proxy-"])
+            || ends_here.contains(name)
+            || *name == TRACEPARENT
+            || (*name == TRACESTATE && !trace.is_continued);
+        if !stays {
+            crossing.append(name.clone(), value.clone());
+        }
+    }
+    if let Some(parent) = trace.header() {
+        crossing.insert(TRACEPARENT, parent);
+    }
+    crossing
 }
 
 /// Takes out headers by their lower-case names.
@@ -92,40 +111,39 @@ pub(super) fn remove<'n>(headers: &mut HeaderMap, names: impl Iterator<Item = &'
 }
 
 /// What of a provider's headers a client may see.
-pub(super) fn for_client(mut headers: HeaderMap) -> HeaderMap {
-    remove_hop_by_hop(&mut headers);
-    remove_all(&mut headers, PROVIDER_IDENTITY);
-    remove_prefixed(&mut headers, &["x-kt-", "access-control-"]);
-    headers
+pub(super) fn for_client(headers: HeaderMap) -> HeaderMap {
+    let ends_here = named_by_connection(&headers);
+    let mut crossing = HeaderMap::with_capacity(headers.len() + ROOM);
+    let mut last = None;
+    for (name, value) in headers {
+        // Further values of one name come without it.
+        if let Some(name) = name {
+            let text = name.as_str();
+            let stays = HOP_BY_HOP.contains(&text)
+                || PROVIDER_IDENTITY.contains(&text)
+                || has_prefix(text, &["x-kt-", "access-control-"])
+                || ends_here.contains(&name);
+            last = (!stays).then_some(name);
+        }
+        if let Some(name) = &last {
+            crossing.append(name, value);
+        }
+    }
+    crossing
 }
 
 /// `connection` may name further headers that end at this hop.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in &named {
-        headers.remove(name);
-    }
-    remove_all(headers, HOP_BY_HOP);
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    // What every client says: both are hop-by-hop anyway.
+    let others =
+        names.filter(|name| !name.eq_ignore_ascii_case("keep-alive") && !name.eq_ignore_ascii_case("close"));
+    others.filter_map(|name| name.parse().ok()).collect()
 }
 
-fn remove_all(headers: &mut HeaderMap, names: &[&str]) {
-    for name in names {
-        headers.remove(*name);
-    }
-}
-
-fn remove_prefixed(headers: &mut HeaderMap, prefixes: &[&str]) {
-    let hit = |name: &&HeaderName| prefixes.iter().any(|prefix| name.as_str().starts_with(prefix));
-    let found: Vec<HeaderName> = headers.keys().filter(hit).cloned().collect();
-    for name in &found {
-        headers.remove(name);
-    }
+fn has_prefix(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -157,7 +175,31 @@ mod tests {
             ("x-stainless-lang", "python"),
             ("accept", "application/json"),
         ]);
-        assert_eq!(names(&for_provider(headers)), ["accept", "x-stainless-lang"]);
+        let crossing = for_provider(&headers, Trace::of(&headers));
+        assert_eq!(names(&crossing), ["accept", "traceparent", "x-stainless-lang"]);
+    }
+
+    #[test]
+    fn the_state_of_a_trace_goes_with_it_and_with_no_other() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        for (parent, crosses) in [(good, true), ("00-4bf92f", false)] {
+            let headers = map(&[("traceparent", parent), ("tracestate", "vendor=1")]);
+            let crossing = for_provider(&headers, Trace::of(&headers));
+            assert_eq!(crossing.contains_key("tracestate"), crosses);
+            let told = crossing["traceparent"].to_str().unwrap();
+            assert_eq!(told.starts_with(&good[..36]), crosses, "{told}");
+            assert_ne!(told, parent);
+        }
+    }
+
+    #[test]
+    fn every_value_of_a_name_crosses_or_none() {
+        let mut headers = map(&[("x-many", "1"), ("set-cookie", "a=1"), ("x-last", "1")]);
+        headers.append("x-many", "2".parse().unwrap());
+        headers.append("set-cookie", "b=1".parse().unwrap());
+        let crossing = for_client(headers.clone());
+        assert_eq!((crossing.len(), crossing.get_all("x-many").iter().count()), (3, 2));
+        assert_eq!(for_provider(&headers, Trace::of(&headers)).get_all("x-many").iter().count(), 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use policy_engine::{Endpoint, Engine, Inspection, Surroundings, Target};
+use tokio::time::Instant;
 
 use super::provider_answer;
 use super::record::{Phase, Record};
@@ -40,8 +41,7 @@ pub(super) async fn inspect_whole(
     record: &mut Record,
 ) -> Result<Reply<Content>, Refusal> {
     let inspection = if exchange.engine().inspects_responses() {
-        let inspected = reply.body.clone();
-        judge_response(exchange, inspected).await?
+        judge_response(exchange, reply.body.clone(), record).await?
     } else {
         exchange.engine().pass_response()
     };
@@ -64,8 +64,7 @@ pub(super) async fn inspect_rejection(
     record: &mut Record,
 ) -> Result<Reply<Content>, Refusal> {
     if exchange.engine().inspects_responses() {
-        let inspected = reply.body.clone();
-        let inspection = judge_response(exchange, inspected).await?;
+        let inspection = judge_response(exchange, reply.body.clone(), record).await?;
         record.decided(Phase::Output, &inspection);
         if inspection.block.is_some() {
             reply = provider_answer::without_words(reply.status, reply.headers, target);
@@ -76,12 +75,18 @@ pub(super) async fn inspect_rejection(
     Ok(whole(reply))
 }
 
-async fn judge_response(exchange: &Exchange, body: Bytes) -> Result<Inspection, Refusal> {
-    let size = body.len();
+async fn judge_response(
+    exchange: &Exchange,
+    body: Bytes,
+    record: &mut Record,
+) -> Result<Inspection, Refusal> {
+    let (size, began) = (body.len(), Instant::now());
     let judge = move |exchange: &Exchange| {
         exchange.engine().inspect_response(exchange.endpoint, &body, exchange.around.as_ref())
     };
-    on_engine(exchange, size, judge).await
+    let judged = on_engine(exchange, size, judge).await;
+    record.inspected(Phase::Output, began.elapsed());
+    judged
 }
 
 /// Runs the engine; a panic in it ends this request and nothing else. Fails closed: what a policy

@@ -29,7 +29,11 @@ pub(super) struct Patience<S> {
     write_stall: Duration,
     opening: Opening,
     reading: Option<Deadline>,
-    writing: Option<Deadline>,
+    /// Wakes for `reading`. A deadline that moves away leaves it as it is: it wakes early, and is wound up anew. So a
+    /// connection with many requests touches the runtime's timers once in a long while.
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// Until when the client must take something.
+    writing: Option<Pin<Box<Sleep>>>,
 }
 
 /// The requests of one connection; shared with their responses.
@@ -55,8 +59,9 @@ enum Opening {
     Http2,
 }
 
+#[derive(Clone, Copy)]
 struct Deadline {
-    sleep: Pin<Box<Sleep>>,
+    at: Instant,
     awaits: Awaits,
     /// Requests begun when it was set; one more and it is about a head that has long ended.
     begun: usize,
@@ -66,8 +71,12 @@ struct Deadline {
 enum Awaits {
     Request,
     RestOfHead,
-    ReadyToTake,
 }
+
+/// The answer to a head that did not end. It has no id, because no request came to be.
+const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n\
+content-length: 111\r\n\r\n{\"error\":{\"type\":\"validation_error\",\"message\":\"the request head did not arrive in \
+time\",\"code\":\"head_timeout\"}}";
 
 // === impl Activity ===
 
@@ -105,6 +114,7 @@ impl<S> Patience<S> {
             write_stall: timeouts.write_stall,
             opening: Opening::Unknown { seen: 0 },
             reading: None,
+            alarm: None,
             writing: None,
         }
     }
@@ -121,24 +131,35 @@ impl<S> Patience<S> {
     }
 
     /// Called when there is nothing to read: is that still fine?
-    fn poll_read_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_read_patience(&mut self, context: &mut Context<'_>) -> Poll<Awaits> {
         if matches!(self.opening, Opening::Http2) || self.activity.is_serving() {
             self.reading = None;
             return Poll::Pending;
         }
         let (idle, begun) = (self.idle, self.activity.begun());
         self.reading.take_if(|deadline| deadline.begun != begun);
-        let deadline = self.reading.get_or_insert_with(|| Deadline::new(idle, Awaits::Request, begun));
-        deadline.poll(context)
+        let deadline = *self.reading.get_or_insert_with(|| Deadline::new(idle, Awaits::Request, begun));
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.at)));
+        if alarm.deadline() > deadline.at {
+            alarm.as_mut().reset(deadline.at);
+        }
+        ready!(alarm.as_mut().poll(context));
+        while Instant::now() < deadline.at {
+            alarm.as_mut().reset(deadline.at);
+            ready!(alarm.as_mut().poll(context));
+        }
+        Poll::Ready(deadline.awaits)
     }
 
     fn poll_write_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let (stall, begun) = (self.write_stall, self.activity.begun());
-        self.writing.get_or_insert_with(|| Deadline::new(stall, Awaits::ReadyToTake, begun)).poll(context)
+        let stall = self.write_stall;
+        let until = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        ready!(until.as_mut().poll(context));
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing"))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Patience<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -163,8 +184,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
             }
             return Poll::Ready(result);
         }
-        let error = ready!(this.poll_read_patience(context));
-        Poll::Ready(Err(error))
+        let awaited = ready!(this.poll_read_patience(context));
+        // Nothing of an earlier answer is left to be sent, or its end would be torn.
+        if awaited == Awaits::RestOfHead && this.writing.is_none() {
+            // As much as the socket takes at once, which is all of it where the client is not up to something.
+            let _ = Pin::new(&mut this.stream).poll_write(context, HEAD_TIMEOUT);
+        }
+        let what = match awaited {
+            Awaits::Request => "no request came",
+            Awaits::RestOfHead => "the request head did not end",
+        };
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)))
     }
 }
 
@@ -210,18 +240,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
 
 impl Deadline {
     fn new(after: Duration, awaits: Awaits, begun: usize) -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep_until(Instant::now() + after)), awaits, begun }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        ready!(self.sleep.as_mut().poll(context));
-        Poll::Ready(io::Error::new(
-            io::ErrorKind::TimedOut,
-            match self.awaits {
-                Awaits::Request => "no request came",
-                Awaits::RestOfHead => "the request head did not end",
-                Awaits::ReadyToTake => "the client takes nothing",
-            },
-        ))
+        Self { at: Instant::now() + after, awaits, begun }
     }
 }

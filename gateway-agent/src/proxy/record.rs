@@ -2,20 +2,25 @@
 //! client that hangs up, drops the record; dropping it writes the event and counts the request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use policy_config::schema::PolicyMode;
 use policy_engine::{Inspection, PolicyRecord, Verdict};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Proxy;
 use super::limits::{Cost, Limits};
 use super::route::Route;
-use crate::activation::live::ActivePolicy;
-use crate::decisions::{Decision, DecisionSink, Ended, PolicyDecision};
+use super::trace::Trace;
+use crate::activation::live::{ActivePolicy, UnderPolicy};
+use crate::decisions::{
+    Decision, DecisionSink, Ended, Latency, PolicyDecision, Shared, TokenUsage, milliseconds,
+};
+use crate::metrics::timings::timings;
 
 /// What a client that left before its answer is written down as.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -25,14 +30,27 @@ const CONTENT_LIMIT: usize = 64 * 1024;
 
 /// One request's event in the making.
 pub(super) struct Record {
-    decision: Decision,
+    decision: Box<Decision>,
     verdict: Option<Verdict>,
     started: Instant,
+    spent: Spent,
+    trace: Trace,
     with_content: bool,
     response: Vec<u8>,
     limits: Limits,
     proxy: Arc<Proxy>,
     sink: DecisionSink,
+    _under: Option<UnderPolicy>,
+}
+
+/// Where the time of a request went.
+#[derive(Default)]
+struct Spent {
+    input: Duration,
+    output: Duration,
+    called: Option<Instant>,
+    upstream: Option<Duration>,
+    first_byte: Option<Duration>,
 }
 
 /// When in a request a policy ran.
@@ -48,34 +66,47 @@ impl Record {
     pub(super) fn begin(
         proxy: &Arc<Proxy>,
         sink: &DecisionSink,
-        id: &str,
-        now: OffsetDateTime,
+        id: Uuid,
+        at: OffsetDateTime,
         route: Option<Route>,
-        policy: Option<&ActivePolicy>,
+        (policy, trace): (Option<&Arc<ActivePolicy>>, Trace),
     ) -> Self {
         let decision = Decision {
-            id: id.to_owned(),
-            // Formatting a date of this era as RFC 3339 cannot fail.
-            at: now.format(&Rfc3339).unwrap_or_default(),
+            id,
+            at,
             route: route.map(Route::as_str),
-            config_version: policy.map(|policy| policy.version.to_string()),
-            config_digest: policy.map(|policy| policy.digest.to_string()),
+            config_version: policy.map(|policy| Shared(Arc::clone(&policy.names.version))),
+            config_digest: policy.map(|policy| Shared(Arc::clone(&policy.names.digest))),
+            generation: policy.and_then(|policy| policy.generation()).map(|generation| generation.0),
             status: CLIENT_CLOSED_REQUEST,
+            trace_id: Some(trace.id()),
             ..Decision::default()
         };
         let audit = policy.and_then(|policy| policy.engine.audit());
         let with_content =
             audit.is_some_and(|audit| audit.include_content && audit.mode == PolicyMode::Enforce);
         Self {
-            decision,
+            decision: Box::new(decision),
             verdict: None,
             started: Instant::now(),
+            spent: Spent::default(),
+            trace,
             with_content,
             response: Vec::new(),
             limits: Limits::default(),
             proxy: Arc::clone(proxy),
             sink: sink.clone(),
+            _under: policy.map(ActivePolicy::serves),
         }
+    }
+
+    pub(super) fn trace(&self) -> Trace {
+        self.trace
+    }
+
+    /// The request wants a stream.
+    pub(super) fn wants_stream(&mut self, stream: bool) {
+        self.decision.stream = stream;
     }
 
     pub(super) fn model(&mut self, model: &str) {
@@ -86,17 +117,49 @@ impl Record {
         self.decision.target = Some(target.to_owned());
     }
 
-    /// How many calls have been begun.
+    /// How many calls have been begun; the last of them at this moment.
     pub(super) fn attempts(&mut self, attempts: u8) {
         self.decision.attempts = attempts;
+        self.spent.called = Some(Instant::now());
+        self.spent.upstream = None;
+    }
+
+    /// The provider that was called last has sent the head of its response.
+    pub(super) fn heard(&mut self) {
+        let took = self.spent.called.map(|called| called.elapsed());
+        self.spent.upstream = took;
+        if let (Some(took), Some(target)) = (took, &self.decision.target) {
+            timings().upstream(target, took);
+        }
+    }
+
+    /// What the engine took for a body, or for a piece of a stream.
+    pub(super) fn inspected(&mut self, phase: Phase, took: Duration) {
+        match phase {
+            Phase::Input => self.spent.input += took,
+            Phase::Output => self.spent.output += took,
+        }
+    }
+
+    /// Bytes of the answer's body are on their way to the client.
+    pub(super) fn sends(&mut self) {
+        if self.spent.first_byte.is_none() {
+            self.spent.first_byte = Some(self.started.elapsed());
+        }
     }
 
     /// What the policies of one phase decided.
     pub(super) fn decided(&mut self, phase: Phase, inspection: &Inspection) {
         self.verdict = self.verdict.max(Some(inspection.verdict));
         self.limits.decided(inspection);
+        if let Some(usage) = inspection.usage {
+            let (input_tokens, output_tokens) = (usage.input_tokens, usage.output_tokens);
+            self.decision.usage = Some(TokenUsage { input_tokens, output_tokens });
+        }
         for policy in &inspection.policies {
+            timings().policy(policy.kind.as_str(), phase.as_str(), policy.took);
             if policy.mode == PolicyMode::Enforce {
+                self.decision.redactions = self.decision.redactions.saturating_add(policy.redactions);
                 for code in &policy.reason_codes {
                     if !self.decision.reason_codes.contains(code) {
                         self.decision.reason_codes.push(code);
@@ -147,14 +210,32 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.limits.charge(&self.proxy.meters);
         let mut decision = std::mem::take(&mut self.decision);
+        let total = self.started.elapsed();
+        let Spent { input, output, upstream, first_byte, .. } = self.spent;
         decision.verdict = self.verdict.map(Verdict::as_str);
-        decision.latency_ms = (self.started.elapsed().as_micros() as f64) / 1000.0;
+        decision.latency_ms = milliseconds(total);
+        decision.latency = Latency {
+            policy_ms: milliseconds(input + output),
+            policy_in_ms: milliseconds(input),
+            policy_out_ms: milliseconds(output),
+            upstream_ms: upstream.map(milliseconds),
+            first_byte_ms: first_byte.map(milliseconds),
+            total_ms: milliseconds(total),
+        };
         if self.with_content && !self.response.is_empty() {
             decision.response = Some(text_up_to(&self.response, CONTENT_LIMIT));
         }
-        // 499 is a status like any other to `http`; the fallback is never taken.
-        let status = StatusCode::from_u16(decision.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        self.proxy.metrics.request_ended(status, self.verdict);
+        let timings = timings();
+        for (phase, took) in [(Phase::Input, input), (Phase::Output, output)] {
+            if !took.is_zero() {
+                timings.inspection(phase.as_str(), took);
+            }
+        }
+        if let Some(first_byte) = first_byte {
+            timings.first_byte(first_byte);
+        }
+        timings.request(total);
+        self.proxy.metrics.request_ended(decision.route, decision.status, self.verdict);
         self.sink.record(decision);
     }
 }
@@ -181,6 +262,7 @@ fn policy_decision(phase: Phase, policy: &PolicyRecord) -> PolicyDecision {
         verdict: policy.verdict.as_str(),
         reason_codes: policy.reason_codes.clone(),
         redactions: policy.redactions,
+        took_us: u64::try_from(policy.took.as_micros()).unwrap_or(u64::MAX),
     }
 }
 

@@ -96,6 +96,7 @@ impl Body for ReplyBody {
             (Content::Stream(_), None) => None,
         };
         if let (Some(bytes), Some(record)) = (&next, &mut this.holds.record) {
+            record.sends();
             record.response_content(bytes);
         }
         Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
@@ -163,7 +164,7 @@ impl Relay {
                 None => return Poll::Ready(self.finish(record)),
             };
             self.heard();
-            match self.inspect(data) {
+            match self.inspect(data, record) {
                 Ok(data) if self.is_stopped() => {
                     let rest = self.finish(record);
                     let joined = [data, rest.unwrap_or_default()].concat();
@@ -182,12 +183,13 @@ impl Relay {
         self.quiet_until.as_mut().reset(quiet_until);
     }
 
-    fn inspect(&mut self, data: Bytes) -> Result<Bytes, Cut> {
+    fn inspect(&mut self, data: Bytes, record: &mut Record) -> Result<Bytes, Cut> {
         let Some(inspector) = &mut self.inspector else { return Ok(data) };
+        let began = Instant::now();
         // An inspector that panicked is not asked again: the stream ends here.
-        catch_unwind(AssertUnwindSafe(|| inspector.push(&data)))
-            .map(Bytes::from)
-            .map_err(|_| Cut::PolicyFailed)
+        let passed = catch_unwind(AssertUnwindSafe(|| inspector.push(&data)));
+        record.inspected(Phase::Output, began.elapsed());
+        passed.map(Bytes::from).map_err(|_| Cut::PolicyFailed)
     }
 
     fn is_stopped(&self) -> bool {
@@ -202,7 +204,10 @@ impl Relay {
             record.ended(Ended::Complete);
             return None;
         };
-        let Ok((rest, inspection)) = catch_unwind(AssertUnwindSafe(|| inspector.finish())) else {
+        let began = Instant::now();
+        let finished = catch_unwind(AssertUnwindSafe(|| inspector.finish()));
+        record.inspected(Phase::Output, began.elapsed());
+        let Ok((rest, inspection)) = finished else {
             return Some(self.cut(&Cut::PolicyFailed, record));
         };
         self.provider = None;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Incoming;
 use serde_json::json;
 use service_kit::drain::DrainWatcher;
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::Uuid;
 
 use super::accept::Connection;
 use super::record::Record;
@@ -16,6 +16,7 @@ use super::relay::{Content, Holds, ReplyBody};
 use super::reply::Reply;
 use super::route::Route;
 use super::serve::check_framing;
+use super::trace::Trace;
 use super::{Proxy, headers};
 use crate::admin::{Admin, Answer, Caller, Route as OrderRoute};
 
@@ -45,18 +46,22 @@ impl Proxy {
         if let Some(probe) = route.filter(|route| route.is_probe() && route.allows(&method)) {
             let reply = self.probe(probe, policy.is_some(), &connection.drain);
             let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
-            return stamp(whole(reply), &id, version, holds, &connection.drain);
+            return stamp(whole(reply), id, version, holds, &connection.drain);
         }
 
         if let Some((admin, order)) = self.admit_order(route, &head, connection) {
             let reply = of_door(admin.answer(order, &method, body, Caller::Token, &connection.drain).await);
             let policy = self.live.snapshot();
             let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
-            return stamp(whole(reply), &id, version, holds, &connection.drain);
+            return stamp(whole(reply), id, version, holds, &connection.drain);
         }
 
-        let mut record = Record::begin(self, &connection.decisions, &id, now, route, policy.as_deref());
+        let under = (policy.as_ref(), Trace::of(&head.headers));
+        let mut record = Record::begin(self, &connection.decisions, id, now, route, under);
         let place = Arc::clone(&self.in_flight).try_acquire_owned().ok();
+        if place.is_none() {
+            self.metrics.request_shed();
+        }
         let served = self
             .serve(route, (head, body), connection.peer, policy.as_ref(), place.as_ref(), &mut record)
             .await;
@@ -68,7 +73,7 @@ impl Proxy {
             record.ended(crate::decisions::Ended::Complete);
         }
         let holds = Holds { record: Some(record), policy, _place: place, _counted: counted, _active: active };
-        stamp(reply, &id, version, holds, &connection.drain)
+        stamp(reply, id, version, holds, &connection.drain)
     }
 
     /// Only what is no route of traffic may be one of the door; what is neither is the same 404 to everybody.
@@ -127,24 +132,22 @@ pub(super) fn whole(reply: Reply) -> Reply<Content> {
 /// What every response carries.
 fn stamp(
     reply: Reply<Content>,
-    id: &str,
+    id: Uuid,
     version: Version,
     holds: Holds,
     drain: &DrainWatcher,
 ) -> Response<ReplyBody> {
     let mut stamped: HeaderMap = reply.headers;
-    let mut put = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            stamped.insert(name, value);
-        }
-    };
-    put(REQUEST_ID, id);
-    if let Some(policy) = &holds.policy {
-        put(CONFIG_VERSION, &policy.version.to_string());
-        put(CONFIG_DIGEST, &policy.digest.to_string());
+    let mut buffer = Uuid::encode_buffer();
+    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
+        stamped.insert(REQUEST_ID, id);
+    }
+    if let Some((version, digest)) = holds.policy.as_ref().and_then(|policy| policy.names.headers.as_ref()) {
+        stamped.insert(CONFIG_VERSION, version.clone());
+        stamped.insert(CONFIG_DIGEST, digest.clone());
     }
     if drain.is_draining() && version < Version::HTTP_2 {
-        put(CONNECTION, "close");
+        stamped.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let mut response = Response::new(ReplyBody::new(reply.body, holds));
     *response.status_mut() = reply.status;
@@ -152,7 +155,10 @@ fn stamp(
     response
 }
 
-fn request_id(now: time::OffsetDateTime) -> String {
-    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-    Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.nanosecond())).to_string()
+/// Version 7. Nobody's safety hangs on it, so its chance comes from the thread and not from the kernel.
+fn request_id(now: time::OffsetDateTime) -> Uuid {
+    let milliseconds = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    let mut chance = [0; 10];
+    fastrand::fill(&mut chance);
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &chance).into_uuid()
 }

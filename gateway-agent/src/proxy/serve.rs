@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
+use http::{HeaderMap, Version};
 use hyper::body::{Body, Incoming};
 use policy_engine::Target;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::attempts::Question;
 use super::body::{BodyLimits, RequestBody};
@@ -43,12 +44,14 @@ impl Proxy {
         }
         match admit(route, &head, policy) {
             Ok((Route::Traffic(endpoint), policy)) => {
-                let around = RequestSurroundings::of(&head.headers, peer, &self.meters);
-                let exchange = Exchange { endpoint, policy: Arc::clone(policy), around };
-                self.exchange(head, body, exchange, record).await
+                let around = RequestSurroundings::of(head.headers, peer, &self.meters);
+                let policy = Arc::clone(policy);
+                let exchange =
+                    Exchange { endpoint, policy, around: Arc::<RequestSurroundings>::clone(&around) };
+                self.exchange(around.headers(), body, exchange, record).await
             }
             Ok((route, policy)) => {
-                let around = RequestSurroundings::of(&head.headers, peer, &self.meters);
+                let around = RequestSurroundings::of(head.headers.clone(), peer, &self.meters);
                 models::answer(route, &head, &policy.engine, around.as_ref()).map(whole)
             }
             Err(refusal) => {
@@ -62,7 +65,7 @@ impl Proxy {
 
     async fn exchange(
         &self,
-        head: Parts,
+        client: &HeaderMap,
         body: Incoming,
         exchange: Exchange,
         record: &mut Record,
@@ -70,18 +73,20 @@ impl Proxy {
         let limits = BodyLimits {
             size: self.settings.max_body,
             within: self.settings.timeouts.body_read,
-            waits: head.headers.contains_key(EXPECT),
+            waits: client.contains_key(EXPECT),
         };
         // The share of memory is held until the provider has answered.
         let RequestBody { bytes: body, _share } = body::read(body, limits, &self.body_budget).await?;
 
-        let inspected = body.clone();
+        let (inspected, began) = (body.clone(), Instant::now());
         let inspection = on_engine(&exchange, body.len(), move |exchange| {
             exchange.engine().inspect_request(exchange.endpoint, &inspected, exchange.around.as_ref())
         })
         .await?;
+        record.inspected(Phase::Input, began.elapsed());
         let inspection = inspection.map_err(|error| Refusal::Invalid { message: error.to_string() })?;
         record.model(&inspection.model);
+        record.wants_stream(inspection.stream);
         record.decided(Phase::Input, &inspection);
         let body = inspection.body.map_or(body, Bytes::from);
         record.request_content(&body);
@@ -95,7 +100,7 @@ impl Proxy {
                 inspection.targets.as_ref().is_none_or(|filter| filter.permits(&target.0))
             })
             .map_err(|none| Refusal::no_target(none, inspection.model))?;
-        let mut headers = headers::for_provider(head.headers);
+        let mut headers = headers::for_provider(client, record.trace());
         headers::remove(&mut headers, exchange.engine().identity_headers());
         let question = Question { candidates, headers, body };
         let (answer, target) = self.ask(&exchange, question, record).await?;

@@ -22,13 +22,13 @@ pub(super) struct RequestSurroundings {
 // === impl RequestSurroundings ===
 
 impl RequestSurroundings {
-    pub(super) fn of(
-        headers: &HeaderMap,
-        peer: IpAddr,
-        meters: &Arc<GatewayMeters>,
-    ) -> Arc<dyn Surroundings> {
-        let meters = Arc::clone(meters);
-        Arc::new(Self { headers: headers.clone(), peer, begun: Instant::now(), meters })
+    pub(super) fn of(headers: HeaderMap, peer: IpAddr, meters: &Arc<GatewayMeters>) -> Arc<Self> {
+        Arc::new(Self { headers, peer, begun: Instant::now(), meters: Arc::clone(meters) })
+    }
+
+    /// All headers of the client.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod breakers;
 mod drain;
+mod events;
 mod fallback;
 mod harness;
+mod limits;
 mod provider_answers;
 mod providers;
 mod statuses;

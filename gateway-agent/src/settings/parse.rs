@@ -13,6 +13,8 @@ pub struct SecretGlob(String);
 
 const SMALLEST_BODY: usize = 1024;
 const LARGEST_BODY: usize = 1024 * 1024 * 1024;
+/// More than any host has descriptors for.
+const MOST_HELD: usize = 1_000_000;
 
 // === impl SecretGlob ===
 
@@ -90,6 +92,21 @@ pub(super) fn size(what: &'static str, text: &str) -> Result<usize, SettingsErro
                 ),
             )
         })
+}
+
+/// How many of something are held at once; `None` as long as nobody says.
+pub(super) fn number(what: &'static str, text: Option<&str>) -> Result<Option<usize>, SettingsError> {
+    let Some(text) = text else { return Ok(None) };
+    let number = text.parse::<usize>().ok().filter(|number| (1..=MOST_HELD).contains(number));
+    number.map(Some).ok_or_else(|| {
+        invalid(
+            what,
+            format!(
+                "`{}` is not a number from 1 to {MOST_HELD}; write for example 4096",
+                text.escape_debug()
+            ),
+        )
+    })
 }
 
 pub(super) fn labels(pairs: &[String]) -> Result<Labels, SettingsError> {

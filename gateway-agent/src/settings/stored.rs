@@ -66,6 +66,8 @@ fn beneath(typed: &Args, description: Description) -> Args {
         decision_log: typed.decision_log.or(description.decision_log),
         metrics_listen: typed.metrics_listen.or(description.metrics_listen),
         max_body: typed.max_body.or(description.max_body),
+        max_in_flight: typed.max_in_flight.or(description.max_in_flight),
+        max_connections: typed.max_connections.or(description.max_connections),
         working_dir: typed.working_dir.or(Some(description.working_dir)),
         ..typed
     }

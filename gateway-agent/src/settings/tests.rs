@@ -55,6 +55,8 @@ fn what_is_not_valid_is_named_with_what_to_write() {
         (&["--max-body", "12 MB"], "16MiB"),
         (&["--max-body", "0"], "16MiB"),
         (&["--max-body", "99999999999999999999"], "16MiB"),
+        (&["--max-in-flight", "0"], "from 1 to 1000000"),
+        (&["--max-connections", "1k"], "from 1 to 1000000"),
         (&["--label", "region"], "KEY=VALUE"),
         (&["--label", "a=1", "--label", "a=2"], "twice"),
         (&["--label", "BAD=1"], "--label"),

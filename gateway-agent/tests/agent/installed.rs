@@ -75,6 +75,8 @@ impl Installed {
             decision_log: None,
             metrics_listen: None,
             max_body: None,
+            max_in_flight: None,
+            max_connections: None,
             installed: None,
         });
         change(&mut description);

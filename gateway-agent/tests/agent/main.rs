@@ -13,6 +13,7 @@ mod handover;
 mod handover_load;
 mod hostile;
 mod installed;
+mod metrics;
 mod poisoned;
 mod program;
 mod scripted_control_plane;

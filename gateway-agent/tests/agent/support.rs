@@ -47,6 +47,8 @@ pub(crate) fn settings(home: &Path, source: Source) -> Settings {
         decision_log: None,
         metrics_listen: None,
         max_body: 1024 * 1024,
+        max_in_flight: 4096,
+        max_connections: 16_384,
         working_dir: home.to_owned(),
         environment: Environment::fixed::<&str, &str>([]),
         drain_deadline: Duration::from_secs(5),

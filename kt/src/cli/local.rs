@@ -136,6 +136,12 @@ pub(crate) struct GatewayRunArgs {
     /// The largest request body, in bytes
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_body: Option<String>,
+    /// Requests served at once; those beyond are answered 503 [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_in_flight: Option<String>,
+    /// Client connections held at once; those beyond are answered 503 and closed [default: 16384]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_connections: Option<String>,
     /// Where relative paths start [default: here]
     #[arg(long, value_name = "DIR")]
     pub(crate) working_dir: Option<PathBuf>,

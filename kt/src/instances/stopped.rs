@@ -141,6 +141,8 @@ mod tests {
             decision_log: None,
             metrics_listen: None,
             max_body: None,
+            max_in_flight: None,
+            max_connections: None,
             installed: Some(Installed {
                 at: OffsetDateTime::UNIX_EPOCH,
                 pack: Some(InstalledPack { version: "0.1.0".to_owned(), digest: ConfigDigest::of(b"x") }),

@@ -4,9 +4,12 @@ use policy_config::schema::{MarkerFormat, PiiAction, PiiDetector, PolicyMode};
 use proptest::prelude::*;
 
 use super::segments::LONGEST;
+use crate::budget::Budget;
 use crate::json::Document;
+use crate::policies::Subject;
 use crate::policies::pii_detector::PiiDetectorPolicy;
 use crate::policies::{Flowed, Policy};
+use crate::surroundings::Nowhere;
 use crate::text::{Phase, Texts};
 
 const OWN: &[(&str, &str)] = &[
@@ -53,7 +56,10 @@ fn whole(policy: &PiiDetectorPolicy, text: &str) -> (String, u32) {
     let source = serde_json::Value::from(text).to_string();
     let document = Document::parse(source.as_bytes()).unwrap();
     let texts = Texts::of(Phase::Output, &document);
-    let decision = policy.judge(Phase::Output, &texts).unwrap();
+    let budget = Budget::new(&Nowhere, std::time::Duration::MAX, 0);
+    let subject =
+        Subject { phase: Phase::Output, texts: &texts, model: "", around: &Nowhere, budget: &budget };
+    let decision = policy.judge(&subject).unwrap();
     let redactions = u32::try_from(decision.edits.len()).unwrap();
     let redacted = texts.splice(&document, &decision.edits);
     (serde_json::from_slice(&redacted).unwrap(), redactions)

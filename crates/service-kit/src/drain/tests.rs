@@ -77,3 +77,25 @@ async fn a_dropped_trigger_starts_no_drain() {
     assert!(tokio::time::timeout(LONG, watcher.signaled()).await.is_err());
     assert!(!watcher.is_draining());
 }
+
+#[tokio::test]
+async fn a_thread_and_what_it_hands_on_are_counted_to_their_end() {
+    let (trigger, watcher) = channel();
+    let (handed, taken) = std::sync::mpsc::channel::<(DrainHold, oneshot::Receiver<()>)>();
+    let thread = watcher.spawn_thread("worker", move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            while let Ok((hold, finished)) = taken.recv() {
+                let _ = hold.spawn(finished).await;
+            }
+        });
+    });
+    let (finish, finished) = oneshot::channel();
+    handed.send((watcher.hold("request"), finished)).unwrap();
+    trigger.start();
+    assert_eq!(trigger.drained(Duration::ZERO).await.unwrap_err().held, [("request", 1), ("worker", 1)]);
+    finish.send(()).unwrap();
+    drop(handed);
+    assert_eq!(trigger.drained(LONG).await, Ok(()));
+    thread.unwrap().join().unwrap();
+}

@@ -1,5 +1,6 @@
 //! Malformed, slow and hostile HTTP, byte by byte over a raw socket.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -26,6 +27,15 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     let _ =
         reading.await.unwrap_or_else(|_| panic!("still open after {:?}", String::from_utf8_lossy(&bytes)));
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The announced length is that of the body, and the body is an error of this code.
+pub(super) fn is_whole_error(answer: &str, code: &str) {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    assert_eq!(length.parse(), Ok(body.len()), "{answer}");
+    let error: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(error["error"]["code"], code, "{answer}");
 }
 
 async fn gateway() -> (Gateway, ScriptedProvider) {
@@ -160,7 +170,9 @@ async fn slow_heads_and_idle_connections_end_and_kept_alive_ones_rest() {
     let gateway = Gateway::with(Some(policy), ProxySettings { timeouts, ..ProxySettings::default() }).await;
 
     let started = tokio::time::Instant::now();
-    assert_eq!(exchange(gateway.address, "POST /v1/chat/comp").await, "");
+    let late = exchange(gateway.address, "POST /v1/chat/comp").await;
+    assert!(late.starts_with("HTTP/1.1 408 ") && late.contains("connection: close"), "{late}");
+    is_whole_error(&late, "head_timeout");
     assert!(started.elapsed() < Duration::from_millis(800), "a head has the shorter time");
 
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();
@@ -194,8 +206,8 @@ async fn http2_by_prior_knowledge_is_spoken() {
     }
 }
 
-/// Set in the process that may open few files.
-const FEW_DESCRIPTORS: &str = "KT_TEST_FEW_DESCRIPTORS";
+/// Set in the process of one test.
+const ALONE: &str = "KT_TEST_ALONE";
 
 async fn serve_without_descriptors() {
     let (gateway, _provider) = gateway().await;
@@ -219,18 +231,20 @@ async fn serve_without_descriptors() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
-/// Runs itself again in a process of its own, because the limit is one of the process.
 #[test]
 fn descriptors_may_run_out() {
-    if std::env::var_os(FEW_DESCRIPTORS).is_some() {
+    alone("proxy::tests::wire::descriptors_may_run_out", 48, serve_without_descriptors);
+}
+
+/// Runs a test in a process of its own, because descriptors are counted by process.
+pub(super) fn alone<F: Future<Output = ()>>(name: &str, descriptors: u32, body: impl FnOnce() -> F) {
+    if std::env::var_os(ALONE).is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        return runtime.block_on(serve_without_descriptors());
+        return runtime.block_on(body());
     }
     let test = std::env::current_exe().unwrap();
-    let name = "proxy::tests::wire::descriptors_may_run_out";
-    let limited = format!("ulimit -n 48 && exec '{}' --exact {name} --nocapture", test.display());
-    let output =
-        std::process::Command::new("sh").args(["-c", &limited]).env(FEW_DESCRIPTORS, "1").output().unwrap();
+    let limited = format!("ulimit -n {descriptors} && exec '{}' --exact {name} --nocapture", test.display());
+    let output = std::process::Command::new("sh").args(["-c", &limited]).env(ALONE, "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");

@@ -199,6 +199,8 @@ fn describe(args: &GatewayRunArgs, pack: Option<&Pack>) -> Result<Description, F
         decision_log: whole("--decision-log", &args.decision_log)?,
         metrics_listen: args.metrics_listen.clone(),
         max_body: args.max_body.clone(),
+        max_in_flight: args.max_in_flight.clone(),
+        max_connections: args.max_connections.clone(),
         installed: Some(Installed { at: Clock::system().now(), pack }),
     })
 }

@@ -107,6 +107,12 @@ pub(super) fn words(args: &GatewayRunArgs) -> Result<Vec<OsString>, Failure> {
     if let Some(bytes) = &args.max_body {
         flag("--max-body", bytes.into());
     }
+    if let Some(number) = &args.max_in_flight {
+        flag("--max-in-flight", number.into());
+    }
+    if let Some(number) = &args.max_connections {
+        flag("--max-connections", number.into());
+    }
     if let Some(path) = &args.working_dir {
         flag("--working-dir", path.into());
     }
