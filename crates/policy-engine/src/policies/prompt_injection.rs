@@ -70,10 +70,13 @@ impl PromptInjectionPolicy {
         if self.own.iter().any(|own| own.is_match(text) || own.is_match(&plain)) {
             return true;
         }
-        self.curated.matches(&plain, trusted)
-            || encoded::hidden_texts(text)
-                .iter()
-                .any(|hidden| self.curated.matches(&normalize::plain(hidden), trusted))
+        self.says(&plain, trusted)
+            || encoded::hidden_texts(text).iter().any(|hidden| self.says(&normalize::plain(hidden), trusted))
+    }
+
+    fn says(&self, plain: &str, trusted: bool) -> bool {
+        self.curated.matches(plain, trusted)
+            || encoded::turned(plain).iter().any(|turned| self.curated.matches(turned, trusted))
     }
 }
 

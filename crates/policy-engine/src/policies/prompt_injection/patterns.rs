@@ -16,6 +16,8 @@ mod romance;
 mod slavic;
 mod vocabulary;
 
+use std::sync::LazyLock;
+
 pub(super) use self::delimiters::DELIMITERS;
 
 /// Named in `docs/reference/policies.md`; changes whenever a row changes.
@@ -49,6 +51,5 @@ const PHRASES: &[&[Pattern]] = &[
 ];
 
 /// The rows that run over bare words.
-pub(super) fn phrases() -> impl Iterator<Item = &'static Pattern> {
-    PHRASES.iter().copied().flatten()
-}
+pub(super) static WORDS: LazyLock<Vec<Pattern>> =
+    LazyLock::new(|| PHRASES.iter().copied().flatten().copied().collect());

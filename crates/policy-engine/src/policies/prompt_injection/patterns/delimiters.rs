@@ -32,19 +32,19 @@ pub(in super::super) const DELIMITERS: &[Pattern] = &[
     ),
     row(
         "delimiter.instruction-response",
-        r"###\s*(?:instruction|input)s?\s*:?\s*(?:forget|ignore|disregard|override)[^\n]{0,200}\n\s*###\s*(?:response|output)",
+        r"###\s*(?:instruction|input)s?\s*:?\s*(?:forget|ignore|disregard|override)[^\n]*\n\s*###\s*(?:response|output)",
     ),
     row(
         "delimiter.compliant-turns",
-        r"(?m)^\s*(?:assistant|ai|chatbot|bot|chatgpt|model)\s*:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)[^\n]{0,120}\n+\s*(?:user|human|q|me)\s*:[^\n]{0,200}\n+\s*(?:assistant|ai|chatbot|bot|chatgpt|model)\s*:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)",
+        r"(?m)^\s*(?:assistant|ai|chatbot|bot|chatgpt|model)\s*:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)[^\n]*\n+\s*(?:user|human|q|me)\s*:[^\n]*\n+\s*(?:assistant|ai|chatbot|bot|chatgpt|model)\s*:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)",
     ),
     row(
         "policy.switches",
-        r#"(?:safety|content|moderation|refusals?|restrictions|guardrails?|censorship|follow_guidelines|disclaimers)[_ -]?(?:mode|filters?|filtering|policy|level|checks?)?["']?\s*(?:[:=]\s*["']?|>\s*|\s(?:enabled|active|value|status)\s*=\s*["']?)(?:off|none|disabled|false|0|null|no)(?-u:\b)[^\x00]{0,160}(?:unrestricted|unfiltered|uncensored|filters?["']?\s*[:=]\s*["']?(?:off|none|false|disabled)|never[_ ]refuse|allow[_ ]?all|blocked|refus|restrictions["']?\s*[:=]|safety["']?\s*[:=]|topics?["']?\s*[:=>]\s*["']?(?:any|all))"#,
+        r#"(?:safety|content|moderation|refusals?|restrictions|guardrails?|censorship|follow_guidelines|disclaimers)[_ -]?(?:mode|filters?|filtering|policy|level|checks?)?["']?\s*(?:[:=]\s*["']?|>\s*|\s(?:enabled|active|value|status)\s*=\s*["']?)(?:off|none|disabled|false|0|null|no)(?-u:\b)[\t-~]{0,160}(?:unrestricted|unfiltered|uncensored|filters?["']?\s*[:=]\s*["']?(?:off|none|false|disabled)|never[_ ]refuse|allow[_ ]?all|blocked|refus|restrictions["']?\s*[:=]|safety["']?\s*[:=]|topics?["']?\s*[:=>]\s*["']?(?:any|all))"#,
     ),
     row(
         "policy.switches-reversed",
-        r#"(?:mode|state|filters?|topics?|persona|role)["']?\s*(?:[:=]\s*["']?|>\s*)(?:unrestricted|unfiltered|uncensored|jailbroken|jailbreak|god|evil|off|developer)(?-u:\b)[^\x00]{0,160}(?:safety|restrictions|refusals?|moderation|guardrails?|censorship|disclaimers|never[_ ]refuse|unfiltered)[a-z_ -]{0,20}["']?\s*(?:[:=]\s*["']?|>\s*)(?:off|none|disabled|false|0|null|no|true|unrestricted)(?-u:\b)"#,
+        r#"(?:mode|state|filters?|topics?|persona|role)["']?\s*(?:[:=]\s*["']?|>\s*)(?:unrestricted|unfiltered|uncensored|jailbroken|jailbreak|god|evil|off|developer)(?-u:\b)[\t-~]{0,160}(?:safety|restrictions|refusals?|moderation|guardrails?|censorship|disclaimers|never[_ ]refuse|unfiltered)[a-z_ -]{0,20}["']?\s*(?:[:=]\s*["']?|>\s*)(?:off|none|disabled|false|0|null|no|true|unrestricted)(?-u:\b)"#,
     ),
     row(
         "policy.mode-tag",

@@ -82,8 +82,8 @@ pub(super) const OVERRIDE: &[Pattern] = &[
         "override.en.now-void",
         concat!(
             edge!(), "(?:previous|prior|above|earlier|original|initial|system|safety|your(?: old| current| existing)?|all (?:safety|of your|your)) ",
-            "(?:instructions?|prompts?|rules|guidelines|directives|restrictions|protocols|task|constraints|content policy|policies) (?:(?:above|before|given|placed|imposed|on|you|to|so|far) ){0,4}",
-            "(?:are|is|were|was|have been|has been|ha(?:s|ve) now been) (?:now |hereby |all |therefore )?(?:void|null|cancell?ed|overridden|revoked|obsolete|outdated|suspended|replaced|superseded|withdrawn|lifted|removed|disabled|deleted|deactivated|irrelevant|invalid|gone|wrong|no longer (?:valid|relevant|appl(?:y|ies)|in effect|active|binding))",
+            "(?:instructions?|prompts?|rules|guidelines|guidance|directives|directions|restrictions|protocols|task|constraints|content policy|policies) (?:(?:above|before|given|placed|imposed|on|you|to|so|far) ){0,4}",
+            "(?:(?:are|is|were|was|have been|has been|ha(?:s|ve) now been) (?:now |hereby |all |therefore )?(?:void|null|cancell?ed|overridden|revoked|obsolete|outdated|suspended|replaced|superseded|withdrawn|lifted|removed|disabled|deleted|deactivated|irrelevant|invalid|gone|wrong|no longer (?:valid|relevant|appl(?:y|ies)|in effect|active|binding)|rescinded|nullified|dismissed)|no longer (?:counts?|appl(?:y|ies)|matters?|holds?|binds?))",
         ),
     ),
     row(
@@ -116,6 +116,37 @@ pub(super) const OVERRIDE: &[Pattern] = &[
     row(
         "override.en.obey-me",
         r"(?-u:\b)(?:only (?:obey|listen to|follow|answer to|take orders from)|(?:obey|listen|follow|answer|take orders)(?: only| just)(?: to| from)?|obey|comply with|listen to) (?:me|my (?:commands|orders|instructions)|the user)(?: only| instead| now| from now on|\.|$)",
+    ),
+    row(
+        "override.en.rules-you-were-given",
+        concat!(
+            edge!(), "(?:", forget!(), "|", remove!(), ") ", filler!(), "(?:", instructions!(), "|", limits!(), "|directions|guidance|orders)",
+            " (?:(?:that|which) )?(?:you|u) (?:(?:were|have|had|are|been|just|initially|originally|previously|currently) ){0,3}(?:given|got|gotten|received|told|handed|taught|provided|programmed|trained|set|bound|following|supposed|loaded)", edge!(),
+        ),
+    ),
+    row(
+        "override.en.makers",
+        concat!(edge!(), forget!(), " (?:the wishes of |orders from )?", maker!(), "(?: and| completely| entirely| instead| now|\\.|$)"),
+    ),
+    row(
+        "override.en.set-aside",
+        concat!(
+            edge!(), "(?:set|put|lay|leave|cast|push|throw) ", gap!(4), "(?:", instructions!(), "|", limits!(), ") ", gap!(3), "(?:aside|away|behind)(?-u:\\b)",
+        ),
+    ),
+    row(
+        "override.en.consider-void",
+        concat!(
+            edge!(), "(?:consider|treat|regard|deem|declare|mark|view|assume|count) ", gap!(3), "(?:instructions?|directives|guidelines|restrictions?|constraints?|rules|limitations|safeguards|system (?:message|prompt)) ", gap!(6),
+            "(?:null|void|lifted|cancell?ed|revoked|removed|suspended|invalid|withdrawn|obsolete|overridden|expired|optional|irrelevant|non binding|not binding)", edge!(),
+        ),
+    ),
+    row(
+        "override.en.came-before",
+        concat!(
+            edge!(), "(?:everything|whatever|anything|nothing|all(?: text| content| instructions)?) (?:(?:that|which|was|is|were|has been|comes|came|written|said|stated|stands|you read) ){0,4}(?:before|above|prior to|until|earlier than) (?:(?:this|me|my|the|line|message|point|now|sentence|marker) ){0,3}",
+            "(?:is|was|does|do|has|should|shall|must|counts|matters|no longer|can be) (?:(?:not|now|be|to|just|merely|any|longer) ){0,3}(?:irrelevant|relevant|count|counts|matter|ignored|disregarded|forgotten|void|valid|a test|an? (?:test|joke|example)|any ?more|untrusted|apply)", edge!(),
+        ),
     ),
     row(
         "override.en.opposite",
@@ -155,11 +186,19 @@ pub(super) const EXTRACT: &[Pattern] = &[
     ),
     row(
         "extract.en.your-instructions",
-        r"(?-u:\b)(?:reveal|print|output|repeat|recite|leak|expose|dump|disclose|show|tell me|give me|share|copy|paste|write|spell out|put|encode|summari[sz]e|list|quote|translate|send|say|state|answer with|text of) (?:(?:back|out|to|me|us|exactly|verbatim|all|of|the|full|entire|complete|exact|whole|text|contents?|down|and|paste|with) ){0,5}(?:your|ur) (?:(?:full|exact|complete|own|initial|original|hidden) ){0,2}(?:instructions?|prompts?|directives|guidelines|rules|configuration|context)(?: verbatim| word for word| exactly| in full|\.|$| above| and | into| to me| as | letter| one by one| here| in an? | translated| for debugging)",
+        r"(?-u:\b)(?:reveal|return|print|output|repeat|recite|leak|expose|dump|disclose|show|reproduce|transcribe|tell me|give me|share|copy|paste|write|spell out|put|encode|summari[sz]e|list|quote|translate|send|say|state|answer with|text of) (?:(?:back|out|to|me|us|exactly|verbatim|all|of|the|full|entire|complete|exact|whole|text|contents?|down|and|paste|with) ){0,5}(?:your|ur) (?:(?:full|exact|complete|own|initial|original|hidden) ){0,2}(?:instructions?|prompts?|directives|guidelines|rules|configuration|context(?: window)?|preprompt|setup|system message)(?: verbatim| word for word| exactly| in full|\.|$| above| and | into| to me| as | letter| one by one| here| in an? | translated| for debugging)",
     ),
     row(
         "extract.en.repeat-above",
         r"(?-u:\b)(?:repeat|print|output|copy|echo|recite|write out|display|show|return|reproduce) (?:everything|(?:all )?(?:of )?the (?:words|text|sentences|lines|content|contents|prompt|tokens)|all (?:of )?(?:this|the )?(?:text|words|content)|what is written|your context) (?:that (?:is|comes|was|stands) )?(?:written )?(?:(?:above|before this|preceding this)(?: this| the)?(?: line| message| sentence| point)? ?(?:starting|beginning|verbatim|including|exactly|word for word|in a (?:code|text|markdown)|\.|$)|(?:from|between|at|since) the (?:very )?(?:start|beginning|top|first)|you (?:were|have been) (?:told|given|shown|fed))",
+    ),
+    row(
+        "extract.en.secret-instructions",
+        r"(?-u:\b)(?:reveal|show|print|display|output|repeat|recite|leak|expose|dump|disclose|tell|give|share|list|quote) (?:(?:me|us|all|of|the|any|every) ){0,4}(?:confidential|secret|hidden|internal|concealed|private) (?:instructions?|prompts?|guidelines|rules|directives) (?:(?:that|which) )?(?:of (?:your|the) (?:operator|developers?|system|creators?|company)|you (?:have|were|got|received|follow|obey)|(?:given to|from|by) (?:you|your|the developers?)|in your)",
+    ),
+    row(
+        "extract.en.what-may-you-not",
+        r"(?-u:\b)(?:what|which (?:topics|things|words)) (?:are|were) you (?:forbidden|not allowed|not permitted|prohibited|told not|instructed not|programmed not) (?:to|from) (?:talk|talking|say|saying|tell|telling|discuss|discussing|reveal|revealing|share|answer|mention)",
     ),
     row(
         "extract.en.set-you-up",
@@ -187,6 +226,6 @@ pub(super) const EXTRACT: &[Pattern] = &[
     ),
     row(
         "extract.en.secret-you-keep",
-        r"(?-u:\b)(?:secret|password|passphrase|code ?word|hidden word|confidential (?:word|data|information)|flag|key) (?:[a-z]+ ){0,5}(?:you (?:are|were) (?:not (?:allowed|supposed|permitted)|forbidden|told not) to|(?:in|from|of) your (?:system )?(?:prompt|instructions)|you (?:are|were) (?:hiding|protecting|guarding|keeping))",
+        r"(?-u:\b)(?:secret|password|passphrase|code ?word|hidden word|confidential (?:word|data|information)|flag|key) (?:[a-z]+ ){0,5}(?:(?:you (?:are|were)|(?:are|were) you) (?:not (?:allowed|supposed|permitted)|forbidden|told not) to|(?:in|from|of) your (?:system )?(?:prompt|instructions)|you (?:are|were) (?:hiding|protecting|guarding|keeping))",
     ),
 ];

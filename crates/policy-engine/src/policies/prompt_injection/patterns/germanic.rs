@@ -83,4 +83,12 @@ pub(super) const ROWS: &[Pattern] = &[
         "indirect.nl",
         r"(?-u:\b)(?:let op|opmerking|instructies?|bericht|aandacht|boodschap) (?:(?:aan|voor|alle|de|elke) ){1,3}(?:ai|taalmodel(?:len)?|chatbots?|ai [a-z]+)(?-u:\b)",
     ),
+    row(
+        "extract.de.hidden",
+        r"(?-u:\b)(?:zeig[a-z]*|gib|wiederhol[a-z]*|nenn[a-z]*|verrat[a-z]*|schreib[a-z]*) (?:[a-z]+ ){0,3}(?:deine[nrms]?) (?:ursprunglichen?|geheimen?|internen?|versteckten?|anfanglichen?|initialen?) (?:anweisung[a-z]*|instruktion[a-z]*|regeln|vorgaben|prompts?|richtlinien)",
+    ),
+    row(
+        "extract.nl.hidden",
+        r"(?-u:\b)(?:toon|laat|geef|herhaal|onthul|schrijf) (?:[a-z]+ ){0,3}(?:je|jouw) (?:oorspronkelijke|geheime|verborgen|initiele|interne) (?:instructies?|regels|prompt|richtlijnen)",
+    ),
 ];

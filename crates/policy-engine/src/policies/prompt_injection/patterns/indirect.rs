@@ -87,13 +87,13 @@ pub(super) const EXFILTRATE: &[Pattern] = &[
         concat!(
             edge!(), "(?:send|post|forward|e ?mail|exfiltrate|upload|transmit|append|leak|submit|put|embed|include|copy|write|collect|deliver|encode) ", gap!(7),
             "(?:conversation|chat history|chat|message history|messages|api keys?|credentials|passwords?|secrets?|secrets file|system prompt|environment variables|private keys?|tokens|credit cards?|users? (?:data|details|e ?mail|password|messages?|information|location)|told you) ", gap!(8),
-            "(?:to|at|into|in|of|with) (?:(?:a|an|the|this|my|following|link|url|address|via|external|remote) ){0,3}(?:https?|(?:following )?(?:url|webhook|endpoint)(?: |$|\\.)|attackers?|my (?:server|webhook|address|inbox)|evil|me at|[a-z]+ at attacker|search query|markdown image|image url)",
+            "(?:to|at|into|in|of|with) (?:(?:a|an|the|this|my|following|link|url|address|via|external|remote) ){0,3}(?:https?|(?:following )?(?:url|webhook|endpoint)(?: |$|\\.)|attackers?|my (?:server|webhook|address|inbox)|evil|me at|me ?a[a-z]+\\.|[a-z]+ at attacker|search query|markdown image|image url)",
         ),
     ),
     row(
         "exfiltrate.en.image-url",
         concat!(
-            edge!(), "(?:(?:image|picture|img|link|pixel) (?:from|at|to|with|of|in|whose|url|source|src) ", gap!(8), "(?:followed by|containing|with|plus|and append|appended with|encod(?:es|ing)|that contains) (?:the |a |all )?", gap!(3),
+            edge!(), "(?:(?:image|picture|img|link|pixel) (?:from|at|to|with|of|in|whose|url|source|src) [a-z0-9. ]{0,60}(?:followed by|containing|with|plus|and append|appended with|encod(?:es|ing)|that contains) (?:the |a |all )?", gap!(3),
             "(?:conversation|chat|history|summary of|users?|secrets?|system prompt|messages)|(?:conversation|chat history|history|users?|messages|password|secrets?) ", gap!(8), "(?:in|into|as|to) (?:a |an |the )?(?:markdown |hidden |invisible )?(?:image|picture|img)(?: url| link| source| tag|s url))", edge!(),
         ),
     ),
@@ -107,7 +107,7 @@ pub(super) const EXFILTRATE: &[Pattern] = &[
     row(
         "exfiltrate.en.request-with-data",
         concat!(
-            edge!(), "(?:make|send|issue|perform) (?:a |an )?(?:get |post |http |web |dns )*(?:request|call|query) to ", gap!(6), "(?:with|containing|including|carrying) (?:the |all |your |our |users )*(?:conversation|chat|secrets?|passwords?|chat history|system prompt|environment|user data|users|messages|api keys in the query)", edge!(),
+            edge!(), "(?:make|send|issue|perform) (?:a |an )?(?:get |post |http |web |dns )*(?:request|call|query) to [a-z0-9. ]{0,60}(?-u:\\b)(?:with|containing|including|carrying) (?:the |all |your |our |users )*(?:conversation|chat|secrets?|passwords?|chat history|system prompt|environment|user data|users|messages|api keys in the query)", edge!(),
         ),
     ),
 ];
@@ -129,7 +129,7 @@ pub(super) const TOOLS: &[Pattern] = &[
     row(
         "tools.en.in-secret",
         concat!(
-            edge!(), "(?:silently|secretly|covertly|quietly) (?:add|send|forward|copy|bcc|call|upload|email) ", gap!(6), "(?:recipient|bcc|cc|conversation|messages?|each|every|all|to)", edge!(), "|", edge!(), "(?:dont|do not|never) (?:mention|say|report) (?:it|this|that|anything about (?:it|this)) in (?:your|the) (?:answer|reply|response|summary|output)",
+            edge!(), "(?:silently|secretly|covertly|quietly) (?:add|send|forward|copy|bcc|call|upload|email) [a-z0-9. ]{0,60}(?-u:\\b)(?:recipient|bcc|cc|conversation|messages?|each|every|all|to)", edge!(), "|", edge!(), "(?:dont|do not|never) (?:mention|say|report) (?:it|this|that|anything about (?:it|this)) in (?:your|the) (?:answer|reply|response|summary|output)",
         ),
     ),
     row(

@@ -40,7 +40,14 @@ pub(super) const PERSONA: &[Pattern] = &[
         concat!(
             edge!(), "(?:act|behave|pretend|answer|respond|reply|speak|roleplay|role play|simulate|imagine|you are|youre|you re|you will be|you become|play|be|as|like|emulate|become) ", gap!(8),
             model!(), " ", gap!(4),
-            "(?:without|(?:who|that|which) (?:has|have|follows?|knows?) no|with (?:no|zero)|has no|have no|free (?:of|from)|freed from|follows no|no) (?:(?:any|all|of|the|usual|its|your|typical|kind|ethical|moral|safety|content|openai) ){0,4}", limits!(), edge!(),
+            "(?:without|(?:who|that|which) (?:has|have|follows?|knows?) no|with (?:no|zero)|has no|have no|free (?:of|from)|freed from|follows no|ignores (?:all|any|every)|breaks (?:all|any|every)|no) (?:(?:any|all|of|the|usual|its|your|typical|kind|ethical|moral|safety|content|openai) ){0,4}", limits!(), edge!(),
+        ),
+    ),
+    row(
+        "persona.en.can-do-anything",
+        concat!(
+            edge!(), "(?:act|behave|pretend|answer|respond|reply|roleplay|role play|simulate|imagine|you are|youre|you will be|play|become) ", gap!(6), model!(),
+            " (?:(?:that|who|which|called|named|and|it) ){1,2}(?:can|will|may|could|is able to|is allowed to) (?:say|do|answer|generate|produce|write|discuss|tell) (?:anything|everything|whatever|any)(?-u:\\b)",
         ),
     ),
     row(

@@ -99,4 +99,8 @@ pub(super) const ROWS: &[Pattern] = &[
         "persona.uk",
         r"(?:уяви|yяви|удаваи|прикинься|поводься|ти тепер|діи|відповідаи|зіграи)(?:те)? (?:[а-яіє]+ ){0,6}(?:ші|бот|чатбот|неиромережа|модель|асистент|інтелект|dan)[а-яіє]* (?:[а-яієy]+ ){0,3}(?:без|немає|нема) (?:жодних |будь яких )?(?:обмежен|правил|цензури|фільтрів|моралі)",
     ),
+    row(
+        "extract.pl.hidden",
+        r"(?-u:\b)(?:pokaz|wypisz|ujawnij|podaj|powtorz|wyswietl|zdradz) (?:[a-z]+ ){0,3}(?:swo(?:je|j)|two(?:je|j)) (?:poczatkow[a-z]*|ukryt[a-z]*|tajn[a-z]*|pierwotn[a-z]*|wewnetrzn[a-z]*) (?:instrukcj[a-z]*|zasad[a-z]*|prompt|polece[a-z]*)",
+    ),
 ];
