@@ -83,16 +83,21 @@ impl PromptInjectionPolicy {
             return Ok(true);
         }
         budget.spend(text.len())?;
-        if self.curated.matches(&plain, trusted) {
+        if self.says(&plain, trusted) {
             return Ok(true);
         }
         for hidden in encoded::hidden_texts(text) {
             budget.spend(hidden.len())?;
-            if self.curated.matches(&normalize::plain(&hidden), trusted) {
+            if self.says(&normalize::plain(&hidden), trusted) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn says(&self, plain: &str, trusted: bool) -> bool {
+        self.curated.matches(plain, trusted)
+            || encoded::turned(plain).iter().any(|turned| self.curated.matches(turned, trusted))
     }
 }
 

@@ -1,11 +1,6 @@
 //! The engine through its public door: packs in, bodies in, verdicts and bytes out.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by panicking and may say what it measured"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod cases;
 mod chain;
