@@ -57,7 +57,7 @@ impl Proxy {
         let fallback = engine.fallback();
         let ends_by = fallback.total_timeout.map(|total| Instant::now() + total);
         let mut choice = Choice::of(exchange, self.targets.stations(&exchange.policy), &question.candidates);
-        let Question { headers, body, candidates } = question;
+        let Question { mut headers, body, candidates } = question;
         if choice.open.is_empty() {
             return Err(down(exchange, &candidates, record));
         }
@@ -73,14 +73,15 @@ impl Proxy {
             record.attempts(attempts);
             let target = called.target;
             let lane = called.station.lane();
-            let answer =
-                self.call_once(exchange, called, headers.clone(), body.clone(), ends_by, record).await;
+            let is_last = choice.open.is_empty() || attempts >= fallback.max_attempts;
+            let sent = if is_last { std::mem::take(&mut headers) } else { headers.clone() };
+            let answer = self.call_once(exchange, called, sent, body.clone(), ends_by, record).await;
             let trigger = match &answer {
                 Ok(answer) => trigger_of(answer),
                 Err(failure) => failure.trigger(),
             };
             let may_go_on = trigger.is_some_and(|trigger| fallback.triggers.contains(&trigger))
-                && attempts < fallback.max_attempts
+                && !is_last
                 && ends_by.is_none_or(|ends_by| Instant::now() < ends_by);
             let next = if may_go_on { choice.next(self.targets.now()) } else { None };
             match next {

@@ -14,8 +14,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use policy_config::schema::{FallbackTrigger, Provider};
 use policy_engine::{Endpoint, Target};
@@ -99,7 +99,7 @@ impl Upstream {
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = provider_headers(station, target, headers).map_err(unreachable)?;
         let answered_by = deadline.min(Instant::now() + target.timeouts.first_byte);
-        let calling = self.client(station.transport()).request(request);
+        let calling = self.begin(station.transport(), request);
         match tokio::time::timeout_at(answered_by, calling).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
@@ -111,23 +111,24 @@ impl Upstream {
         }
     }
 
-    fn client(&self, transport: &Arc<Transport>) -> ProviderClient {
-        let known = |clients: &[(Arc<Transport>, ProviderClient)]| {
-            let found = clients.iter().find(|(of, _)| Arc::ptr_eq(of, transport));
-            found.map(|(_, client)| client.clone())
-        };
-        if let Some(client) = known(&self.clients.read().unwrap_or_else(PoisonError::into_inner)) {
-            return client;
+    fn begin(&self, transport: &Arc<Transport>, request: Request<Full<Bytes>>) -> ResponseFuture {
+        let is_it = |(of, _): &&(Arc<Transport>, ProviderClient)| Arc::ptr_eq(of, transport);
+        {
+            let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, client)) = clients.iter().find(is_it) {
+                return client.request(request);
+            }
         }
         let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = known(&clients) {
-            return client;
+        if let Some((_, client)) = clients.iter().find(is_it) {
+            return client.request(request);
         }
         // Calls that are out hold their client themselves.
         clients.retain(|(of, _)| Arc::strong_count(of) > 1);
         let client = client_of(transport);
-        clients.push((Arc::clone(transport), client.clone()));
-        client
+        let response = client.request(request);
+        clients.push((Arc::clone(transport), client));
+        response
     }
 }
 

@@ -163,7 +163,7 @@ mod tests {
             set.remove(gone);
             prop_assert!(!set.contains(gone));
             prop_assert_eq!(set.len(), indices.iter().filter(|index| **index != gone).count());
-            prop_assert_eq!(set.is_empty(), set.len() == 0);
+            prop_assert_eq!(set.is_empty(), set.iter().next().is_none());
         }
     }
 }
