@@ -11,6 +11,7 @@ mod accept;
 mod body;
 mod headers;
 mod inspect;
+mod lines;
 mod patience;
 mod provider_answer;
 mod record;

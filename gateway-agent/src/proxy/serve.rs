@@ -51,7 +51,7 @@ impl Proxy {
             Ok((_, policy)) => Ok(whole(models(&policy.engine))),
             Err(refusal) => {
                 if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
-                    body::discard(body).await;
+                    Box::pin(body::discard(body)).await;
                 }
                 Err(refusal)
             }
