@@ -14,6 +14,7 @@ mod body;
 mod headers;
 mod inspect;
 mod limits;
+mod lines;
 mod meters;
 mod models;
 mod patience;

@@ -96,11 +96,11 @@ pub(super) async fn on_engine<T: Send + 'static>(
     size: usize,
     work: impl FnOnce(&Exchange) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    let exchange = exchange.clone();
-    let run = move || catch_unwind(AssertUnwindSafe(|| work(&exchange)));
     let outcome = if size <= INLINE_INSPECTION {
-        run().ok()
+        catch_unwind(AssertUnwindSafe(|| work(exchange))).ok()
     } else {
+        let exchange = exchange.clone();
+        let run = move || catch_unwind(AssertUnwindSafe(|| work(&exchange)));
         tokio::task::spawn_blocking(run).await.ok().and_then(Result::ok)
     };
     outcome.ok_or_else(|| {

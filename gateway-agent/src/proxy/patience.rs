@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::ProxyTimeouts;
+use super::lines::HeadLines;
 
 /// First bytes of the HTTP/2 preface, which no HTTP/1 method shares.
 const PREFACE: [u8; 3] = *b"PRI";
@@ -32,6 +33,7 @@ pub(super) struct Patience<S> {
     /// Wakes for `reading`. A deadline that moves away leaves it as it is: it wakes early, and is wound up anew. So a
     /// connection with many requests touches the runtime's timers once in a long while.
     alarm: Option<Pin<Box<Sleep>>>,
+    lines: HeadLines,
     /// Until when the client must take something.
     writing: Option<Pin<Box<Sleep>>>,
 }
@@ -58,6 +60,11 @@ enum Opening {
     Http1,
     Http2,
 }
+
+/// The answer to a head with such lines, which are no lines to others.
+const BARE_FEED: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\
+content-length: 129\r\n\r\n{\"error\":{\"type\":\"validation_error\",\"message\":\"a line of the request head ends \
+without a carriage return\",\"code\":\"invalid_head\"}}";
 
 #[derive(Clone, Copy)]
 struct Deadline {
@@ -115,6 +122,7 @@ impl<S> Patience<S> {
             opening: Opening::Unknown { seen: 0 },
             reading: None,
             alarm: None,
+            lines: HeadLines::default(),
             writing: None,
         }
     }
@@ -159,6 +167,16 @@ impl<S> Patience<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Patience<S> {
+    /// Tells the client why its connection is closed, if nothing of an earlier answer is left to be sent: its end would
+    /// be torn. It is as much as the socket takes at once, which is all of it where the client is not up to something.
+    fn say(&mut self, context: &mut Context<'_>, answer: &[u8]) {
+        if self.writing.is_none() {
+            let _ = Pin::new(&mut self.stream).poll_write(context, answer);
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Patience<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -178,17 +196,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Patience<S> {
                     .is_some_and(|deadline| deadline.awaits == Awaits::RestOfHead && deadline.begun == begun);
                 if this.activity.is_serving() {
                     this.reading = None;
-                } else if !head_has_begun {
-                    this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead, begun));
+                } else if !matches!(this.opening, Opening::Http2) {
+                    if !head_has_begun {
+                        this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead, begun));
+                        this.lines = HeadLines::default();
+                    }
+                    if this.lines.has_bare_feed(bytes) {
+                        this.say(context, BARE_FEED);
+                        return Poll::Ready(Err(io::Error::new(
+                            io::ErrorKind::InvalidData,
+                            "a line of the head ends in a line feed alone",
+                        )));
+                    }
                 }
             }
             return Poll::Ready(result);
         }
         let awaited = ready!(this.poll_read_patience(context));
-        // Nothing of an earlier answer is left to be sent, or its end would be torn.
-        if awaited == Awaits::RestOfHead && this.writing.is_none() {
-            // As much as the socket takes at once, which is all of it where the client is not up to something.
-            let _ = Pin::new(&mut this.stream).poll_write(context, HEAD_TIMEOUT);
+        if awaited == Awaits::RestOfHead {
+            this.say(context, HEAD_TIMEOUT);
         }
         let what = match awaited {
             Awaits::Request => "no request came",

@@ -50,7 +50,9 @@ impl Proxy {
         }
 
         if let Some((admin, order)) = self.admit_order(route, &head, connection) {
-            let reply = of_door(admin.answer(order, &method, body, Caller::Token, &connection.drain).await);
+            // Boxed: each connection keeps room for the largest of its requests, and these are few.
+            let answer = Box::pin(admin.answer(order, &method, body, Caller::Token, &connection.drain));
+            let reply = of_door(answer.await);
             let policy = self.live.snapshot();
             let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
             return stamp(whole(reply), id, version, holds, &connection.drain);

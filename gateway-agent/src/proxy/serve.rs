@@ -56,7 +56,7 @@ impl Proxy {
             }
             Err(refusal) => {
                 if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
-                    body::discard(body).await;
+                    Box::pin(body::discard(body)).await;
                 }
                 Err(refusal)
             }

@@ -56,6 +56,19 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
         ("two targets", "GET http://a/v1/models HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n".to_owned()),
         ("space in name", "GET /v1/models HTTP/1.1\r\nhost : x\r\n\r\n".to_owned()),
         ("folded", "GET /v1/models HTTP/1.1\r\nhost: x\r\na: b\r\n c\r\n\r\n".to_owned()),
+        ("bare line feeds", "GET /v1/models HTTP/1.1\nhost: x\nconnection: close\n\n".to_owned()),
+        (
+            "one bare line feed",
+            "GET /v1/models HTTP/1.1\r\nhost: x\r\nx-a: b\nconnection: close\r\n\r\n".to_owned(),
+        ),
+        (
+            "a chunk beyond all numbers",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\nffffffffffffffffff\r\n{}\r\n0\r\n\r\n".to_owned(),
+        ),
+        (
+            "a chunk size with a bare line feed",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n2\n{}\r\n0\r\n\r\n".to_owned(),
+        ),
         (
             "two lengths",
             format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\ncontent-length: 1\r\n\r\n{body}"),
@@ -142,6 +155,41 @@ async fn a_body_without_a_length_is_counted_as_it_comes() {
     let mut first = [0u8; 12];
     stream.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 413", "refused without asking for the body");
+}
+
+#[tokio::test]
+async fn trailers_end_at_the_gateway_and_the_next_request_is_its_own() {
+    let (gateway, provider) = gateway().await;
+    let body = chat("hi");
+    let text = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ntrailer: x-late\r\n\r\n{:x}\r\n{body}\r\n0\r\nx-late: 1\r\nauthorization: Bearer smuggled\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let answer = exchange(gateway.address, &text).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 2, "{answer}");
+    let [seen] = &provider.calls()[..] else { panic!("one call") };
+    assert_eq!(seen.body, body);
+    assert!(
+        !seen.headers.contains_key("x-late") && !seen.headers.contains_key("trailer"),
+        "{:?}",
+        seen.headers
+    );
+    assert_ne!(seen.headers["authorization"], "Bearer smuggled");
+}
+
+#[tokio::test]
+async fn who_is_told_to_go_on_and_sends_nothing_is_given_up() {
+    let provider = ScriptedProvider::fixed(200, COMPLETION).await;
+    let policy = active(&config("0.1.0", target(&provider.base_url)));
+    let timeouts = ProxyTimeouts { body_read: Duration::from_millis(200), ..ProxyTimeouts::default() };
+    let gateway = Gateway::with(Some(policy), ProxySettings { timeouts, ..ProxySettings::default() }).await;
+    let answer = exchange(
+        gateway.address,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n",
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 "), "{answer}");
+    assert!(provider.calls().is_empty());
 }
 
 #[tokio::test]
