@@ -13,6 +13,7 @@ use crate::text::{Edit, Phase, Texts};
 use crate::verdict::{BlockClass, Verdict};
 
 pub(crate) mod audit_logger;
+pub(crate) mod dlp_filter;
 pub(crate) mod model_access;
 pub(crate) mod pii_detector;
 pub(crate) mod prompt_injection;
