@@ -3,6 +3,7 @@
 mod drain;
 mod harness;
 mod provider_answers;
+mod rules;
 mod statuses;
 mod streaming;
 mod swaps;

@@ -11,4 +11,5 @@ mod cases;
 mod chain;
 mod corpus;
 mod redaction;
+mod rules;
 mod support;
