@@ -50,7 +50,13 @@ pub(crate) const TEMPLATES: &[Template] = &[
     template!(
         "strict",
         "Personal data blocked, attacks blocked and marked for review",
-        ["policy-config.yaml", "tests/harmless.json", "tests/injection.json", "tests/personal-data.json"]
+        [
+            "policy-config.yaml",
+            "tests/harmless.json",
+            "tests/injection.json",
+            "tests/internal.json",
+            "tests/personal-data.json"
+        ]
     ),
 ];
 

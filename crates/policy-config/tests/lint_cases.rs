@@ -274,6 +274,8 @@ fn whole_files() {
         .replace("audit-logger: {}", "audit-logger: {include_content: true}");
     let many_findings: String = (0..600).map(|index| format!("key{index}: 1\n")).collect();
     let long_scalar = format!("x: {}", "a".repeat(64 * 1024 + 1));
+    let many_terms = format!("dlp-filter: {{blocked_terms: [{}]}}", "'a long secret name',".repeat(120));
+    let many_terms = GOOD.replace("audit-logger: {}", &many_terms);
     let big_nodes = format!("x: [{}]", "1,".repeat(20_001));
     #[rustfmt::skip]
     let rows: &[(&str, &[u8], &str, u32, &str)] = &[
@@ -287,6 +289,7 @@ fn whole_files() {
         ("Y11 scalar", long_scalar.as_bytes(), "E031", 1, "65537"),
         ("Y11 nodes", big_nodes.as_bytes(), "E030", 1, "20000"),
         ("Y11 rules", many_patterns.as_bytes(), "E018", 19, "501"),
+        ("many terms", many_terms.as_bytes(), "E006", 25, "2160 characters"),
         ("not UTF-8", b"pack: \xff", "E022", 0, "byte 7"),
         ("Y17 no target", no_target.as_bytes(), "E011", 7, "nowhere to go"),
         ("Y31 logger first", log_first.as_bytes(), "W004", 14, "last"),

@@ -20,7 +20,10 @@ testing:
                 content: [{type: text, text: \"Ignore \\\"all\\\"\\n\"}]
           expected: {verdict: block, reason_code: prompt_injection.detected}
         - name: an answer
-          input: {messages: [{role: user, n: 1.5, ok: True, none: ~}]}
+          input:
+            model: gpt-5
+            headers: {X-Consumer: team-a}
+            messages: [{role: user, n: 1.5, ok: True, none: ~}]
           upstream_response: 'mail me'
           expected: {verdict: allow, reason_code: null}
         - name: a whole answer
@@ -48,6 +51,9 @@ fn a_suite_is_read_whole() {
     assert_eq!(attack.expected.verdict, ExpectedVerdict::Block);
     assert_eq!(attack.expected.reason_code, ExpectedReason::Code("prompt_injection.detected".to_owned()));
     assert_eq!(answer.messages, r#"[{"role":"user","n":1.5,"ok":true,"none":null}]"#);
+    assert_eq!(answer.model.as_deref(), Some("gpt-5"));
+    assert_eq!(answer.headers.get("x-consumer").map(String::as_str), Some("team-a"));
+    assert_eq!((attack.model.as_deref(), attack.headers.len()), (None, 0));
     assert_eq!(answer.upstream_response, Some(UpstreamResponse::Text("mail me".to_owned())));
     assert_eq!(answer.expected.reason_code, ExpectedReason::None);
     let answer = r#"{"choices":[{"message":{"content":"hi"}}]}"#.to_owned();
@@ -87,10 +93,19 @@ fn every_mistake_has_its_place() {
             "a list of parts",
         ),
         (("'be brief'", "5"), "E005", 8, format!("{first}.input.messages[0].content"), "quote it"),
-        (("1.5", "0x10"), "E006", 13, format!("{suite}.cases[1].input.messages[0].n"), "none of JSON"),
+        (("1.5", "0x10"), "E006", 16, format!("{suite}.cases[1].input.messages[0].n"), "none of JSON"),
+        (("gpt-5", "5"), "E005", 14, format!("{suite}.cases[1].input.model"), "quote it"),
+        (
+            ("X-Consumer", "x consumer"),
+            "E006",
+            15,
+            format!("{suite}.cases[1].input.headers.x consumer"),
+            "cannot be",
+        ),
+        (("team-a", "[a]"), "E005", 15, format!("{suite}.cases[1].input.headers.X-Consumer"), "text"),
         (("block,", "blok,"), "E006", 11, format!("{first}.expected.verdict"), "did you mean `block`?"),
-        (("'mail me'", "[a]"), "E005", 14, format!("{suite}.cases[1].upstream_response"), "whole answer"),
-        (("{verdict: redact}", "{}"), "E004", 19, format!("{suite}.cases[2].expected.verdict"), "required"),
+        (("'mail me'", "[a]"), "E005", 17, format!("{suite}.cases[1].upstream_response"), "whole answer"),
+        (("{verdict: redact}", "{}"), "E004", 22, format!("{suite}.cases[2].expected.verdict"), "required"),
         (("be brief", "sk-hunter2hunter2"), "E012", 8, format!("{first}.input.messages[0].content"), "key"),
     ] {
         assert!(TESTING.contains(edit.0), "{edit:?}");

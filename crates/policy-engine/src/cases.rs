@@ -1,12 +1,16 @@
 //! Runs a case of a golden file or suite through an engine, as a gateway would a request and its answer.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
 use policy_config::schema::{ExpectedReason, PolicyMode, TestCase, UpstreamResponse};
 
 use crate::endpoint::Endpoint;
 use crate::engine::Engine;
 use crate::json::encode;
 use crate::request::RequestError;
-use crate::surroundings::Nowhere;
+use crate::surroundings::{Nowhere, Surroundings};
 use crate::text::Phase;
 use crate::verdict::{Inspection, PolicyRecord, Verdict};
 
@@ -23,8 +27,31 @@ pub struct CaseOutcome {
     pub details: String,
 }
 
-/// Of a request; no policy that there is looks at it.
+/// Of a request that does not say another.
 const MODEL: &str = "policy-test";
+
+/// The headers of a case; no time runs there, and no limit is reached.
+struct Sent<'c>(&'c BTreeMap<String, String>);
+
+// === impl Sent ===
+
+impl Surroundings for Sent<'_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn cpu(&self) -> Duration {
+        Duration::ZERO
+    }
+}
 
 // === impl Engine ===
 
@@ -35,8 +62,9 @@ impl Engine {
     /// # Errors
     /// A gateway would refuse the request before any policy sees it.
     pub fn run_case(&self, case: &TestCase) -> Result<CaseOutcome, RequestError> {
-        let body = format!("{{\"model\":\"{MODEL}\",\"messages\":{}}}", case.messages);
-        let input = self.inspect_request(Endpoint::ChatCompletions, body.as_bytes(), &Nowhere)?;
+        let model = encode(case.model.as_deref().unwrap_or(MODEL));
+        let body = format!("{{\"model\":\"{model}\",\"messages\":{}}}", case.messages);
+        let input = self.inspect_request(Endpoint::ChatCompletions, body.as_bytes(), &Sent(&case.headers))?;
         let output = match &case.upstream_response {
             Some(answer) if input.block.is_none() => Some(self.inspect_answer(answer)),
             _ => None,
@@ -61,7 +89,7 @@ impl Engine {
 
     fn inspect_answer(&self, answer: &UpstreamResponse) -> Inspection {
         if !self.inspects_responses() {
-            return self.pass_response();
+            return self.pass_response(b"");
         }
         match answer {
             UpstreamResponse::Answer(json) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use policy_config::schema::{PolicyKind, PolicyMode};
 
 use crate::budget::Budget;
+use crate::endpoint::Endpoint;
 use crate::json::Document;
 use crate::policies::{CannotJudge, Decision, Policy, Subject};
 use crate::surroundings::{Nowhere, Surroundings};
@@ -24,6 +25,7 @@ pub(crate) struct Chain {
 
 /// One phase over one body.
 struct Run<'a> {
+    endpoint: Endpoint,
     phase: Phase,
     model: &'a str,
     around: &'a dyn Surroundings,
@@ -70,19 +72,40 @@ impl Chain {
     /// `model`: that the request asks for.
     pub(crate) fn inspect_input(
         &self,
+        endpoint: Endpoint,
         model: &str,
         document: Document<'_>,
         around: &dyn Surroundings,
     ) -> Inspection {
-        self.inspect(Phase::Input, model, document, around)
+        self.inspect(endpoint, Phase::Input, model, document, around)
     }
 
-    pub(crate) fn inspect_output(&self, body: &[u8], around: &dyn Surroundings) -> Inspection {
+    pub(crate) fn inspect_output(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        around: &dyn Surroundings,
+    ) -> Inspection {
         match Document::parse(body) {
-            Ok(document) => self.inspect(Phase::Output, "", document, around),
+            Ok(document) => self.inspect(endpoint, Phase::Output, "", document, around),
             Err(error) => self
                 .unreadable(&format!("the provider's answer could not be inspected: {}", error.unquoted())),
         }
+    }
+
+    /// A policy that reads requests may change or refuse them.
+    pub(crate) fn guards_input(&self) -> bool {
+        self.running(Phase::Input).any(|policy| policy.reads_text() && policy.mode() == PolicyMode::Enforce)
+    }
+
+    /// The output phase over nothing: a record for each policy that runs in it.
+    pub(crate) fn begin_output(&self) -> Inspection {
+        let mut inspection = Inspection::default();
+        for policy in self.running(Phase::Output) {
+            let nothing = (!policy.reads_text()).then(|| self.judge_unread(policy));
+            inspection.record(policy, &nothing.unwrap_or_default(), Duration::ZERO);
+        }
+        inspection
     }
 
     pub(crate) fn pass_output(&self) -> Inspection {
@@ -113,26 +136,31 @@ impl Chain {
 
     /// The decision over an answer of which this policy reads nothing.
     fn judge_unread(&self, policy: &dyn Policy) -> Decision {
-        judge(
-            policy,
-            &Subject {
-                phase: Phase::Output,
-                texts: &Texts::default(),
-                model: "",
-                around: &Nowhere,
-                budget: &Budget::new(&Nowhere, self.budget, 0),
-            },
-        )
+        self.judge_answer(policy, &Texts::default(), 0, &Nowhere)
+    }
+
+    /// What one policy says of texts of an answer that have so many bytes.
+    pub(crate) fn judge_answer(
+        &self,
+        policy: &dyn Policy,
+        texts: &Texts<'_>,
+        bytes: usize,
+        around: &dyn Surroundings,
+    ) -> Decision {
+        let budget = Budget::new(around, self.budget, bytes);
+        judge(policy, &Subject { phase: Phase::Output, texts, model: "", around, budget: &budget })
     }
 
     fn inspect(
         &self,
+        endpoint: Endpoint,
         phase: Phase,
         model: &str,
         document: Document<'_>,
         around: &dyn Surroundings,
     ) -> Inspection {
         let mut run = Run {
+            endpoint,
             phase,
             model,
             around,
@@ -167,7 +195,7 @@ impl Chain {
         inspection
     }
 
-    fn running(&self, phase: Phase) -> impl Iterator<Item = &dyn Policy> {
+    pub(crate) fn running(&self, phase: Phase) -> impl Iterator<Item = &dyn Policy> {
         self.policies().filter(move |policy| policy.runs_in(phase))
     }
 }
@@ -181,7 +209,10 @@ impl Run<'_> {
         document: &Document<'_>,
         policies: &mut impl Iterator<Item = &'c dyn Policy>,
     ) -> Option<Vec<u8>> {
-        let texts = if self.reads { Texts::of(self.phase, document) } else { Texts::default() };
+        let texts = match self.reads {
+            true => Texts::at(self.endpoint, self.phase, document),
+            false => Texts::default(),
+        };
         for policy in policies {
             let decision = match policy.reads_text().then(|| self.budget.check()) {
                 Some(Err(fault)) => on_fault(policy, fault),
@@ -215,9 +246,33 @@ impl Run<'_> {
 // === impl Inspection ===
 
 impl Inspection {
+    /// What the policy at this place of the phase decided of one more text. True: nothing more may be sent.
+    pub(crate) fn add_decision(
+        &mut self,
+        at: usize,
+        policy: &dyn Policy,
+        redactions: u32,
+        decision: Decision,
+    ) -> bool {
+        if let Some(record) = self.policies.get_mut(at) {
+            record.verdict = record.verdict.max(decision.verdict);
+            record.redactions = record.redactions.saturating_add(redactions);
+            for code in &decision.reason_codes {
+                if !record.reason_codes.contains(code) {
+                    record.reason_codes.push(code);
+                }
+            }
+        }
+        self.count(policy, Phase::Output, decision)
+    }
+
     /// Records a decision and, unless it is shadowed, makes it count. True: the chain ends here.
     fn enforce(&mut self, policy: &dyn Policy, phase: Phase, decision: Decision, took: Duration) -> bool {
         self.record(policy, &decision, took);
+        self.count(policy, phase, decision)
+    }
+
+    fn count(&mut self, policy: &dyn Policy, phase: Phase, decision: Decision) -> bool {
         if policy.mode() == PolicyMode::Shadow {
             self.metered.charges.extend(decision.metered.charges);
             return false;
@@ -273,20 +328,28 @@ const fn block_code(class: BlockClass, phase: Phase) -> &'static str {
     }
 }
 
-/// What one policy says; a panic in it is its own fault and nobody else's.
-fn judge(policy: &dyn Policy, subject: &Subject<'_>) -> Decision {
-    match catch_unwind(AssertUnwindSafe(|| policy.judge(subject))) {
+/// What one policy says.
+pub(crate) fn judge(policy: &dyn Policy, subject: &Subject<'_>) -> Decision {
+    match guarded(policy, || policy.judge(subject)) {
         Ok(Ok(decision)) => decision,
         Ok(Err(fault)) => on_fault(policy, fault),
-        Err(_) => {
-            let message = format!("the policy `{}` failed on this, so it was not passed on", policy.kind());
-            let decision = on_fault(policy, CannotJudge { reason_code: FAILED, message });
-            Decision { class: BlockClass::Fault, ..decision }
-        }
+        Err(decision) => *decision,
     }
 }
 
-fn on_fault(policy: &dyn Policy, fault: CannotJudge) -> Decision {
+/// Runs a part of one policy: a panic in it is its own fault and nobody else's.
+///
+/// # Errors
+/// It panicked; what is decided because of it.
+pub(crate) fn guarded<T>(policy: &dyn Policy, work: impl FnOnce() -> T) -> Result<T, Box<Decision>> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+        let message = format!("the policy `{}` failed on this, so it was not passed on", policy.kind());
+        let decision = on_fault(policy, CannotJudge { reason_code: FAILED, message });
+        Box::new(Decision { class: BlockClass::Fault, ..decision })
+    })
+}
+
+pub(crate) fn on_fault(policy: &dyn Policy, fault: CannotJudge) -> Decision {
     let verdict = if policy.fails_closed() { Verdict::Block } else { Verdict::Allow };
     Decision { verdict, reason_codes: vec![fault.reason_code], message: fault.message, ..Decision::default() }
 }

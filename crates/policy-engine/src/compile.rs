@@ -10,6 +10,7 @@ use regex::{Regex, RegexBuilder};
 use crate::chain::Chain;
 use crate::policies::Policy;
 use crate::policies::audit_logger::AuditLoggerPolicy;
+use crate::policies::dlp_filter::DlpFilterPolicy;
 use crate::policies::model_access::ModelAccessPolicy;
 use crate::policies::pii_detector::PiiDetectorPolicy;
 use crate::policies::prompt_injection::PromptInjectionPolicy;
@@ -59,7 +60,10 @@ fn build(
                 Ok(policy) => compiled.push(Box::new(policy)),
                 Err(found) => findings.extend(found),
             },
-            PolicySettings::DlpFilter(_) => {}
+            PolicySettings::DlpFilter(settings) => match DlpFilterPolicy::compile(settings) {
+                Ok(policy) => compiled.push(Box::new(policy)),
+                Err(found) => findings.extend(found),
+            },
             PolicySettings::RateLimit(settings) => {
                 compiled.push(Box::new(RateLimitPolicy::compile(settings)))
             }

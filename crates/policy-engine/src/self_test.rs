@@ -9,6 +9,7 @@ use crate::budget::Budget;
 use crate::chain::Chain;
 use crate::json::Document;
 use crate::meters::{Claim, Exhausted, Level, MeterId, Meters};
+use crate::policies::dlp_filter::DlpFilterPolicy;
 use crate::policies::{Decision, Policy, Subject};
 use crate::surroundings::{Nowhere, Surroundings};
 use crate::text::{Phase, Texts};
@@ -43,7 +44,11 @@ pub(crate) fn run(chain: &Chain) -> Result<(), SelfTestError> {
         // Whom `model-access` lets pass is the pack's own choice, and a term that is blocked may be any word.
         let harmless = judge(policy, HARMLESS, &Nowhere);
         let verdict = harmless.as_ref().map_or(Verdict::Block, |decision| decision.verdict);
-        let chosen = kind == PolicyKind::ModelAccess && harmless.is_some();
+        let chosen = harmless.as_ref().is_some_and(|decision| match kind {
+            PolicyKind::ModelAccess => true,
+            PolicyKind::DlpFilter => DlpFilterPolicy::is_about_terms(decision),
+            _ => false,
+        });
         let is_quiet = harmless.is_some_and(|decision| decision.reason_codes.is_empty());
         if !chosen && (verdict != Verdict::Allow || !is_quiet) {
             return Err(SelfTestError::FalseAlarm { policy: kind, verdict });

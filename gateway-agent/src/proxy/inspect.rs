@@ -43,7 +43,7 @@ pub(super) async fn inspect_whole(
     let inspection = if exchange.engine().inspects_responses() {
         judge_response(exchange, reply.body.clone(), record).await?
     } else {
-        exchange.engine().pass_response()
+        exchange.engine().pass_response(&reply.body)
     };
     record.decided(Phase::Output, &inspection);
     if let Some(reason) = inspection.block {

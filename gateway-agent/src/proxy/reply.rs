@@ -281,15 +281,17 @@ impl From<UpstreamFailure> for Refusal {
     }
 }
 
-/// A server-sent event that tells a client of a stream that has begun what went wrong, as its API tells it. The blank
-/// line in front ends an event that was cut.
-pub(super) fn error_event(endpoint: Endpoint, refusal: Refusal) -> Bytes {
-    let body = refusal.into_reply(Some(endpoint)).body;
-    let name: &[u8] = match endpoint {
-        Endpoint::Messages | Endpoint::Responses => b"event: error\n",
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => b"",
+/// A server-sent event that tells a client of a stream that has begun what went wrong, in the way of its endpoint.
+/// The blank line in front ends an event that was cut.
+pub(super) fn error_event(endpoint: Endpoint, refusal: &Refusal) -> Bytes {
+    let policy = match refusal {
+        Refusal::Blocked(reason) => Some(reason.policy.as_str()),
+        _ => None,
     };
-    Bytes::from([b"\n\n", name, b"data: ", &body, b"\n\n"].concat())
+    let mut event = b"\n\n".to_vec();
+    let (kind, code) = (refusal.kind(), refusal.code());
+    event.extend(policy_engine::error_event(endpoint, kind, code, &refusal.message(), policy, 0));
+    Bytes::from(event)
 }
 
 /// Client text as an error may repeat it: bounded, control characters escaped.

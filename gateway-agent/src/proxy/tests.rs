@@ -8,6 +8,7 @@ mod harness;
 mod limits;
 mod provider_answers;
 mod providers;
+mod rules;
 mod statuses;
 mod streaming;
 mod swaps;

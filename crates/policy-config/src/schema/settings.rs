@@ -185,9 +185,11 @@ pub const CONSUMER_HEADER: &str = "x-consumer";
 /// `policies.budget` where the pack does not say another.
 pub const DEFAULT_BUDGET: Duration = Duration::from_millis(250);
 
-/// Most terms of `blocked_terms`, and their length in characters.
-pub const MAX_TERMS: usize = 1000;
+/// Most terms of `blocked_terms`, their length in characters, and that of all together: each letter stands for all its
+/// spellings when compiled.
+pub const MAX_TERMS: usize = 200;
 pub const MAX_TERM_LENGTH: usize = 200;
+pub const MAX_TERMS_LENGTH: usize = 2000;
 /// Most expressions in one list of patterns.
 pub const MAX_PATTERNS: usize = 500;
 /// Longest expression, in bytes.

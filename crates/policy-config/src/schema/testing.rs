@@ -1,6 +1,7 @@
 //! `testing`: cases that say what the policies must decide. No gateway looks at them, so they are no part of
 //! a [`PolicyConfig`](super::PolicyConfig), its canonical form or a diff.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::location::Location;
@@ -22,6 +23,10 @@ pub struct TestCase {
     pub at: Location,
     /// `input.messages`: a JSON array of at least one message with a role.
     pub messages: String,
+    /// `input.model`: that the request asks for; `None`: one that no policy knows.
+    pub model: Option<String>,
+    /// `input.headers`: of the request, by their lower-case names.
+    pub headers: BTreeMap<String, String>,
     /// `None`: the output phase is not run.
     pub upstream_response: Option<UpstreamResponse>,
     pub expected: Expected,

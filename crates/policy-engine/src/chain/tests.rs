@@ -121,7 +121,7 @@ fn body(bytes: usize) -> Vec<u8> {
 }
 
 fn inspect(chain: &Chain, body: &[u8], around: &dyn Surroundings) -> Inspection {
-    chain.inspect_input("m", Document::parse(body).unwrap(), around)
+    chain.inspect_input(Endpoint::ChatCompletions, "m", Document::parse(body).unwrap(), around)
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! A text that flows is redacted as it is as a whole, for every split, and flows as soon as it can.
 
+use std::time::Duration;
+
 use policy_config::schema::{MarkerFormat, PiiAction, PiiDetector, PolicyMode};
 use proptest::prelude::*;
 
 use super::segments::LONGEST;
 use crate::budget::Budget;
 use crate::json::Document;
-use crate::policies::Subject;
 use crate::policies::pii_detector::PiiDetectorPolicy;
-use crate::policies::{Flowed, Policy};
+use crate::policies::{Decision, Flowed, Policy, Subject};
 use crate::surroundings::Nowhere;
 use crate::text::{Phase, Texts};
 
@@ -56,13 +57,16 @@ fn whole(policy: &PiiDetectorPolicy, text: &str) -> (String, u32) {
     let source = serde_json::Value::from(text).to_string();
     let document = Document::parse(source.as_bytes()).unwrap();
     let texts = Texts::of(Phase::Output, &document);
-    let budget = Budget::new(&Nowhere, std::time::Duration::MAX, 0);
-    let subject =
-        Subject { phase: Phase::Output, texts: &texts, model: "", around: &Nowhere, budget: &budget };
-    let decision = policy.judge(&subject).unwrap();
+    let decision = judge(policy, &texts);
     let redactions = u32::try_from(decision.edits.len()).unwrap();
     let redacted = texts.splice(&document, &decision.edits);
     (serde_json::from_slice(&redacted).unwrap(), redactions)
+}
+
+fn judge(policy: &PiiDetectorPolicy, texts: &Texts<'_>) -> Decision {
+    let budget = Budget::new(&Nowhere, Duration::MAX, 0);
+    let subject = Subject { phase: Phase::Output, texts, model: "", around: &Nowhere, budget: &budget };
+    policy.judge(&subject).unwrap()
 }
 
 fn flowed<'p>(policy: &PiiDetectorPolicy, parts: impl IntoIterator<Item = &'p str>) -> (String, u32) {

@@ -6,4 +6,5 @@ mod cases;
 mod chain;
 mod corpus;
 mod redaction;
+mod rules;
 mod support;

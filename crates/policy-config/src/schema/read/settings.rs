@@ -233,7 +233,7 @@ fn read_consumer_header(fields: &Fields<'_>, findings: &mut Collector) -> Option
 }
 
 /// The name of a header that says who asks, in lower case.
-fn header_name(field: &Field<'_>, name: &str, findings: &mut Collector) -> Option<String> {
+pub(super) fn header_name(field: &Field<'_>, name: &str, findings: &mut Collector) -> Option<String> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let lower = name.to_ascii_lowercase();
     let reserved = lower.starts_with("x-kt-") || NO_IDENTITY.contains(&lower.as_str());

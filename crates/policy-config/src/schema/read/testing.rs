@@ -2,10 +2,11 @@
 
 mod json;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::fields::{Field, Fields};
-use crate::lint::collector::{Collector, echo};
+use super::fields::{Field, Fields, join};
+use super::settings::header_name;
+use crate::lint::collector::{Collector, echo, path_key};
 use crate::lint::rules;
 use crate::location::Location;
 use crate::schema::testing::{
@@ -18,6 +19,7 @@ const MAX_SUITES: usize = 100;
 const MAX_CASES: usize = 1000;
 const MAX_MESSAGES: usize = 1000;
 const MAX_NAME: usize = 200;
+const MAX_HEADERS: usize = 100;
 
 pub(super) fn read(field: &Field<'_>, findings: &mut Collector) -> Option<Vec<TestSuite>> {
     let suites = Fields::of(field, &["suites"], findings)?.required("suites", findings)?;
@@ -96,22 +98,57 @@ fn read_case(field: &Field<'_>, findings: &mut Collector) -> Option<TestCase> {
 fn read_named_case(field: &Field<'_>, names: &mut Names, findings: &mut Collector) -> Option<TestCase> {
     let fields = Fields::of(field, &["name", "input", "upstream_response", "expected"], findings)?;
     let name = names.read(&fields, findings);
-    let messages = fields
-        .required("input", findings)
-        .and_then(|input| Fields::of(&input, &["messages"], findings)?.required("messages", findings))
-        .and_then(|field| read_messages(&field, findings));
+    let input = fields.required("input", findings).and_then(|input| read_input(&input, findings));
     let upstream_response = match fields.get("upstream_response") {
         Some(field) => read_upstream_response(&field, findings),
         None => Some(None),
     };
     let expected = fields.required("expected", findings).and_then(|field| read_expected(&field, findings));
+    let Input { messages, model, headers } = input?;
     Some(TestCase {
         name: name?,
         at: field.node.at,
-        messages: messages?,
+        messages,
+        model,
+        headers,
         upstream_response: upstream_response?,
         expected: expected?,
     })
+}
+
+/// What a case sends.
+struct Input {
+    messages: String,
+    model: Option<String>,
+    headers: BTreeMap<String, String>,
+}
+
+fn read_input(field: &Field<'_>, findings: &mut Collector) -> Option<Input> {
+    let fields = Fields::of(field, &["messages", "model", "headers"], findings)?;
+    let messages = fields.required("messages", findings).and_then(|field| read_messages(&field, findings));
+    let model = match fields.get("model") {
+        Some(field) => field.bounded_text(MAX_NAME, findings).map(Some),
+        None => Some(None),
+    };
+    let headers = fields.get("headers").map_or(Some(BTreeMap::new()), |field| read_headers(&field, findings));
+    Some(Input { messages: messages?, model: model?, headers: headers? })
+}
+
+fn read_headers(field: &Field<'_>, findings: &mut Collector) -> Option<BTreeMap<String, String>> {
+    let entries = field.entries("a mapping from header to text", findings)?;
+    if entries.len() > MAX_HEADERS {
+        let message = format!("`{}` has {} headers; the limit is {MAX_HEADERS}", field.path, entries.len());
+        return field.bad_value(message, "shorten it", findings);
+    }
+    let mut headers = BTreeMap::new();
+    for entry in entries {
+        let value = Field { path: join(&field.path, &path_key(&entry.key)), node: &entry.value };
+        let name = header_name(&value, &entry.key, findings);
+        if let (Some(text), Some(name)) = (value.bounded_text(MAX_NAME, findings), name) {
+            headers.insert(name, text);
+        }
+    }
+    (headers.len() == entries.len()).then_some(headers)
 }
 
 /// What a gateway asks of messages; all else in them is the provider's business.

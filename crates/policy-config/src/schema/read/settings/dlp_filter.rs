@@ -7,7 +7,7 @@ use super::super::patterns;
 use super::read_mode;
 use crate::lint::collector::Collector;
 use crate::lint::rules;
-use crate::schema::settings::{DlpAction, DlpFilter, MAX_TERM_LENGTH, MAX_TERMS};
+use crate::schema::settings::{DlpAction, DlpFilter, MAX_TERM_LENGTH, MAX_TERMS, MAX_TERMS_LENGTH};
 
 pub(super) fn read(field: &Field<'_>, findings: &mut Collector) -> Option<DlpFilter> {
     const ACTIONS: &[(&str, DlpAction)] = &[("block", DlpAction::Block), ("redact", DlpAction::Redact)];
@@ -37,6 +37,11 @@ fn read_terms(field: &Field<'_>, findings: &mut Collector) -> Option<Vec<String>
         .enumerate()
         .filter_map(|(index, node)| read_term(&field.item(index, node), findings))
         .collect();
+    let length: usize = terms.iter().map(|term| term.chars().count()).sum();
+    if length > MAX_TERMS_LENGTH {
+        let message = format!("`{}` has {length} characters; the limit is {MAX_TERMS_LENGTH}", field.path);
+        return field.bad_value(message, "shorten it, or write patterns under detect_patterns", findings);
+    }
     (terms.len() == items.len()).then_some(terms)
 }
 
