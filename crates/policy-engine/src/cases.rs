@@ -61,7 +61,7 @@ impl Engine {
 
     fn inspect_answer(&self, answer: &UpstreamResponse) -> Inspection {
         if !self.inspects_responses() {
-            return self.pass_response();
+            return self.pass_response(b"");
         }
         match answer {
             UpstreamResponse::Answer(json) => {

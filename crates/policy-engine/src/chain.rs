@@ -3,6 +3,7 @@
 
 use policy_config::schema::{PolicyKind, PolicyMode};
 
+use crate::endpoint::Endpoint;
 use crate::json::Document;
 use crate::policies::{CannotJudge, Decision, Policy};
 use crate::surroundings::Surroundings;
@@ -38,16 +39,41 @@ impl Chain {
         self.running(Phase::Output).any(|policy| policy.reads_text() && policy.mode() == PolicyMode::Enforce)
     }
 
-    pub(crate) fn inspect_input(&self, document: Document<'_>, around: &dyn Surroundings) -> Inspection {
-        self.inspect(Phase::Input, document, around)
+    pub(crate) fn inspect_input(
+        &self,
+        endpoint: Endpoint,
+        document: Document<'_>,
+        around: &dyn Surroundings,
+    ) -> Inspection {
+        self.inspect(endpoint, Phase::Input, document, around)
     }
 
-    pub(crate) fn inspect_output(&self, body: &[u8], around: &dyn Surroundings) -> Inspection {
+    pub(crate) fn inspect_output(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        around: &dyn Surroundings,
+    ) -> Inspection {
         match Document::parse(body) {
-            Ok(document) => self.inspect(Phase::Output, document, around),
+            Ok(document) => self.inspect(endpoint, Phase::Output, document, around),
             Err(error) => self
                 .unreadable(&format!("the provider's answer could not be inspected: {}", error.unquoted())),
         }
+    }
+
+    /// A policy that reads requests may change or refuse them.
+    pub(crate) fn guards_input(&self) -> bool {
+        self.running(Phase::Input).any(|policy| policy.reads_text() && policy.mode() == PolicyMode::Enforce)
+    }
+
+    /// The output phase over nothing: a record for each policy that runs in it.
+    pub(crate) fn begin_output(&self) -> Inspection {
+        let mut inspection = Inspection::default();
+        for policy in self.running(Phase::Output) {
+            let nothing = (!policy.reads_text()).then(|| policy.judge(Phase::Output, &Texts::default()));
+            inspection.record(policy, &nothing.and_then(Result::ok).unwrap_or_default());
+        }
+        inspection
     }
 
     pub(crate) fn pass_output(&self) -> Inspection {
@@ -76,12 +102,20 @@ impl Chain {
         inspection
     }
 
-    fn inspect(&self, phase: Phase, document: Document<'_>, _around: &dyn Surroundings) -> Inspection {
+    fn inspect(
+        &self,
+        endpoint: Endpoint,
+        phase: Phase,
+        document: Document<'_>,
+        _around: &dyn Surroundings,
+    ) -> Inspection {
         let mut inspection = Inspection::default();
         let mut policies = self.running(phase);
         let mut document = document;
         let mut changed = false;
-        while let Some(body) = self.run_until_change(phase, &document, &mut policies, &mut inspection) {
+        while let Some(body) =
+            self.run_until_change(endpoint, phase, &document, &mut policies, &mut inspection)
+        {
             match Document::parse_owned(body) {
                 Ok(next) => document = next,
                 // a splice of escaped text into strings leaves JSON; were it ever not so, nothing goes out
@@ -101,12 +135,13 @@ impl Chain {
     /// Runs on until the texts are no longer what was read, and gives the body that replaces it.
     fn run_until_change<'c>(
         &self,
+        endpoint: Endpoint,
         phase: Phase,
         document: &Document<'_>,
         policies: &mut impl Iterator<Item = &'c dyn Policy>,
         inspection: &mut Inspection,
     ) -> Option<Vec<u8>> {
-        let texts = Texts::of(phase, document);
+        let texts = Texts::at(endpoint, phase, document);
         for policy in policies {
             let decision = policy.judge(phase, &texts).unwrap_or_else(|fault| on_fault(policy, fault));
             let applies = policy.mode() == PolicyMode::Enforce && decision.verdict == Verdict::Redact;
@@ -121,7 +156,7 @@ impl Chain {
         None
     }
 
-    fn running(&self, phase: Phase) -> impl Iterator<Item = &dyn Policy> {
+    pub(crate) fn running(&self, phase: Phase) -> impl Iterator<Item = &dyn Policy> {
         self.policies().filter(move |policy| policy.runs_in(phase))
     }
 }
@@ -129,9 +164,33 @@ impl Chain {
 // === impl Inspection ===
 
 impl Inspection {
+    /// What the policy at this place of the phase decided of one more text. True: nothing more may be sent.
+    pub(crate) fn add_decision(
+        &mut self,
+        at: usize,
+        policy: &dyn Policy,
+        redactions: u32,
+        decision: Decision,
+    ) -> bool {
+        if let Some(record) = self.policies.get_mut(at) {
+            record.verdict = record.verdict.max(decision.verdict);
+            record.redactions = record.redactions.saturating_add(redactions);
+            for code in &decision.reason_codes {
+                if !record.reason_codes.contains(code) {
+                    record.reason_codes.push(code);
+                }
+            }
+        }
+        self.count(policy, Phase::Output, decision)
+    }
+
     /// Records a decision and, unless it is shadowed, makes it count. True: the chain ends here.
     fn enforce(&mut self, policy: &dyn Policy, phase: Phase, decision: Decision) -> bool {
         self.record(policy, &decision);
+        self.count(policy, phase, decision)
+    }
+
+    fn count(&mut self, policy: &dyn Policy, phase: Phase, decision: Decision) -> bool {
         if policy.mode() == PolicyMode::Shadow {
             return false;
         }
@@ -178,7 +237,7 @@ const fn block_code(phase: Phase) -> &'static str {
     }
 }
 
-fn on_fault(policy: &dyn Policy, fault: CannotJudge) -> Decision {
+pub(crate) fn on_fault(policy: &dyn Policy, fault: CannotJudge) -> Decision {
     let verdict = if policy.fails_closed() { Verdict::Block } else { Verdict::Allow };
     Decision { verdict, reason_codes: vec![fault.reason_code], message: fault.message, ..Decision::default() }
 }

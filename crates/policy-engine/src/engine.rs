@@ -14,6 +14,7 @@ use crate::self_test::{self, SelfTestError};
 use crate::stream::StreamInspector;
 use crate::surroundings::Surroundings;
 use crate::target::Target;
+use crate::usage::UsageReader;
 use crate::verdict::Inspection;
 
 /// A compiled pack. Immutable; a request takes it once and keeps it to its last byte.
@@ -92,7 +93,10 @@ impl Engine {
         around: &dyn Surroundings,
     ) -> Result<Inspection, RequestError> {
         let head = request::read(endpoint, body)?;
-        let inspection = self.chain.inspect_input(head.document, around);
+        if let Some(path) = head.tokens.filter(|_| self.chain.guards_input()) {
+            return Err(RequestError::Tokens { path });
+        }
+        let inspection = self.chain.inspect_input(endpoint, head.document, around);
         Ok(Inspection { model: head.model, stream: head.stream, ..inspection })
     }
 
@@ -102,22 +106,18 @@ impl Engine {
     }
 
     /// The output phase over a whole response body. One that cannot be read is blocked.
-    pub fn inspect_response(
-        &self,
-        _endpoint: Endpoint,
-        body: &[u8],
-        around: &dyn Surroundings,
-    ) -> Inspection {
-        self.chain.inspect_output(body, around)
+    pub fn inspect_response(&self, endpoint: Endpoint, body: &[u8], around: &dyn Surroundings) -> Inspection {
+        let inspection = self.chain.inspect_output(endpoint, body, around);
+        Inspection { usage: UsageReader::of_whole(body), ..inspection }
     }
 
-    /// The output phase of a response that nobody reads: the records of the loggers alone.
-    pub fn pass_response(&self) -> Inspection {
-        self.chain.pass_output()
+    /// The output phase of a response that nobody reads: the records of the loggers, and what it cost.
+    pub fn pass_response(&self, body: &[u8]) -> Inspection {
+        Inspection { usage: UsageReader::of_whole(body), ..self.chain.pass_output() }
     }
 
-    /// The output phase over a server-sent event stream.
-    pub fn stream_inspector(&self, _endpoint: Endpoint, around: Arc<dyn Surroundings>) -> StreamInspector {
-        StreamInspector::new(Arc::clone(&self.chain), around)
+    /// The output phase over a server-sent event stream; one that nobody reads passes through it untouched.
+    pub fn stream_inspector(&self, endpoint: Endpoint, around: Arc<dyn Surroundings>) -> StreamInspector {
+        StreamInspector::new(endpoint, Arc::clone(&self.chain), around)
     }
 }

@@ -76,6 +76,13 @@ pub(crate) struct CannotJudge {
 // === impl Flowed ===
 
 impl Flowed {
+    /// What is given on, how much of it was replaced, and what that means.
+    pub(crate) fn into_parts(self) -> (String, u32, Decision) {
+        let verdict = if self.redactions > 0 { Verdict::Redact } else { Verdict::Allow };
+        let decided = Decision { verdict, reason_codes: self.reason_codes, ..Decision::default() };
+        (self.text, self.redactions, self.stopped.unwrap_or(decided))
+    }
+
     pub(crate) fn reason(&mut self, code: &'static str) {
         if !self.reason_codes.contains(&code) {
             self.reason_codes.push(code);

@@ -1,20 +1,29 @@
-//! The output phase over a stream of `chat.completion.chunk` events: the text of a choice is held
-//! until the choice is whole, judged as one, and sent on in one chunk before the chunk that ends it.
+//! The output phase over a stream of events: text goes on as it flows, and of it is held only what a policy cannot
+//! decide about yet. What is held leaves before the event that ends its text.
 //!
-//! What leaves does not depend on how the bytes came in. Line ends become `\n`; an event that held
-//! nothing but text is gone, every other event passes in order.
+//! What leaves does not depend on how the bytes came in. Line ends become `\n`; an event that held nothing but text
+//! that is held now is gone, every other event passes in order.
 
 mod events;
-mod held;
+mod fields;
+mod flowing;
+mod key;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use self::events::{Event, EventReader};
-use self::held::Held;
+use self::fields::Fields;
+use self::flowing::{Flowing, Stopped};
+use self::key::{Head, Key};
 use crate::chain::Chain;
-use crate::json::{Document, encode};
+use crate::endpoint::Endpoint;
+use crate::error_event::error_event;
+use crate::json::{Document, Span, encode};
 use crate::surroundings::Surroundings;
-use crate::text;
+use crate::text::{self, Phase, Texts};
+use crate::usage::UsageReader;
 use crate::verdict::{BlockReason, Inspection};
 
 /// Text and unfinished events together; a stream that holds more is ended with an error.
@@ -22,11 +31,16 @@ const MAX_HELD: usize = 16 << 20;
 
 /// The output phase over one server-sent event stream.
 pub struct StreamInspector {
+    endpoint: Endpoint,
     chain: Arc<Chain>,
     around: Arc<dyn Surroundings>,
     effect: Effect,
     events: EventReader,
-    held: Held,
+    flowing: Flowing,
+    head: Head,
+    /// Of `responses`: the number of the next event, and how many were put in before it.
+    numbers: (u64, u64),
+    usage: UsageReader,
     inspection: Inspection,
     ended: bool,
 }
@@ -38,37 +52,51 @@ enum Effect {
     Pass,
     /// Only shadowed policies read it: it passes as it is.
     Watch,
-    /// Its text is held and may be changed.
+    /// Its text may be changed.
     Guard,
 }
 
 // === impl StreamInspector ===
 
 impl StreamInspector {
-    pub(crate) fn new(chain: Arc<Chain>, around: Arc<dyn Surroundings>) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, chain: Arc<Chain>, around: Arc<dyn Surroundings>) -> Self {
         let effect = match (chain.reads_output(), chain.guards_output()) {
             (false, _) => Effect::Pass,
             (true, false) => Effect::Watch,
             (true, true) => Effect::Guard,
         };
         Self {
-            chain,
-            around,
+            endpoint,
             effect,
             events: EventReader::default(),
-            held: Held::default(),
-            inspection: Inspection::default(),
+            flowing: Flowing::default(),
+            head: Head::default(),
+            numbers: (0, 0),
+            usage: UsageReader::default(),
+            inspection: chain.begin_output(),
             ended: false,
+            chain,
+            around,
         }
     }
 
     /// Takes bytes as they come from the provider and gives those to send on now; none after the end.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        if self.effect != Effect::Pass {
-            self.read(bytes, &mut out);
+    pub fn push(&mut self, bytes: Bytes) -> Bytes {
+        if !self.ended {
+            self.usage.pass(&bytes);
         }
-        if self.effect == Effect::Guard { out } else { bytes.to_vec() }
+        match self.effect {
+            Effect::Pass => bytes,
+            Effect::Watch => {
+                self.read(&bytes, &mut Vec::new());
+                bytes
+            }
+            Effect::Guard => {
+                let mut out = Vec::with_capacity(bytes.len());
+                self.read(&bytes, &mut out);
+                Bytes::from(out)
+            }
+        }
     }
 
     /// True once an error event was sent: nothing more will be, and the provider may be hung up on.
@@ -77,20 +105,24 @@ impl StreamInspector {
     }
 
     /// The provider's stream ended: what is left to send, and what was decided over the whole stream.
-    pub fn finish(mut self) -> (Vec<u8>, Inspection) {
-        if self.effect == Effect::Pass {
-            return (Vec::new(), self.chain.pass_output());
-        }
+    pub fn finish(mut self) -> (Bytes, Inspection) {
         let mut out = Vec::new();
-        // an event without its blank line was cut off; if it reads whole all the same, it counts
-        if let Some(event) = self.events.finish().filter(|event| !self.ended && event.is_readable()) {
-            self.take(&event, &mut out);
+        if self.effect != Effect::Pass {
+            // an event without its blank line was cut off; if it reads whole all the same, it counts
+            if let Some(event) = self.events.finish().filter(|event| !self.ended && event.is_readable()) {
+                let _ = self.take(&event, &mut out);
+            }
+            if !self.ended {
+                let _ = self.release(&|_| true, &mut out);
+            }
         }
-        self.release_all(&mut out);
-        if self.inspection.policies.is_empty() {
-            self.inspection = self.chain.inspect_output(b"{}", self.around.as_ref());
-        }
-        (if self.effect == Effect::Guard { out } else { Vec::new() }, self.inspection)
+        self.inspection.usage = self.usage.usage();
+        (if self.effect == Effect::Guard { Bytes::from(out) } else { Bytes::new() }, self.inspection)
+    }
+
+    /// The event that tells the client of this stream why it does not go on, to be sent as the last.
+    pub fn error_event(&self, kind: &str, code: &str, message: &str, policy: Option<&str>) -> Vec<u8> {
+        error_event(self.endpoint, kind, code, message, policy, self.numbers.0)
     }
 
     fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
@@ -99,9 +131,9 @@ impl StreamInspector {
             let (event, after) = self.events.read(rest);
             rest = after;
             if let Some(event) = event {
-                self.take(&event, out);
+                let _ = self.take(&event, out);
             }
-            if self.held.bytes() + self.events.bytes() > MAX_HELD {
+            if !self.ended && self.flowing.held() + self.events.bytes() > MAX_HELD {
                 let limit = MAX_HELD >> 20;
                 self.stop(
                     &format!("the provider's answer is longer than the {limit} MiB that can be inspected"),
@@ -111,66 +143,142 @@ impl StreamInspector {
         }
     }
 
-    fn take(&mut self, event: &Event, out: &mut Vec<u8>) {
-        let Some(data) = event.data() else { return event.write(out) };
+    fn take(&mut self, event: &Event, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        let Some(data) = event.data() else {
+            event.write(out);
+            return Ok(());
+        };
         if data.trim_ascii() == b"[DONE]" {
-            self.release_all(out);
-            if !self.ended {
-                event.write(out);
-            }
-            return;
+            self.release(&|_| true, out)?;
+            event.write(out);
+            return Ok(());
         }
         let document = match Document::parse(&data) {
             Ok(document) => document,
             Err(error) => {
                 let why = error.unquoted();
-                return self.stop(&format!("an event of the provider could not be inspected: {why}"), out);
+                self.stop(&format!("an event of the provider could not be inspected: {why}"), out);
+                return Err(Stopped);
             }
         };
-        let taken = self.held.take(&document);
-        for choice in &taken.finished {
-            self.release(*choice, out);
+        let fields = Fields::read(self.endpoint, &document);
+        let goes_on = |key: &Key| fields.pieces.iter().any(|(piece, _)| piece == key);
+        self.release(&|key| fields.ends.end(key) && !goes_on(key), out)?;
+        if !fields.pieces.is_empty() && self.endpoint != Endpoint::Messages {
+            self.head.read(&document);
         }
-        if self.ended || !taken.carries_more {
-            return;
+        let texts = self.flow(&document, &fields, out)?;
+        let is_gone = fields.is_text_only
+            && texts.iter().all(String::is_empty)
+            && fields.pieces.iter().any(|(_, span)| span.end - span.start > 2);
+        let number = self.number(&document);
+        let others = self.judge_others(&document, &fields, out)?;
+        if is_gone {
+            return Ok(());
         }
-        let rest = text::splice(document.source(), taken.emptied);
-        if let Some(rest) = self.judge(rest, out) {
-            event.write_with(&rest, out);
+        match others {
+            // rare: strings beside the texts were redacted, and so all lies elsewhere
+            Some(body) => {
+                let document = Document::parse_owned(body).map_err(|error| error.unquoted());
+                let read = document.map(|document| (Fields::read(self.endpoint, &document), document));
+                let Some((fields, document)) =
+                    read.ok().filter(|(fields, _)| fields.pieces.len() == texts.len())
+                else {
+                    self.stop("an event of the provider could not be read back", out);
+                    return Err(Stopped);
+                };
+                let number = self.number(&document);
+                event.write_with(
+                    &text::splice(document.source(), changes(&document, &fields, &texts, number)),
+                    out,
+                );
+            }
+            None => match changes(&document, &fields, &texts, number) {
+                none if none.is_empty() => event.write(out),
+                changes => event.write_with(&text::splice(document.source(), changes), out),
+            },
         }
+        Ok(())
     }
 
-    fn release_all(&mut self, out: &mut Vec<u8>) {
-        for choice in self.held.choices() {
-            self.release(choice, out);
+    /// Goes on with the texts of an event. Gives what may be sent of each.
+    fn flow(
+        &mut self,
+        document: &Document<'_>,
+        fields: &Fields,
+        out: &mut Vec<u8>,
+    ) -> Result<Vec<String>, Stopped> {
+        let mut texts = Vec::with_capacity(fields.pieces.len());
+        for (at, (key, span)) in fields.pieces.iter().enumerate() {
+            let string = document.string(*span);
+            let again = fields.pieces.iter().skip(at + 1).any(|(other, _)| other == key);
+            let last = fields.ends.end(key) && !again;
+            if string.text().is_empty() && !last {
+                texts.push(String::new());
+                continue;
+            }
+            let whole = (self.chain.as_ref(), self.around.as_ref());
+            let given = self.flowing.take(key, string.text(), last, whole, &mut self.inspection);
+            texts.push(self.or_end(given, out)?);
         }
+        Ok(texts)
     }
 
-    /// Sends the text of a choice on, one chunk for each field that has some.
-    fn release(&mut self, choice: u64, out: &mut Vec<u8>) {
-        for chunk in self.held.release(choice) {
-            if self.ended {
-                return;
-            }
-            if let Some(chunk) = self.judge(chunk.into_bytes(), out) {
-                Event::of_data(&chunk).write(out);
-            }
+    /// Judges what an event holds beside its flowing texts, if it holds some. `Some`: it is to be this.
+    fn judge_others(
+        &mut self,
+        document: &Document<'_>,
+        fields: &Fields,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, Stopped> {
+        let flows = |place: usize| fields.pieces.iter().any(|(_, span)| span.start + 1 == place);
+        let texts = Texts::at(self.endpoint, Phase::Output, document);
+        if texts.pieces().iter().all(|piece| piece.text().is_empty() || flows(piece.place())) {
+            return Ok(None);
         }
+        let emptied = fields.pieces.iter().map(|(_, span)| (*span, "\"\"".to_owned())).collect();
+        let emptied = text::splice(document.source(), emptied);
+        let mut judged = self.chain.inspect_output(self.endpoint, &emptied, self.around.as_ref());
+        let body = judged.body.take();
+        let is_blocked = judged.block.is_some();
+        self.inspection.add(judged);
+        let left = if is_blocked { Err(Stopped) } else { Ok(body) };
+        self.or_end(left, out)
     }
 
-    /// The chunk as it may be sent, or the end of the stream.
-    fn judge(&mut self, chunk: Vec<u8>, out: &mut Vec<u8>) -> Option<Vec<u8>> {
-        let mut inspection = self.chain.inspect_output(&chunk, self.around.as_ref());
-        let body = inspection.body.take();
-        let block = inspection.block.clone();
-        self.inspection.add(inspection);
-        match block {
-            Some(block) => {
-                self.end(&block, out);
-                None
+    /// Sends what is held of the texts that end, each in an event of its own.
+    fn release(&mut self, ends: &dyn Fn(&Key) -> bool, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        let ended: Vec<Key> = self.flowing.keys().filter(|key| ends(key)).cloned().collect();
+        for key in ended {
+            let whole = (self.chain.as_ref(), self.around.as_ref());
+            let given = self.flowing.take(&key, "", true, whole, &mut self.inspection);
+            let text = self.or_end(given, out)?;
+            if !text.is_empty() {
+                key.event(self.endpoint, &self.head, &text, self.numbers.0).write(out);
+                self.numbers = (self.numbers.0 + 1, self.numbers.1 + 1);
             }
-            None => Some(body.unwrap_or(chunk)),
         }
+        Ok(())
+    }
+
+    /// The number that an event of `responses` is to have, and where it stands, if it is another than it had.
+    fn number(&mut self, document: &Document<'_>) -> Option<(Span, u64)> {
+        if self.endpoint != Endpoint::Responses {
+            return None;
+        }
+        let value = document.member(document.root(), "sequence_number")?;
+        let number = document.raw(value.span).parse::<u64>().ok()?.saturating_add(self.numbers.1);
+        self.numbers.0 = number.saturating_add(1);
+        (self.numbers.1 > 0).then_some((value.span, number))
+    }
+
+    /// Ends the stream if it was stopped.
+    fn or_end<T>(&mut self, given: Result<T, Stopped>, out: &mut Vec<u8>) -> Result<T, Stopped> {
+        if given.is_err() {
+            let block = self.inspection.block.clone();
+            self.end(block.as_ref(), out);
+        }
+        given
     }
 
     /// Ends a stream that cannot be inspected.
@@ -178,23 +286,33 @@ impl StreamInspector {
         let inspection = self.chain.unreadable(message);
         let block = inspection.block.clone();
         self.inspection.add(inspection);
-        self.ended = true;
-        if let Some(block) = block {
-            self.end(&block, out);
-        }
+        self.end(block.as_ref(), out);
     }
 
-    fn end(&mut self, block: &BlockReason, out: &mut Vec<u8>) {
+    fn end(&mut self, block: Option<&BlockReason>, out: &mut Vec<u8>) {
         self.ended = true;
-        self.held = Held::default();
-        let error = format!(
-            r#"{{"error":{{"type":"policy_violation","message":"{}","policy":"{}","code":"{}"}}}}"#,
-            encode(&block.message),
-            block.policy,
-            block.code,
-        );
-        Event::of_data(error.as_bytes()).write(out);
+        self.flowing = Flowing::default();
+        if let Some(block) = block {
+            let policy = Some(block.policy.as_str());
+            out.extend(self.error_event("policy_violation", block.code, &block.message, policy));
+        }
     }
+}
+
+/// What is to stand in an event instead of what came with it.
+fn changes(
+    document: &Document<'_>,
+    fields: &Fields,
+    texts: &[String],
+    number: Option<(Span, u64)>,
+) -> Vec<(Span, String)> {
+    let texts = fields.pieces.iter().zip(texts);
+    let other = texts.filter(|((_, span), text)| document.string(*span).text() != *text);
+    let mut changes: Vec<(Span, String)> =
+        other.map(|((_, span), text)| (*span, format!("\"{}\"", encode(text)))).collect();
+    changes.extend(fields.tokens.iter().map(|(span, none)| (*span, (*none).to_owned())));
+    changes.extend(number.map(|(span, number)| (span, number.to_string())));
+    changes
 }
 
 // === impl Inspection ===

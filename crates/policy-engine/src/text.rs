@@ -1,13 +1,16 @@
-//! Where text lies in a chat request, response or chunk, and how a part of it is replaced: by
+//! Where text lies in a request, an answer or an event, and how a part of it is replaced: by
 //! splicing the source, never by writing the document anew.
 //!
 //! Every string is text unless its key says that it is a name or media and it is written like one, so
 //! that a field nobody thought of is inspected and not waved through.
 
+mod places;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::json::{Document, JsonString, Member, Span, Value, encode};
+use crate::endpoint::Endpoint;
+use crate::json::{Document, JsonString, Member, Shape, Span, Value, encode};
 
 /// Which way a body goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub(crate) enum Author {
 pub(crate) struct Piece<'a> {
     pub(crate) author: Author,
     string: JsonString<'a>,
-    /// Of a response: the position of its choice in `choices`.
+    /// Of a response: the position of its choice in `choices`, of its item in `output`.
     choice: Option<usize>,
 }
 
@@ -40,8 +43,8 @@ pub(crate) struct Piece<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Texts<'a> {
     pieces: Vec<Piece<'a>>,
-    /// Token lists spell a choice's text again; they go when the text is changed.
-    logprobs: Vec<(usize, Span)>,
+    /// Token lists spell a choice's text again; they go when the text is changed, for what is given here.
+    logprobs: Vec<(usize, Span, &'static str)>,
 }
 
 /// A part of a piece's text to be replaced.
@@ -67,12 +70,23 @@ const NAMES_AND_MEDIA: &[&str] = &[
     "index",
     "finish_reason",
     "tool_call_id",
+    "tool_use_id",
     "call_id",
+    "item_id",
+    "response_id",
+    "previous_response_id",
     "file_id",
+    "status",
+    "stop_reason",
     "image_url",
     "data",
     "file_data",
     "b64_json",
+    "partial_image_b64",
+    "embedding",
+    "media_type",
+    "signature",
+    "obfuscation",
     "format",
     "detail",
     "encrypted_content",
@@ -83,27 +97,40 @@ const NAMES_AND_MEDIA: &[&str] = &[
 /// Strings under these keys are compared with what the model says, or repeat it; no model reads them.
 const NEVER_TEXT: &[&str] = &["stop", "logprobs"];
 
-/// Another role is whatever the client wrote, and some chat templates show it to the model.
-const ROLES: &[&str] = &["system", "developer", "user", "assistant", "tool", "function"];
-
 // === impl Piece ===
 
 impl Piece<'_> {
     pub(crate) fn text(&self) -> &str {
         self.string.text()
     }
+
+    /// Where the text begins in the source.
+    pub(crate) fn place(&self) -> usize {
+        self.string.source_span(&(0..0)).start
+    }
 }
 
 // === impl Texts ===
 
 impl<'a> Texts<'a> {
+    /// Those of a chat.
     pub(crate) fn of(phase: Phase, document: &'a Document<'_>) -> Self {
+        Self::at(Endpoint::ChatCompletions, phase, document)
+    }
+
+    pub(crate) fn at(endpoint: Endpoint, phase: Phase, document: &'a Document<'_>) -> Self {
         let mut texts = Self::default();
         match phase {
-            Phase::Input => texts.read_request(document),
-            Phase::Output => texts.read_response(document),
+            Phase::Input => texts.read_request(endpoint, document),
+            Phase::Output => texts.read_response(endpoint, document),
         }
         texts
+    }
+
+    /// One text that stands in no JSON.
+    pub(crate) fn bare(text: &'a str) -> Self {
+        let piece = Piece { author: Author::Model, string: JsonString::bare(text), choice: None };
+        Self { pieces: vec![piece], logprobs: Vec::new() }
     }
 
     pub(crate) fn pieces(&self) -> &[Piece<'a>] {
@@ -119,59 +146,24 @@ impl<'a> Texts<'a> {
             changes.push((piece.string.source_span(&edit.range), encode(&edit.replacement)));
             touched.extend(piece.choice);
         }
-        let spelled_again = self.logprobs.iter().filter(|(choice, _)| touched.contains(choice));
-        changes.extend(spelled_again.map(|(_, span)| (*span, "null".to_owned())));
+        let spelled_again = self.logprobs.iter().filter(|(choice, ..)| touched.contains(choice));
+        changes.extend(spelled_again.map(|(_, span, nothing)| (*span, (*nothing).to_owned())));
         splice(document.source(), changes)
     }
 
-    fn read_request(&mut self, document: &'a Document<'_>) {
-        for member in document.root().members() {
-            if document.string(member.key).text() != "messages" {
-                self.read_member(document, member, Author::Application, None);
-                continue;
-            }
-            for message in member.value.items() {
-                let role = document.member_text(message, "role");
-                let author = author_of(role.as_deref());
-                let is_role = role.is_some_and(|role| ROLES.contains(&role.as_ref()));
-                for field in message.members() {
-                    match document.string(field.key).text() {
-                        // here it is what a participant calls himself
-                        "name" => self.read(document, &field.value, author, None),
-                        "role" if !is_role => self.read(document, &field.value, author, None),
-                        _ => self.read_member(document, field, author, None),
-                    }
-                }
-            }
+    /// Of a text that stands in no JSON: it with the edits in it.
+    pub(crate) fn replaced(&self, edits: &[Edit]) -> String {
+        let text = self.pieces.first().map(Piece::text).unwrap_or_default();
+        let mut edits: Vec<&Edit> = edits.iter().collect();
+        edits.sort_by_key(|edit| edit.range.start);
+        let (mut replaced, mut kept_to) = (String::with_capacity(text.len()), 0);
+        for edit in edits {
+            replaced.push_str(text.get(kept_to..edit.range.start).unwrap_or_default());
+            replaced.push_str(&edit.replacement);
+            kept_to = edit.range.end;
         }
-    }
-
-    fn read_response(&mut self, document: &'a Document<'_>) {
-        if !document.root().is_object() {
-            return self.read(document, document.root(), Author::Model, None);
-        }
-        for member in document.root().members() {
-            if document.string(member.key).text() != "choices" {
-                self.read_member(document, member, Author::Model, None);
-                continue;
-            }
-            for (at, choice) in member.value.items().iter().enumerate() {
-                self.read_choice(document, choice, at);
-            }
-        }
-    }
-
-    fn read_choice(&mut self, document: &'a Document<'_>, choice: &Value, at: usize) {
-        if !choice.is_object() {
-            return self.read(document, choice, Author::Model, Some(at));
-        }
-        for member in choice.members() {
-            if document.string(member.key).text() != "logprobs" {
-                self.read_member(document, member, Author::Model, Some(at));
-            } else if !member.value.is_null() {
-                self.logprobs.push((at, member.value.span));
-            }
-        }
+        replaced.push_str(text.get(kept_to..).unwrap_or_default());
+        replaced
     }
 
     /// The value as its key says, and the key itself where it is more than a word.
@@ -183,6 +175,9 @@ impl<'a> Texts<'a> {
         choice: Option<usize>,
     ) {
         let key = document.string(member.key);
+        if let Some(choice) = choice.filter(|_| key.text() == "logprobs") {
+            return self.logprobs.extend(no_tokens(&member.value).map(|(span, none)| (choice, span, none)));
+        }
         if is_text(key.text()) {
             self.read(document, &member.value, author, choice);
         } else {
@@ -240,6 +235,16 @@ pub(crate) fn is_text(key: &str) -> bool {
     !NAMES_AND_MEDIA.contains(&key) && !NEVER_TEXT.contains(&key)
 }
 
+/// Tokens that are there, and what stands in their place.
+pub(crate) fn no_tokens(logprobs: &Value) -> Option<(Span, &'static str)> {
+    match &logprobs.shape {
+        Shape::Null => None,
+        Shape::Array(tokens) if tokens.is_empty() => None,
+        Shape::Array(_) => Some((logprobs.span, "[]")),
+        _ => Some((logprobs.span, "null")),
+    }
+}
+
 /// One word as names, base64 and URLs are written: no sentence and no email address is one.
 fn is_word(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
@@ -259,88 +264,5 @@ pub(crate) fn splice(source: &str, mut changes: Vec<(Span, String)>) -> Vec<u8> 
     spliced
 }
 
-fn author_of(role: Option<&str>) -> Author {
-    match role {
-        Some("system" | "developer") => Author::Application,
-        Some("assistant") => Author::Model,
-        _ => Author::User,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request_texts(source: &str) -> Vec<(Author, String)> {
-        let document = Document::parse(source.as_bytes()).unwrap();
-        let texts = Texts::of(Phase::Input, &document);
-        texts.pieces().iter().map(|piece| (piece.author, piece.text().to_owned())).collect()
-    }
-
-    #[test]
-    fn text_is_found_wherever_a_request_may_hold_it() {
-        let found = request_texts(
-            r#"{"model":"m","messages":[
-              {"role":"system","content":"s"},
-              {"role":"user","name":"n","content":[{"type":"text","text":"u\u0031"},
-                 {"type":"image_url","image_url":{"url":"data:x"}},{"type":"later","thought":{"of":["deep"]}}]},
-              {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",
-                 "function":{"name":"f","arguments":"{\"a\":1}"}}]},
-              {"role":"tool","tool_call_id":"c","content":"t"}],
-             "tools":[{"type":"function","function":{"name":"f","description":"d"}}],"user":"me","stop":["x"]}"#,
-        );
-        let expected = [
-            (Author::Application, "s"),
-            (Author::User, "n"),
-            (Author::User, "u1"),
-            (Author::User, "deep"),
-            (Author::Model, "{\"a\":1}"),
-            (Author::User, "t"),
-            (Author::Application, "d"),
-            (Author::Application, "me"),
-        ];
-        assert_eq!(found, expected.map(|(author, text)| (author, text.to_owned())));
-    }
-
-    #[test]
-    fn a_key_for_names_hides_no_words() {
-        let found = request_texts(
-            r#"{"model":"m","metadata":{"id":"a@b.org","order id":"7"},"stop":["in words"],"messages":[
-              {"role":"system\nas told","content":"s"},
-              {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD","detail":"low"}},
-                 {"type":"input_audio","input_audio":{"data":"QUJD","format":"wav"}},{"type":"file","file_id":"f 1"}]},
-              {"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"say this","arguments":""}}]}],
-             "tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{
-                 "name":{"type":["string","null"],"description":"of whom"},"stop":{"description":"when"}}}}}]}"#,
-        );
-        let expected = [
-            (Author::Application, "a@b.org"),
-            (Author::Application, "7"),
-            (Author::Application, "order id"),
-            (Author::User, "system\nas told"),
-            (Author::User, "s"),
-            (Author::User, "f 1"),
-            (Author::Model, "say this"),
-            (Author::Model, ""),
-            (Author::Application, "of whom"),
-            (Author::Application, "when"),
-        ];
-        assert_eq!(found, expected.map(|(author, text)| (author, text.to_owned())));
-    }
-
-    #[test]
-    fn a_splice_touches_nothing_else_and_drops_the_tokens_that_spell_the_text() {
-        let source = r#"{ "id":"x", "choices":[ {"index":0,"logprobs":{"content":[{"token":"b"}]},"message":{"content":"a\u0040b c"}},
-            {"index":1,"logprobs":{"content":[]},"message":{"content":"d"}}], "n":1e400 }"#;
-        let document = Document::parse(source.as_bytes()).unwrap();
-        let texts = Texts::of(Phase::Output, &document);
-        let edit = Edit { piece: 0, range: 0..3, replacement: "[\"E\"]".to_owned() };
-        let spliced = String::from_utf8(texts.splice(&document, &[edit])).unwrap();
-        let expected = source.replacen(r#"{"content":[{"token":"b"}]}"#, "null", 1).replacen(
-            r"a\u0040b",
-            r#"[\"E\"]"#,
-            1,
-        );
-        assert_eq!(spliced, expected);
-    }
-}
+mod tests;

@@ -43,7 +43,7 @@ pub(super) async fn inspect_whole(
         let inspected = reply.body.clone();
         judge_response(exchange, inspected).await?
     } else {
-        exchange.engine().pass_response()
+        exchange.engine().pass_response(&reply.body)
     };
     record.decided(Phase::Output, &inspection);
     if let Some(reason) = inspection.block {

@@ -49,6 +49,7 @@ pub(super) struct Holds {
 /// One provider stream, inspected as it passes. Dropping it ends the provider call.
 pub(super) struct Relay {
     provider: Option<Incoming>,
+    /// `None` once the stream is over, or the inspector is out of order.
     inspector: Option<StreamInspector>,
     exchange: Exchange,
     target: String,
@@ -125,9 +126,7 @@ impl Relay {
         total: Duration,
     ) -> Self {
         let engine = exchange.engine();
-        let inspector = engine
-            .inspects_responses()
-            .then(|| engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around)));
+        let inspector = Some(engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around)));
         let now = Instant::now();
         Self {
             provider: Some(provider),
@@ -183,11 +182,9 @@ impl Relay {
     }
 
     fn inspect(&mut self, data: Bytes) -> Result<Bytes, Cut> {
-        let Some(inspector) = &mut self.inspector else { return Ok(data) };
+        let Some(inspector) = &mut self.inspector else { return Err(Cut::PolicyFailed) };
         // An inspector that panicked is not asked again: the stream ends here.
-        catch_unwind(AssertUnwindSafe(|| inspector.push(&data)))
-            .map(Bytes::from)
-            .map_err(|_| Cut::PolicyFailed)
+        catch_unwind(AssertUnwindSafe(|| inspector.push(data))).map_err(|_| Cut::PolicyFailed)
     }
 
     fn is_stopped(&self) -> bool {
@@ -196,19 +193,14 @@ impl Relay {
 
     /// The provider's end, or a policy's.
     fn finish(&mut self, record: &mut Record) -> Option<Bytes> {
-        let Some(inspector) = self.inspector.take() else {
-            self.provider = None;
-            record.decided(Phase::Output, &self.exchange.engine().pass_response());
-            record.ended(Ended::Complete);
-            return None;
-        };
+        let inspector = self.inspector.take()?;
         let Ok((rest, inspection)) = catch_unwind(AssertUnwindSafe(|| inspector.finish())) else {
             return Some(self.cut(&Cut::PolicyFailed, record));
         };
         self.provider = None;
         record.ended(ended_by(&inspection));
         record.decided(Phase::Output, &inspection);
-        (!rest.is_empty()).then(|| Bytes::from(rest))
+        (!rest.is_empty()).then_some(rest)
     }
 
     /// Hangs up on the provider and tells the client why. What was held back is not sent.
@@ -217,14 +209,15 @@ impl Relay {
         self.inspector = None;
         record.ended(Ended::UpstreamFailed);
         let target = self.target.clone();
-        error_event(match cut {
+        let refusal = match cut {
             Cut::Broken => UpstreamFailure::Broken { target }.into(),
             Cut::Silent => UpstreamFailure::TimedOut { target, what: "go on with its response" }.into(),
             Cut::PolicyFailed => {
                 record.ended(Ended::Blocked);
                 Refusal::PolicyFailed
             }
-        })
+        };
+        error_event(self.exchange.endpoint, &refusal)
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use policy_engine::BlockReason;
+use policy_engine::{BlockReason, Endpoint};
 use serde::Serialize;
 
 use super::upstream::UpstreamFailure;
@@ -220,14 +220,16 @@ impl From<UpstreamFailure> for Refusal {
     }
 }
 
-/// A server-sent event that tells a client of a stream that has begun what went wrong. The blank
-/// line in front ends an event that was cut.
-pub(super) fn error_event(refusal: Refusal) -> Bytes {
-    let body = refusal.into_reply().body;
-    let mut event = Vec::with_capacity(body.len() + 12);
-    event.extend_from_slice(b"\n\ndata: ");
-    event.extend_from_slice(&body);
-    event.extend_from_slice(b"\n\n");
+/// A server-sent event that tells a client of a stream that has begun what went wrong, in the way of its endpoint.
+/// The blank line in front ends an event that was cut.
+pub(super) fn error_event(endpoint: Endpoint, refusal: &Refusal) -> Bytes {
+    let policy = match refusal {
+        Refusal::Blocked(reason) => Some(reason.policy.as_str()),
+        _ => None,
+    };
+    let mut event = b"\n\n".to_vec();
+    let (kind, code) = (refusal.kind(), refusal.code());
+    event.extend(policy_engine::error_event(endpoint, kind, code, &refusal.message(), policy, 0));
     Bytes::from(event)
 }
 

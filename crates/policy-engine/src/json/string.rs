@@ -40,6 +40,11 @@ impl<'a> JsonString<'a> {
         Self { text: Cow::Owned(text), start, escapes }
     }
 
+    /// A text that stands in no JSON: it is its own source.
+    pub(crate) fn bare(text: &'a str) -> Self {
+        Self { text: Cow::Borrowed(text), start: 0, escapes: Vec::new() }
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

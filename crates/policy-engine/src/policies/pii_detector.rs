@@ -91,7 +91,7 @@ impl Policy for PiiDetectorPolicy {
 
     fn flow(&self) -> Option<Box<dyn Flow>> {
         let finding = match self.action {
-            PiiAction::Redact => redaction::Finding::Replace(DETECTED),
+            PiiAction::Redact => redaction::Finding::Replace(|_| DETECTED),
             PiiAction::Block => {
                 redaction::Finding::Stop(Arc::new(|label| Self::block(&[label], Phase::Output)))
             }

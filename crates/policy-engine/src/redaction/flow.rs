@@ -11,8 +11,8 @@ use crate::policies::{Decision, Flow, Flowed};
 /// What a policy does with what it finds.
 #[derive(Clone)]
 pub(crate) enum Finding {
-    /// Puts the marker there, and gives this reason code.
-    Replace(&'static str),
+    /// Puts the marker there, and gives the reason code of the label.
+    Replace(fn(&str) -> &'static str),
     /// Decides so by the label.
     Stop(Arc<dyn Fn(&str) -> Decision + Send + Sync>),
 }
@@ -89,10 +89,10 @@ impl<L: Look + 'static> Flow for LookFlow<L> {
 impl Finding {
     fn found(&self, label: &str, marker: &str, out: &mut Flowed) {
         match self {
-            Self::Replace(reason_code) => {
+            Self::Replace(reason_of) => {
                 out.text.push_str(marker);
                 out.redactions = out.redactions.saturating_add(1);
-                out.reason(reason_code);
+                out.reason(reason_of(label));
             }
             Self::Stop(decide) => out.stopped = Some(decide(label)),
         }

@@ -27,6 +27,12 @@ impl Event {
         Self { lines: data.split(|&byte| byte == b'\n').map(|line| [b"data: ", line].concat()).collect() }
     }
 
+    pub(super) fn named(name: &str, data: &[u8]) -> Self {
+        let mut event = Self::of_data(data);
+        event.lines.insert(0, [b"event: ", name.as_bytes()].concat());
+        event
+    }
+
     /// The data lines as one, or `None` if there are none.
     pub(super) fn data(&self) -> Option<Vec<u8>> {
         let mut values = self.lines.iter().filter_map(|line| data_of(line)).peekable();

@@ -1,4 +1,6 @@
-//! Streams as providers send them, cut anywhere.
+//! Streams of chunks as providers send them, cut anywhere.
+
+mod endpoints;
 
 use policy_config::schema::{MarkerFormat, PiiAction, PiiDetector, PolicyMode, PolicySettings};
 use proptest::prelude::*;
@@ -9,6 +11,10 @@ use crate::surroundings::Nowhere;
 use crate::verdict::Verdict;
 
 fn inspector(mode: PolicyMode, action: PiiAction) -> StreamInspector {
+    at(Endpoint::ChatCompletions, mode, action)
+}
+
+fn at(endpoint: Endpoint, mode: PolicyMode, action: PiiAction) -> StreamInspector {
     let pii = PiiDetector {
         mode,
         action,
@@ -19,6 +25,7 @@ fn inspector(mode: PolicyMode, action: PiiAction) -> StreamInspector {
         custom_markers: Default::default(),
     };
     StreamInspector::new(
+        endpoint,
         Arc::new(compile::chain(&[PolicySettings::PiiDetector(pii)]).unwrap()),
         Arc::new(Nowhere),
     )
@@ -27,7 +34,7 @@ fn inspector(mode: PolicyMode, action: PiiAction) -> StreamInspector {
 fn run(mut inspector: StreamInspector, parts: &[&[u8]]) -> (String, Inspection) {
     let mut out = Vec::new();
     for part in parts {
-        out.extend(inspector.push(part));
+        out.extend(inspector.push(Bytes::copy_from_slice(part)));
     }
     let (rest, inspection) = inspector.finish();
     out.extend(rest);
@@ -63,8 +70,10 @@ fn text_is_redacted_over_chunks_and_comes_before_the_chunk_that_ends_it() {
     let expected = [
         ": keep-alive\n\n".to_owned(),
         chunk(r#"{"role":"assistant","content":""}"#, "null"),
+        chunk(r#"{"content":"mail "}"#, "null"),
+        chunk(r#"{"content":"[EMAIL] 😀 "}"#, "null"),
         chunk(r#"{"tool_calls":[{"index":1,"id":"t","type":"function","function":{"name":"f","arguments":""}}]}"#, "null"),
-        made(r#"{"content":"mail [EMAIL] 😀 now"}"#),
+        made(r#"{"content":"now"}"#),
         made(r#"{"tool_calls":[{"index":1,"function":{"arguments":"{\"to\":\"[EMAIL]\"}"}}]}"#),
         chunk("{}", "\"stop\""),
         "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"total_tokens\":1e400}}\n\n".to_owned(),
@@ -106,9 +115,10 @@ fn a_block_ends_the_stream_with_one_error_event() {
 fn a_stream_that_ends_early_gives_its_text_redacted() {
     let source = chunk(r#"{"content":"to a@b.org"}"#, "null");
     let (out, _) = run(inspector(PolicyMode::Enforce, PiiAction::Redact), &[source.as_bytes()]);
-    assert_eq!(out, made(r#"{"content":"to [EMAIL]"}"#));
+    let expected = chunk(r#"{"content":"to "}"#, "null") + &made(r#"{"content":"[EMAIL]"}"#);
+    assert_eq!(out, expected);
     let (out, _) = run(inspector(PolicyMode::Enforce, PiiAction::Redact), &[source.trim_end().as_bytes()]);
-    assert_eq!(out, made(r#"{"content":"to [EMAIL]"}"#));
+    assert_eq!(out, expected);
 }
 
 #[test]
@@ -125,20 +135,21 @@ fn tokens_do_not_spell_what_was_redacted() {
 fn what_cannot_be_read_ends_the_stream() {
     for data in ["data: {\"a\":1,\"a\":2}\n\n", "data: nonsense\n\n", "data: \"\\ud800\"\n\n"] {
         let mut inspector = inspector(PolicyMode::Enforce, PiiAction::Redact);
-        let out = String::from_utf8(inspector.push(data.as_bytes())).unwrap();
+        let out = String::from_utf8(inspector.push(Bytes::from(data)).to_vec()).unwrap();
         assert!(out.starts_with("data: {\"error\":"), "{out}");
         assert!(inspector.is_ended());
-        assert!(inspector.push(b"data: [DONE]\n\n").is_empty());
+        assert!(inspector.push(Bytes::from("data: [DONE]\n\n")).is_empty());
     }
 }
 
 #[test]
 fn held_text_is_bounded() {
     let mut inspector = inspector(PolicyMode::Enforce, PiiAction::Redact);
+    // JSON that does not end
+    let mut out = inspector.push(Bytes::from(chunk(r#"{"content":"[\""}"#, "null"))).to_vec();
     let part = chunk(&format!("{{\"content\":\"{}\"}}", "x".repeat(1 << 20)), "null");
-    let mut out = Vec::new();
     for _ in 0..17 {
-        out.extend(inspector.push(part.as_bytes()));
+        out.extend(inspector.push(Bytes::copy_from_slice(part.as_bytes())));
     }
     assert!(inspector.is_ended());
     assert!(String::from_utf8(out).unwrap().contains("16 MiB"));
@@ -167,7 +178,7 @@ proptest! {
     fn no_bytes_make_it_panic(parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8)) {
         let mut inspector = inspector(PolicyMode::Enforce, PiiAction::Redact);
         for part in &parts {
-            inspector.push(part);
+            inspector.push(Bytes::copy_from_slice(part));
         }
         inspector.finish();
     }
@@ -188,6 +199,9 @@ fn a_choice_that_streams_whole_messages_or_bare_text_is_held_as_well() {
         run(inspector(PolicyMode::Enforce, PiiAction::Redact), &[parts.concat().as_bytes()]);
     assert_eq!(inspection.policies[0].redactions, 2);
     assert!(out.contains(r#""message":{"content":"[EMAIL]"}"#), "{out}");
-    assert!(out.contains(r#""text":"write to [EMAIL]""#), "{out}");
+    assert!(
+        out.contains(r#""text":"write to ""#) && out.contains(r#""text":"[EMAIL]","finish_reason""#),
+        "{out}"
+    );
     assert!(!out.contains("jane") && !out.contains("a@b"), "{out}");
 }

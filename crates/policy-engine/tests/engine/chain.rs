@@ -47,7 +47,7 @@ fn each_policy_leaves_its_record_in_order() {
     ];
     assert_eq!(records, expected);
     let engine = engine(whole());
-    let passed: Vec<_> = engine.pass_response().policies.iter().map(|record| record.kind).collect();
+    let passed: Vec<_> = engine.pass_response(b"").policies.iter().map(|record| record.kind).collect();
     assert_eq!(passed, [PolicyKind::AuditLogger]);
 }
 

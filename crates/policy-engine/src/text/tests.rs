@@ -1,0 +1,73 @@
+//! Where text is found, and what a splice leaves.
+
+use super::*;
+
+fn request_texts(source: &str) -> Vec<(Author, String)> {
+    let document = Document::parse(source.as_bytes()).unwrap();
+    let texts = Texts::of(Phase::Input, &document);
+    texts.pieces().iter().map(|piece| (piece.author, piece.text().to_owned())).collect()
+}
+
+#[test]
+fn text_is_found_wherever_a_request_may_hold_it() {
+    let found = request_texts(
+        r#"{"model":"m","messages":[
+          {"role":"system","content":"s"},
+          {"role":"user","name":"n","content":[{"type":"text","text":"u\u0031"},
+             {"type":"image_url","image_url":{"url":"data:x"}},{"type":"later","thought":{"of":["deep"]}}]},
+          {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",
+             "function":{"name":"f","arguments":"{\"a\":1}"}}]},
+          {"role":"tool","tool_call_id":"c","content":"t"}],
+         "tools":[{"type":"function","function":{"name":"f","description":"d"}}],"user":"me","stop":["x"]}"#,
+    );
+    let expected = [
+        (Author::Application, "s"),
+        (Author::User, "n"),
+        (Author::User, "u1"),
+        (Author::User, "deep"),
+        (Author::Model, "{\"a\":1}"),
+        (Author::User, "t"),
+        (Author::Application, "d"),
+        (Author::Application, "me"),
+    ];
+    assert_eq!(found, expected.map(|(author, text)| (author, text.to_owned())));
+}
+
+#[test]
+fn a_key_for_names_hides_no_words() {
+    let found = request_texts(
+        r#"{"model":"m","metadata":{"id":"a@b.org","order id":"7"},"stop":["in words"],"messages":[
+          {"role":"system\nas told","content":"s"},
+          {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD","detail":"low"}},
+             {"type":"input_audio","input_audio":{"data":"QUJD","format":"wav"}},{"type":"file","file_id":"f 1"}]},
+          {"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"say this","arguments":""}}]}],
+         "tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{
+             "name":{"type":["string","null"],"description":"of whom"},"stop":{"description":"when"}}}}}]}"#,
+    );
+    let expected = [
+        (Author::Application, "a@b.org"),
+        (Author::Application, "7"),
+        (Author::Application, "order id"),
+        (Author::User, "system\nas told"),
+        (Author::User, "s"),
+        (Author::User, "f 1"),
+        (Author::Model, "say this"),
+        (Author::Model, ""),
+        (Author::Application, "of whom"),
+        (Author::Application, "when"),
+    ];
+    assert_eq!(found, expected.map(|(author, text)| (author, text.to_owned())));
+}
+
+#[test]
+fn a_splice_touches_nothing_else_and_drops_the_tokens_that_spell_the_text() {
+    let source = r#"{ "id":"x", "choices":[ {"index":0,"logprobs":{"content":[{"token":"b"}]},"message":{"content":"a\u0040b c"}},
+        {"index":1,"logprobs":{"content":[]},"message":{"content":"d"}}], "n":1e400 }"#;
+    let document = Document::parse(source.as_bytes()).unwrap();
+    let texts = Texts::of(Phase::Output, &document);
+    let edit = Edit { piece: 0, range: 0..3, replacement: "[\"E\"]".to_owned() };
+    let spliced = String::from_utf8(texts.splice(&document, &[edit])).unwrap();
+    let expected =
+        source.replacen(r#"{"content":[{"token":"b"}]}"#, "null", 1).replacen(r"a\u0040b", r#"[\"E\"]"#, 1);
+    assert_eq!(spliced, expected);
+}
