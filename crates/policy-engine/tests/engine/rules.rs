@@ -42,8 +42,8 @@ fn a_case_says_who_asks_for_which_model() {
     assert_eq!(decided(&open, &json!({})), (Verdict::Allow, None));
     let shadowed = self::engine("model-access", &rules.replace("    rules:", "    mode: shadow\n    rules:"));
     assert_eq!(decided(&shadowed, &json!({})), (Verdict::Allow, None));
-    assert_eq!(shadowed.models_for(&Nowhere), ["gpt-*"]);
-    assert_eq!(engine.models_for(&Nowhere), [""; 0]);
+    assert_eq!(shadowed.models_for(&Nowhere, |_| true), ["gpt-*"]);
+    assert_eq!(engine.models_for(&Nowhere, |_| true), [""; 0]);
     assert_eq!(engine.identity_headers().collect::<Vec<_>>(), ["x-team"]);
 }
 
