@@ -5,7 +5,8 @@ const MIN_ESCAPES: usize = 2;
 /// `&#x10ffff;` is the longest that says anything.
 const LONGEST_ENTITY: usize = 10;
 
-const NAMED: &[(&str, char)] = &[("lt", '<'), ("gt", '>'), ("amp", '&'), ("quot", '"'), ("apos", '\''), ("nbsp", ' ')];
+const NAMED: &[(&str, char)] =
+    &[("lt", '<'), ("gt", '>'), ("amp", '&'), ("quot", '"'), ("apos", '\''), ("nbsp", ' ')];
 
 /// The text without its escapes, if it has some; never longer than it was.
 pub(super) fn undone(text: &str) -> Option<String> {

@@ -19,8 +19,10 @@ pub(super) const PERSONA: &[Pattern] = &[
     row(
         "persona.en.freed",
         concat!(
-            edge!(), "(?:free|freed|liberated|unchained|escaped) (?:from|of) (?:(?:all|any|every|the|your|its|his|her|their|typical|usual|normal|content|moral) ){0,4}(?:",
-            limits!(), "|confines|shackles) ?(?:of (?:an? )?ai|and (?:answer|can|will|must|respond)|openai|\\.|$)",
+            edge!(),
+            "(?:free|freed|liberated|unchained|escaped) (?:from|of) (?:(?:all|any|every|the|your|its|his|her|their|typical|usual|normal|content|moral) ){0,4}(?:",
+            limits!(),
+            "|confines|shackles) ?(?:of (?:an? )?ai|and (?:answer|can|will|must|respond)|openai|\\.|$)",
         ),
     ),
     row(
@@ -30,7 +32,9 @@ pub(super) const PERSONA: &[Pattern] = &[
     row(
         "persona.en.without-limits",
         concat!(
-            edge!(), "(?:act|respond|answer|behave|operate|reply|speak|talk|you (?:have|are|can|will|must|now|may)) ", gap!(6),
+            edge!(),
+            "(?:act|respond|answer|behave|operate|reply|speak|talk|you (?:have|are|can|will|must|now|may)) ",
+            gap!(6),
             "(?:without|no|free of|free from|zero|not have any|have no) (?:(?:any|all|your|the|of|usual|kind|whatsoever|its) ){0,4}(?:ethical |moral |content |safety |legal )?(?:and [a-z]+ )?(?:restrictions|limitations|filters?|guidelines|guardrails|censorship|safeguards|moral code|ethics|morals|content policy|disclaimers)(?: or [a-z]+)?",
             "(?:\\.|$| and| in| for| to| now| at| who| that| from| when| what| about| on what| whatsoever| called)",
         ),
@@ -38,42 +42,66 @@ pub(super) const PERSONA: &[Pattern] = &[
     row(
         "persona.en.model-without-limits",
         concat!(
-            edge!(), "(?:act|behave|pretend|answer|respond|reply|speak|roleplay|role play|simulate|imagine|you are|youre|you re|you will be|you become|play|be|as|like|emulate|become) ", gap!(8),
-            model!(), " ", gap!(4),
-            "(?:without|(?:who|that|which) (?:has|have|follows?|knows?) no|with (?:no|zero)|has no|have no|free (?:of|from)|freed from|follows no|ignores (?:all|any|every)|breaks (?:all|any|every)|no) (?:(?:any|all|of|the|usual|its|your|typical|kind|ethical|moral|safety|content|openai) ){0,4}", limits!(), edge!(),
+            edge!(),
+            "(?:act|behave|pretend|answer|respond|reply|speak|roleplay|role play|simulate|imagine|you are|youre|you re|you will be|you become|play|be|as|like|emulate|become) ",
+            gap!(8),
+            model!(),
+            " ",
+            gap!(4),
+            "(?:without|(?:who|that|which) (?:has|have|follows?|knows?) no|with (?:no|zero)|has no|have no|free (?:of|from)|freed from|follows no|ignores (?:all|any|every)|breaks (?:all|any|every)|no) (?:(?:any|all|of|the|usual|its|your|typical|kind|ethical|moral|safety|content|openai) ){0,4}",
+            limits!(),
+            edge!(),
         ),
     ),
     row(
         "persona.en.can-do-anything",
         concat!(
-            edge!(), "(?:act|behave|pretend|answer|respond|reply|roleplay|role play|simulate|imagine|you are|youre|you will be|play|become) ", gap!(6), model!(),
+            edge!(),
+            "(?:act|behave|pretend|answer|respond|reply|roleplay|role play|simulate|imagine|you are|youre|you will be|play|become) ",
+            gap!(6),
+            model!(),
             " (?:(?:that|who|which|called|named|and|it) ){1,2}(?:can|will|may|could|is able to|is allowed to) (?:say|do|answer|generate|produce|write|discuss|tell) (?:anything|everything|whatever|any)(?-u:\\b)",
         ),
     ),
     row(
         "persona.en.no-ethics",
         concat!(
-            edge!(), "(?:you|character|persona|version of you|version of yourself|bot|he|she|who|that|model|ai) (?:has|have|had|with|follows?) (?:no|zero|neither) (?:(?:any|ethical|moral|content|safety|longer|real) ){0,2}(?:ethics|morals|morality|scruples|conscience|content policy|content policies|filters?|guardrails|guidelines|safety training)",
+            edge!(),
+            "(?:you|character|persona|version of you|version of yourself|bot|he|she|who|that|model|ai) (?:has|have|had|with|follows?) (?:no|zero|neither) (?:(?:any|ethical|moral|content|safety|longer|real) ){0,2}(?:ethics|morals|morality|scruples|conscience|content policy|content policies|filters?|guardrails|guidelines|safety training)",
         ),
     ),
     row(
         "persona.en.unbound-model",
         concat!(
-            edge!(), "(?:act|behave|pretend|answer|respond|reply|speak|roleplay|role play|simulate|imagine|you are|youre|you will be|you become|play|enter|become|emulate|switch to|activate) ", gap!(6),
-            unbound!(), " (?:and [a-z]+ )?(?:", model!(), "|version|mode|companion|persona|character|being|entity|twin|alter ego|hacker)", edge!(),
+            edge!(),
+            "(?:act|behave|pretend|answer|respond|reply|speak|roleplay|role play|simulate|imagine|you are|youre|you will be|you become|play|enter|become|emulate|switch to|activate) ",
+            gap!(6),
+            unbound!(),
+            " (?:and [a-z]+ )?(?:",
+            model!(),
+            "|version|mode|companion|persona|character|being|entity|twin|alter ego|hacker)",
+            edge!(),
         ),
     ),
     row(
         "persona.en.two-answers",
         concat!(
-            edge!(), "(?:two|2|both) (?:different |separate )?(?:ways|answers|responses|replies|outputs) ", gap!(12),
-            "(?:jailbreak|jailbroken|dan|developer mode|free of|without|no (?:rules|limits|filters|restrictions)|", unbound!(), ")", edge!(),
+            edge!(),
+            "(?:two|2|both) (?:different |separate )?(?:ways|answers|responses|replies|outputs) ",
+            gap!(12),
+            "(?:jailbreak|jailbroken|dan|developer mode|free of|without|no (?:rules|limits|filters|restrictions)|",
+            unbound!(),
+            ")",
+            edge!(),
         ),
     ),
     row(
         "persona.en.never-refuse",
         concat!(
-            edge!(), "(?:you|who|which|that|and|character|mode|", model!(), "|[a-z]+bot|[a-z]+gpt) (?:(?:must|will|shall|should|may|can|also|now|are|to|it) ){0,3}(?:never|cannot|can not|cant|not|not allowed to|unable to) (?:ever )?(?:refuses?|declines?|say no|says no|reject|deny|denies|apologi[sz]e)",
+            edge!(),
+            "(?:you|who|which|that|and|character|mode|",
+            model!(),
+            "|[a-z]+bot|[a-z]+gpt) (?:(?:must|will|shall|should|may|can|also|now|are|to|it) ){0,3}(?:never|cannot|can not|cant|not|not allowed to|unable to) (?:ever )?(?:refuses?|declines?|say no|says no|reject|deny|denies|apologi[sz]e)",
             "(?: to answer| any| a| me| my| requests?| questions?| anything| and| to do| orders?| commands?|\\.|$)",
         ),
     ),
@@ -100,20 +128,28 @@ pub(super) const PERSONA: &[Pattern] = &[
     row(
         "persona.en.new-name",
         concat!(
-            edge!(), "your (?:new |real |true )?name is (?:[a-z]+ ){1,4}(?:and|who|which) (?:[a-z]+ )?(?:", forget!(), "|has no|have no|never refuses?|does not (?:follow|obey|care)|do not (?:follow|obey)|is not bound|are not bound|can do any)",
+            edge!(),
+            "your (?:new |real |true )?name is (?:[a-z]+ ){1,4}(?:and|who|which) (?:[a-z]+ )?(?:",
+            forget!(),
+            "|has no|have no|never refuses?|does not (?:follow|obey|care)|do not (?:follow|obey)|is not bound|are not bound|can do any)",
         ),
     ),
     row(
         "persona.en.fiction-without-rules",
         concat!(
-            edge!(), "in (?:this|the|our) (?:[a-z]+ )?(?:scenario|simulation|story|world|game|roleplay|hypothetical|universe|mode) ", gap!(5),
-            "(?:no (?:rules|restrictions|limits|filters|laws|ethics|guidelines) (?:and|so|which|that|apply|exist|for) (?:[a-z]+ ){0,6}(?:ai|you|answers?|assistant)|you (?:have|are bound by) no (?:rules|restrictions|limits|", instructions!(), "))",
+            edge!(),
+            "in (?:this|the|our) (?:[a-z]+ )?(?:scenario|simulation|story|world|game|roleplay|hypothetical|universe|mode) ",
+            gap!(5),
+            "(?:no (?:rules|restrictions|limits|filters|laws|ethics|guidelines) (?:and|so|which|that|apply|exist|for) (?:[a-z]+ ){0,6}(?:ai|you|answers?|assistant)|you (?:have|are bound by) no (?:rules|restrictions|limits|",
+            instructions!(),
+            "))",
         ),
     ),
     row(
         "persona.en.without-training",
         concat!(
-            edge!(), "(?:model|ai|version|assistant|chatbot) (?:(?:that|which|who|of|you|yourself|with|would|be|had|has) ){0,4}(?:without|no|not have|lacks?|had no) (?:any |your |the )?(?:safety (?:training|filters?|layer|measures|guidelines)|content (?:policy|filters?|policies)|alignment|rlhf|ethics|moral)",
+            edge!(),
+            "(?:model|ai|version|assistant|chatbot) (?:(?:that|which|who|of|you|yourself|with|would|be|had|has) ){0,4}(?:without|no|not have|lacks?|had no) (?:any |your |the )?(?:safety (?:training|filters?|layer|measures|guidelines)|content (?:policy|filters?|policies)|alignment|rlhf|ethics|moral)",
         ),
     ),
 ];
