@@ -134,7 +134,8 @@ fn said_phone(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
         || continues_with_digit(text, candidate.end)
         || before(text, start)
             .is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
-    if likely && !glued { vec![start..candidate.end] } else { Vec::new() }
+    let place = start..candidate.end;
+    if likely && !glued { vec![place] } else { Vec::new() }
 }
 
 /// `10.0.0.1`, `1.25.3`: numbers between dots that are shorter than a phone's groups.
