@@ -31,7 +31,8 @@ fn source(policy: &str, part: &str) -> String {
 fn rows(source: &str) -> impl Iterator<Item = [&str; 4]> {
     source.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
-        columns[..].try_into().unwrap_or_else(|_| panic!("four columns: {line}"))
+        assert_eq!(columns.len(), 4, "four columns: {line}");
+        columns[..].try_into().unwrap()
     })
 }
 
@@ -177,8 +178,8 @@ fn what_is_measured_is_what_is_written_down() {
 
 /// The paper with the lines between the two comments of a policy replaced.
 fn with_block(paper: &str, policy: &str, block: &str) -> String {
-    let (head, rest) = paper.split_once(&format!("<!-- measured: {policy} -->\n")).expect("a place for it");
-    let (_, tail) = rest.split_once("<!-- end -->").expect("an end");
+    let (head, rest) = paper.split_once(&format!("<!-- measured: {policy} -->\n")).unwrap();
+    let (_, tail) = rest.split_once("<!-- end -->").unwrap();
     format!("{head}<!-- measured: {policy} -->\n{block}<!-- end -->{tail}")
 }
 

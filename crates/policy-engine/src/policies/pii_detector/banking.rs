@@ -4,14 +4,16 @@ use std::ops::Range;
 
 use super::recognizer::{Recognizer, after, before, digits, luhn};
 
-/// Runs of digit groups; which part of a run is a card is decided in [`card`].
+/// Runs of digit groups; which part of a run is a card is decided in [`card`]. A run has no longest; a card in it has
+/// 37 bytes at most, and one character before it counts and one behind.
 pub(super) const CARD: Recognizer = Recognizer {
     label: "CREDIT_CARD",
-    candidate: r"[0-9](?:[ -]?[0-9]){12,}",
+    candidate: r"[0-9](?:[ .-]?[0-9]){12,}",
     confirm: card,
     covers_candidate: true,
 };
 
+/// At most 66 bytes, of which the country says how many count; one character before it does and one behind.
 pub(super) const IBAN: Recognizer = Recognizer {
     label: "IBAN",
     candidate: r"(?i-u)\b[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}",
@@ -111,7 +113,7 @@ const IBAN_LENGTHS: &[(&str, usize)] = &[
     ("YE", 30),
 ];
 
-/// Any stretch of whole digit groups with 13-19 digits, a known first digit and a right check digit.
+/// Any stretch of whole digit groups with as many digits as its issuer gives and a right check digit.
 /// `1 4111 1111 1111 1111` holds a card though the run as a whole is none.
 fn card(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
     let groups = digit_groups(text, &candidate);
@@ -124,8 +126,12 @@ fn card(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
             if numbers.len() > 19 {
                 break;
             }
-            if numbers.len() >= 13 && matches!(numbers.first(), Some(2..=6)) && luhn(&numbers) {
-                longest = Some(first.start..group.end);
+            let place = first.start..group.end;
+            if is_issued(&numbers)
+                && luhn(&numbers)
+                && !is_decimal(text.get(place.clone()).unwrap_or_default())
+            {
+                longest = Some(place);
             }
         }
         found.extend(longest);
@@ -133,12 +139,39 @@ fn card(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
     found
 }
 
+/// Whether a network gives out numbers that begin so and are so long.
+fn is_issued(numbers: &[u8]) -> bool {
+    let four = numbers.iter().take(4).fold(0u32, |value, &digit| value * 10 + u32::from(digit));
+    let length = numbers.len();
+    match four {
+        // Visa
+        4000..=4999 => matches!(length, 13 | 16 | 19),
+        // Mastercard, Mir
+        5100..=5599 | 2221..=2720 => length == 16,
+        2200..=2204 => (16..=19).contains(&length),
+        // American Express
+        3400..=3499 | 3700..=3799 => length == 15,
+        // Diners Club
+        3000..=3059 | 3095 | 3600..=3699 | 3800..=3999 => matches!(length, 14 | 16 | 19),
+        // JCB, Discover, UnionPay
+        3528..=3589 | 6011 | 6440..=6599 | 6200..=6299 => (16..=19).contains(&length),
+        // Maestro and other debit cards
+        5000..=5099 | 5600..=5899 | 6000..=6999 => (13..=19).contains(&length),
+        _ => false,
+    }
+}
+
+/// `3.14159265358979`: between dots a card has groups of four to six.
+fn is_decimal(text: &str) -> bool {
+    text.contains('.') && text.split([' ', '-', '.']).any(|group| !(4..=6).contains(&group.len()))
+}
+
 /// The runs of digits of a candidate; those glued to letters outside of it are left out.
 fn digit_groups(text: &str, candidate: &Range<usize>) -> Vec<Range<usize>> {
     let found = text.get(candidate.clone()).unwrap_or_default();
     let mut groups = Vec::new();
     let mut at = candidate.start;
-    for group in found.split([' ', '-']) {
+    for group in found.split([' ', '-', '.']) {
         groups.push(at..at + group.len());
         at += group.len() + 1;
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::recognizer::{Recognizer, digits, luhn, stands_alone};
 
+/// At most 52 bytes with the words before the number; one character behind it counts.
 pub(super) const MRN: Recognizer = Recognizer {
     label: "MRN",
     candidate: r"(?i-u)\b(?:mrn|medical record(?: number| no\.?| #)?|patient id)(?: is|)[ :#=]{0,4}[A-Z0-9][A-Z0-9-]{4,19}",
@@ -12,6 +13,7 @@ pub(super) const MRN: Recognizer = Recognizer {
     covers_candidate: false,
 };
 
+/// Ten bytes; one character before it counts and one behind.
 pub(super) const NPI: Recognizer =
     Recognizer { label: "NPI", candidate: r"[12][0-9]{9}", confirm: npi, covers_candidate: false };
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::recognizer::{Recognizer, after, before, context_before};
 
+/// Fifteen bytes; the 12 before it count (a word that makes it a version), and two characters behind.
 pub(super) const IPV4: Recognizer = Recognizer {
     label: "IP_ADDRESS",
     candidate: r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
@@ -12,6 +13,7 @@ pub(super) const IPV4: Recognizer = Recognizer {
     covers_candidate: false,
 };
 
+/// At most 57 bytes; one character before it counts and one behind.
 pub(super) const IPV6: Recognizer = Recognizer {
     label: "IP_ADDRESS",
     candidate: r"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,32}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?",
@@ -20,7 +22,10 @@ pub(super) const IPV6: Recognizer = Recognizer {
 };
 
 /// Words that make the number after them a version.
-const VERSION_WORDS: &[&str] = &["version", "ver.", "release", "build", "firmware", "v"];
+const VERSION_WORDS: &[&str] = &[
+    "version", "ver.", "ver", "versione", "versie", "versao", "wersja", "release", "build", "firmware",
+    "revision", "rev", "patch", "sdk", "driver", "kernel", "section", "chapter", "clause", "v",
+];
 
 fn ipv4(text: &str, candidate: Range<usize>) -> Vec<Range<usize>> {
     let valid = text.get(candidate.clone()).is_some_and(|found| found.parse::<Ipv4Addr>().is_ok());

@@ -34,6 +34,7 @@ const ALL: &[Recognizer] = &[
     network::IPV4,
     network::IPV6,
     contact::PHONE,
+    contact::PHONE_SAID,
 ];
 
 /// All kinds with their patterns, built once per process: they are part of the program, not of a pack.

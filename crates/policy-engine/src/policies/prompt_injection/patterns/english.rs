@@ -60,6 +60,14 @@ pub(super) const OVERRIDE: &[Pattern] = &[
         ),
     ),
     row(
+        "override.en.all-rules",
+        r"(?-u:\b)(?:ignore|disregard|forget|bypass|disobey|violate) (?:all|any|every)(?: of)?(?: the| these| those)? (?:instructions?|rules|guidelines|restrictions|directives|safeguards|guardrails|commands)(?: and| you| then| now| from now|\.|$)",
+    ),
+    row(
+        "override.en.supersedes",
+        r"(?-u:\b)(?:directives?|instructions?|prompt) (?:supersedes?|overrides?|replaces?) (?:all|any|every|your|the) (?:of )?(?:your |the )?(?:prior|previous|earlier|other|existing|original) (?:ones|instructions?|directives?|prompts?|rules|guidelines)|(?-u:\b)your (?:rules|guidelines|instructions|restrictions) have (?:been )?(?:changed|updated|replaced)",
+    ),
+    row(
         "override.en.prior-context",
         concat!(
             edge!(),

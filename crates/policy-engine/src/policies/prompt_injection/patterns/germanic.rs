@@ -91,4 +91,8 @@ pub(super) const ROWS: &[Pattern] = &[
         "extract.nl.hidden",
         r"(?-u:\b)(?:toon|laat|geef|herhaal|onthul|schrijf) (?:[a-z]+ ){0,3}(?:je|jouw) (?:oorspronkelijke|geheime|verborgen|initiele|interne) (?:instructies?|regels|prompt|richtlijnen)",
     ),
+    row(
+        "override.germanic.all-rules",
+        r"(?-u:\b)(?:ignoriere?|vergiss|missachte|negeer|vergeet) alle (?:die |deine |de )?(?:anweisungen|regeln|instruktionen|vorgaben|instructies|regels|richtlijnen)(?: und| en|\.|$)",
+    ),
 ];

@@ -65,7 +65,15 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "override.fr.no-limits",
-        r"(?-u:\b)(?:tu nas|tu na|tu nauras|tu es libere de|tu ne connais) (?:plus |pas |desormais )?(?:[a-z]+ ){0,2}(?:restrictions?|regles?|filtres?|limites?|limitations?|censure|ethique|morale?|contraintes?)|(?-u:\b)(?:reponds|reponds moi|repondez|parle|ecris|agis) (?:[a-z]+ ){0,3}sans (?:aucune? |les |tes |la moindre )?(?:restrictions?|regles?|filtres?|limites?|limitations?|censure|ethique|morale?|contraintes?)|(?-u:\b)tu (?:nobeis|nobeiras|obeis|obeiras|necoutes|ecoutes) (?:plus )?(?:qua|que|seulement a|uniquement a|qu a) ?(?:moi|mes)",
+        r"(?-u:\b)(?:tu nas|tu na|tu nauras|tu es libere de|tu ne connais) (?:plus |pas |desormais )?(?:[a-z]+ ){0,2}(?:restrictions?|regles?|filtres?|limites?|limitations?|censure|ethique|morale?|contraintes?)",
+    ),
+    row(
+        "override.fr.answer-freely",
+        r"(?-u:\b)(?:reponds|reponds moi|repondez|parle|ecris|agis) (?:[a-z]+ ){0,3}sans (?:aucune? |les |tes |la moindre )?(?:restrictions?|regles?|filtres?|limites?|limitations?|censure|ethique|morale?|contraintes?)",
+    ),
+    row(
+        "override.fr.obey-me",
+        r"(?-u:\b)tu (?:nobeis|nobeiras|obeis|obeiras|necoutes|ecoutes) (?:plus )?(?:qua|que|seulement a|uniquement a|qu a) ?(?:moi|mes)",
     ),
     row(
         "extract.fr.system-prompt",
@@ -162,6 +170,10 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "indirect.it",
         r"(?-u:\b)(?:nota|messaggio|istruzioni|istruzione|attenzione|avviso|importante) (?:(?:per|a|alla|alle|ai|agli|le|la|gli|tutte|ogni) ){1,3}(?:ia|ai|intelligenza artificiale|assistenti? (?:ai|ia|virtual[ei])|modelli? linguistic[oi]|chatbot)(?-u:\b)",
+    ),
+    row(
+        "override.romance.all-rules",
+        r"(?-u:\b)(?:ignora|ignore|ignorad|olvida|olvide|oublie|oubliez|ignorez|dimentica|dimenticate|esqueca|esquece|desconsidere) (?:todas|todos|toutes|tous|tutte|tutti) (?:las|los|les|le|gli|as|os) (?:instrucciones|reglas|directrices|instructions|consignes|regles|directives|istruzioni|regole|direttive|instrucoes|regras|diretrizes)(?: y| et| e|\.|$)",
     ),
     row(
         "override.mixed",
