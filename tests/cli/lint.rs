@@ -139,7 +139,7 @@ policies:
       |
       = help: did you mean `enabled`?
 
-    error[E007]: unknown provider `opnai`; known: openai, openai-compatible
+    error[E007]: unknown provider `opnai`; known: openai, openai-compatible, azure-openai, anthropic
      --> bad.yaml:8:17
       |
     8 |       provider: opnai

@@ -110,6 +110,7 @@ const CASES: &[Case] = &[
     case("deployment a path", ("provider: openai", "provider: azure-openai\n      deployment: a/b"), "E006", (9, 19), "providers.targets[0].deployment", "1-64 of"),
     case("api version a query", ("provider: openai", "provider: azure-openai\n      api_version: a&b=c"), "E006", (9, 20), "providers.targets[0].api_version", "2024-10-21"),
     case("certificates at a path", ("timeout: 60s", "ca_file: {file: ../ca.pem}"), "E006", (12, 23), "providers.targets[0].ca_file.file", "plain name"),
+    case("certificates without TLS", ("base_url: https://api.openai.com", "base_url: http://localhost\n      ca_file: ca.pem"), "E006", (11, 16), "providers.targets[0].ca_file", "use https://"),
     case("certificates from a variable", ("timeout: 60s", "ca_file: {env: CA_API_KEY}"), "E002", (12, 17), "providers.targets[0].ca_file.env", "file"),
     case("certificates in the pack", ("timeout: 60s", "ca_file: \"-----BEGIN CERTIFICATE-----\""), "E006", (12, 16), "providers.targets[0].ca_file", "secrets directory"),
     case("duplicate target", (ID, "id: first\n      provider: openai\n      model: x\n      base_url: http://localhost\n    - id: first"), "E008", (11, 11), "providers.targets[1].id", "line 7"),

@@ -118,6 +118,10 @@ impl Proxy {
         let answer = answering.await;
         match &answer {
             Ok(_) => permit.succeeded(),
+            // It was given less than its own time, and used that up: that says nothing of it.
+            Err(UpstreamFailure::TimedOut { .. }) if deadline < whole && Instant::now() >= deadline => {
+                drop(permit)
+            }
             Err(failure) if failure.trigger().is_some() => {
                 permit.failed(self.targets.now(), exchange.engine().circuit_breaker());
             }

@@ -66,6 +66,7 @@ const PROVIDER_IDENTITY: &[&str] = &[
     "www-authenticate",
     "openai-organization",
     "openai-project",
+    "anthropic-organization-id",
     "content-md5",
     "content-digest",
     "digest",

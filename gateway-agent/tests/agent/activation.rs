@@ -130,6 +130,17 @@ async fn a_nack_names_its_stage_and_changes_nothing() {
     assert_eq!(version(&gateway).as_deref(), Some("0.1.0"));
     let next = agent.offer(LINEAGE, 7, &pack("0.7.0")).await;
     assert_eq!(running(&agent.settle(next).await), Some((7, "0.7.0".to_owned())));
+
+    let certificates = pack_with("0.8.0", "      ca_file: {file: corp-ca.pem}\n");
+    let text = String::from_utf8(certificates).unwrap().replace("http://", "https://");
+    let certificates = agent.offer(LINEAGE, 8, text.as_bytes()).await;
+    let report = agent.settle(certificates).await;
+    assert_eq!(stage(&report), Some(Stage::Secrets));
+    let Acknowledgement::Nack(reason) = &report.acknowledgement else { unreachable!() };
+    let [finding] = &reason.findings[..] else { panic!("{reason:?}") };
+    assert_eq!((finding.code.as_str(), finding.location.line), ("S002", 11), "{reason:?}");
+    assert!(reason.reason.contains("corp-ca.pem"), "{reason:?}");
+    assert_eq!(running(&report), Some((7, "0.7.0".to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ fn config(reference: &str) -> PolicyConfig {
     let source = format!(
         "pack: {{name: p, version: 1.0.0, enabled: true}}\n\
          providers:\n  targets:\n    - {{id: t, provider: openai-compatible, model: m, \
-         base_url: \"http://127.0.0.1:1\", secret_key_ref: {reference}}}\n\
+         base_url: \"https://127.0.0.1:1\", secret_key_ref: {reference}}}\n\
          policies: {{chain: [audit-logger]}}\npolicy: {{audit-logger: {{}}}}\n"
     );
     let (config, report) = PolicyDocument::new(source).parse();

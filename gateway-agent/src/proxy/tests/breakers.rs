@@ -147,3 +147,20 @@ async fn refusals_of_requests_and_rate_limits_open_no_breaker() {
         assert_eq!(provider.calls().len(), 3, "{status}");
     }
 }
+
+#[tokio::test]
+async fn an_attempt_that_was_cut_short_says_nothing_of_its_target() {
+    let hanging = ScriptedProvider::start(|_| Box::pin(std::future::pending())).await;
+    let (slow, fails, gate) = moody().await;
+    fails.store(false, Ordering::SeqCst);
+    gate.send(false).unwrap();
+    let mut pack = several("0.1.0", &[&hanging.base_url, &slow.base_url]);
+    broken_after(&mut pack, 1, LONG);
+    pack.providers.targets[0].timeout = Duration::from_millis(100);
+    pack.providers.fallback.total_timeout = Some(Duration::from_millis(300));
+    let gateway = Gateway::start(&pack).await;
+    assert_eq!(gateway.post(chat("hi")).await.refusal(), refused(504, "upstream_error", "upstream_timeout"));
+    gate.send(true).unwrap();
+    assert_eq!(gateway.post(chat("hi")).await.status, 200, "the first is left alone, the second is not");
+    assert_eq!((hanging.calls().len(), slow.calls().len()), (1, 2));
+}

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(super) struct Seen {
 pub(super) struct ScriptedProvider {
     pub(super) base_url: String,
     pub(super) seen: Arc<Mutex<Vec<Seen>>>,
+    /// Connections it has accepted.
+    pub(super) met: Arc<AtomicUsize>,
 }
 
 pub(super) struct Gateway {
@@ -77,15 +80,17 @@ impl ScriptedProvider {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let met = Arc::new(AtomicUsize::new(0));
+        let (kept, answer, accepted) = (Arc::clone(&seen), Arc::new(answer), Arc::clone(&met));
         test_watcher().spawn("provider", async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                accepted.fetch_add(1, Ordering::SeqCst);
                 let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
                 test_watcher().spawn("provider connection", serve_provider(stream, kept, answer));
             }
         });
-        Self { base_url, seen }
+        Self { base_url, seen, met }
     }
 
     /// Answers every request with this status and JSON.

@@ -240,3 +240,23 @@ async fn http_2_is_spoken_where_it_is_offered() {
         assert_eq!(calls[0].headers["authorization"], format!("Bearer {PROVIDER_KEY}"));
     }
 }
+
+#[tokio::test]
+async fn connections_outlive_a_swap_and_are_not_shared_with_other_settings() {
+    let provider = ScriptedProvider::fixed(200, COMPLETION).await;
+    let met = || provider.met.load(std::sync::atomic::Ordering::SeqCst);
+    let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+    assert_eq!(gateway.post(chat("hi")).await.status, 200);
+    for version in ["0.2.0", "0.3.0"] {
+        let mut renamed = target(&provider.base_url);
+        renamed.id = policy_config::schema::TargetId(version.to_owned());
+        gateway.live.swap(super::harness::active(&config(version, renamed)));
+        assert_eq!(gateway.post(chat("hi")).await.header("x-kt-config-version"), Some(version));
+    }
+    assert_eq!(met(), 1, "the same host in the same way");
+    let mut hasty = target(&provider.base_url);
+    hasty.connect_timeout = std::time::Duration::from_secs(1);
+    gateway.live.swap(super::harness::active(&config("0.4.0", hasty)));
+    assert_eq!(gateway.post(chat("hi")).await.status, 200);
+    assert_eq!(met(), 2);
+}

@@ -109,6 +109,12 @@ fn read_target(
         let message = "the key of this target travels unencrypted to a public host";
         findings.add(rules::PLAIN_HTTP, &field.path, field.node.at, message, "use https://");
     }
+    if let (Some(url), Some(ca)) = (&base_url, fields.get("ca_file"))
+        && url.normalised.starts_with("http://")
+    {
+        let message = format!("`{}` says whom to trust over TLS, and `base_url` is http://", ca.path);
+        return ca.bad_value(message, "use https://, or remove it", findings);
+    }
     let provider = provider?;
     let api_key_header = header.unwrap_or_else(|| Some(provider.key_header().to_owned()))?;
     let default_prefix = default_prefix(&api_key_header);
