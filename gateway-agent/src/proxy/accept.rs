@@ -1,11 +1,12 @@
 //! Connections: accepted until the drain begins, each its own counted task, none able to stop the rest.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::Request;
@@ -165,9 +166,23 @@ pub(super) async fn serve(stream: TcpStream, proxy: Arc<Proxy>, connection: Conn
     });
     let builder = protocol();
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let result = tokio::select! {
-        result = served.as_mut() => result,
-        () = idle_after_drain(&drain, &heir, &timeouts) => {
+    let mut ending = pin!(idle_after_drain(&drain, &heir, &timeouts));
+    let mut is_enlisted = false;
+    let ended = poll_fn(|context| {
+        if let Poll::Ready(result) = served.as_mut().poll(context) {
+            return Poll::Ready(Some(result));
+        }
+        // Enlisted once, the drain wakes this task: it need not be asked, with a lock, at every packet.
+        if is_enlisted && !drain.is_draining() {
+            return Poll::Pending;
+        }
+        is_enlisted = true;
+        ending.as_mut().poll(context).map(|()| None)
+    })
+    .await;
+    let result = match ended {
+        Some(result) => result,
+        None => {
             served.as_mut().graceful_shutdown();
             served.await
         }
@@ -214,10 +229,10 @@ fn protocol() -> Builder<TokioExecutor> {
 
 /// The next connection of the backlog, if there is one now.
 async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    std::future::poll_fn(|context| {
+    poll_fn(|context| {
         let mut accept = pin!(listener.accept());
-        std::task::Poll::Ready(match Pin::as_mut(&mut accept).poll(context) {
-            std::task::Poll::Ready(Ok(accepted)) => Some(accepted),
+        Poll::Ready(match Pin::as_mut(&mut accept).poll(context) {
+            Poll::Ready(Ok(accepted)) => Some(accepted),
             _ => None,
         })
     })
