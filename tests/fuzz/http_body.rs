@@ -7,13 +7,14 @@ use fastrand::Rng;
 use policy_engine::{Endpoint, Engine, Inspection, JsonError, Nowhere, RequestError, Verdict};
 
 use crate::chat::{self, EMAIL};
+use crate::endpoints::{self, endpoint_of};
 use crate::engine::{Target, Watch};
 use crate::json::{self, Json};
 
 /// What is tried; a planted bug stands in for one of them.
 pub(crate) struct HttpBody {
-    pub(crate) request: fn(&Engine, &[u8]) -> Result<Inspection, RequestError>,
-    pub(crate) answer: fn(&Engine, &[u8]) -> Inspection,
+    pub(crate) request: fn(&Engine, Endpoint, &[u8]) -> Result<Inspection, RequestError>,
+    pub(crate) answer: fn(&Engine, Endpoint, &[u8]) -> Inspection,
     /// The first redacts and is always asked; of the others one, by the bytes.
     pub(crate) engines: Vec<(&'static str, Engine)>,
 }
@@ -28,8 +29,8 @@ impl Default for HttpBody {
         let pii = |settings: &str| chat::engine("pii-detector", &format!("{{pii-detector: {{{settings}}}}}"));
         let all = "{prompt-injection: {response: {action: log}}, pii-detector: {detect_patterns: {EMPLOYEE: 'E[0-9]{6}'}}, audit-logger: {}}";
         Self {
-            request: |engine, body| engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere),
-            answer: |engine, body| engine.inspect_response(Endpoint::ChatCompletions, body, &Nowhere),
+            request: |engine, endpoint, body| engine.inspect_request(endpoint, body, &Nowhere),
+            answer: |engine, endpoint, body| engine.inspect_response(endpoint, body, &Nowhere),
             engines: vec![
                 ("redact", pii("healthcare_mode: true, detect_patterns: {EMPLOYEE: 'E[0-9]{6}'}")),
                 ("mask", pii("redaction: {marker_format: mask}")),
@@ -66,9 +67,11 @@ impl Target for HttpBody {
     }
 
     fn generate(&self, rng: &mut Rng) -> Vec<u8> {
-        let made = match rng.u8(0..4) {
+        let made = match rng.u8(0..7) {
             0 => chat::answer(rng),
             1 => chat::value(rng, 6),
+            2 => endpoints::answer(rng),
+            3 | 4 => endpoints::request(rng),
             _ => chat::request(rng),
         };
         // white space around it is kept like everything else
@@ -77,25 +80,26 @@ impl Target for HttpBody {
     }
 
     fn check(&mut self, input: &[u8], watch: &mut Watch) -> Result<String, String> {
+        let endpoint = endpoint_of(input);
         let opinion = json::read(input);
         let mut hasher = DefaultHasher::new();
         input.hash(&mut hasher);
         let other = 1 + usize::try_from(hasher.finish() % (self.engines.len() as u64 - 1)).unwrap();
         let mut met = Vec::new();
         for (name, engine) in [&self.engines[0], &self.engines[other]] {
-            let asked = watch.time(|| (self.request)(engine, input));
+            let asked = watch.time(|| (self.request)(engine, endpoint, input));
             agree(asked.as_ref().err(), opinion.as_ref())?;
             let kind = match &asked {
                 Ok(inspection) => {
-                    let second = |body: &[u8]| (self.request)(engine, body).ok();
+                    let second = |body: &[u8]| (self.request)(engine, endpoint, body).ok();
                     forwarded(name, input, inspection, second, true)?
                 }
                 Err(error) => refused(error)?,
             };
-            let answered = watch.time(|| (self.answer)(engine, input));
-            let second = |body: &[u8]| Some((self.answer)(engine, body));
+            let answered = watch.time(|| (self.answer)(engine, endpoint, input));
+            let second = |body: &[u8]| Some((self.answer)(engine, endpoint, body));
             let answer = forwarded(name, input, &answered, second, false)?;
-            met.push(format!("{name}: {kind}; answer {answer}"));
+            met.push(format!("{name}: {kind}; answer {answer}; {endpoint:?}"));
         }
         Ok(met.join(" | "))
     }
@@ -121,6 +125,11 @@ impl Target for HttpBody {
             "Destination",
             "answer Redact",
             "answer Block",
+            "Tokens",
+            "Completions",
+            "Embeddings",
+            "Responses",
+            "Messages",
         ]
     }
 }

@@ -6,12 +6,14 @@
 #![cfg(test)]
 
 mod chat;
+mod endpoints;
 mod engine;
 mod golden;
 mod http_body;
 mod json;
 mod mutate;
 mod planted;
+mod said;
 mod sse;
 mod standing;
 mod wire;

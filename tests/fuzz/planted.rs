@@ -201,7 +201,7 @@ fn planted_in_wire() {
 #[test]
 fn planted_in_http_body() {
     let bug = HttpBody {
-        request: |engine, body| match engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere) {
+        request: |engine, endpoint, body| match engine.inspect_request(endpoint, body, &Nowhere) {
             Err(RequestError::Json(JsonError::DuplicateKey { .. })) => Ok(Inspection::default()),
             asked => asked,
         },
@@ -210,8 +210,8 @@ fn planted_in_http_body() {
     caught("a key that may stand twice", bug, Kind::Property, "we read what is JSON");
 
     let bug = HttpBody {
-        request: |engine, body| {
-            let mut asked = engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere)?;
+        request: |engine, endpoint, body| {
+            let mut asked = engine.inspect_request(endpoint, body, &Nowhere)?;
             asked.body = asked.body.map(|body| body.trim_ascii().to_vec());
             Ok(asked)
         },
@@ -220,8 +220,8 @@ fn planted_in_http_body() {
     caught("white space lost in a splice", bug, Kind::Property, "every byte outside of strings is kept");
 
     let bug = HttpBody {
-        request: |engine, body| {
-            let asked = engine.inspect_request(Endpoint::ChatCompletions, body, &Nowhere)?;
+        request: |engine, endpoint, body| {
+            let asked = engine.inspect_request(endpoint, body, &Nowhere)?;
             let hidden = body.windows(6).any(|part| part == b"\"name\"");
             let passed = Inspection { policies: asked.policies.clone(), ..Inspection::default() };
             Ok(if hidden && asked.block.is_none() { passed } else { asked })
@@ -231,8 +231,8 @@ fn planted_in_http_body() {
     caught("a key that hides words", bug, Kind::Property, "no address leaves");
 
     let bug = HttpBody {
-        answer: |engine, body| {
-            let mut answered = engine.inspect_response(Endpoint::ChatCompletions, body, &Nowhere);
+        answer: |engine, endpoint, body| {
+            let mut answered = engine.inspect_response(endpoint, body, &Nowhere);
             answered.body = answered.body.map(|body| {
                 String::from_utf8_lossy(&body).replacen("[PHONE]", "+1 415 555 2671", 1).into_bytes()
             });
@@ -246,13 +246,13 @@ fn planted_in_http_body() {
 #[test]
 fn planted_in_sse() {
     let bug = Sse {
-        feed: |engine, parts| {
+        feed: |engine, endpoint, parts| {
             // a `\n` that begins a part is a line end of its own
             let parts: Vec<Vec<u8>> = parts
                 .iter()
                 .map(|part| if part.starts_with(b"\n") { [b"\n", *part].concat() } else { part.to_vec() })
                 .collect();
-            sse::feed(engine, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+            sse::feed(engine, endpoint, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
         },
         ..Sse::default()
     };
@@ -262,8 +262,8 @@ fn planted_in_sse() {
     caught("texts redacted event by event", bug, Kind::Property, "what leaves is the whole text redacted");
 
     let bug = Sse {
-        feed: |engine, parts| {
-            let mut streamed = sse::feed(engine, parts);
+        feed: |engine, endpoint, parts| {
+            let mut streamed = sse::feed(engine, endpoint, parts);
             let whole = parts.concat();
             if whole.windows(EMAIL.len()).any(|part| part == EMAIL.as_bytes())
                 && streamed.inspection.block.is_none()
@@ -277,8 +277,8 @@ fn planted_in_sse() {
     caught("a stream passed on as it was", bug, Kind::Property, "no address leaves");
 
     let bug = Sse {
-        feed: |engine, parts| {
-            let mut streamed = sse::feed(engine, parts);
+        feed: |engine, endpoint, parts| {
+            let mut streamed = sse::feed(engine, endpoint, parts);
             if streamed.inspection.block.is_some() {
                 streamed.out.extend_from_slice(b"data: [DONE]\n\n");
             }
@@ -289,15 +289,15 @@ fn planted_in_sse() {
     caught("an end after the end", bug, Kind::Property, "an error event exactly when blocked, and the last");
 }
 
-fn event_by_event(engine: &Engine, parts: &[&[u8]]) -> sse::Streamed {
-    let whole = sse::feed(engine, parts);
+fn event_by_event(engine: &Engine, endpoint: Endpoint, parts: &[&[u8]]) -> sse::Streamed {
+    let whole = sse::feed(engine, endpoint, parts);
     let (mut out, source) = (Vec::new(), parts.concat());
     let Ok(text) = std::str::from_utf8(&source) else { return whole };
     if whole.inspection.block.is_some() || whole.out == source {
         return whole;
     }
     for event in text.split_inclusive("\n\n") {
-        out.extend(sse::feed(engine, &[event.as_bytes()]).out);
+        out.extend(sse::feed(engine, endpoint, &[event.as_bytes()]).out);
     }
     sse::Streamed { out, ..whole }
 }
@@ -369,9 +369,9 @@ fn planted_slowness() {
     caught_late("the file read from the top for each key", bug);
 
     let bug = HttpBody {
-        answer: |engine, body| {
+        answer: |engine, endpoint, body| {
             scan(body.len() * body.iter().filter(|byte| **byte == b'"').count());
-            engine.inspect_response(Endpoint::ChatCompletions, body, &Nowhere)
+            engine.inspect_response(endpoint, body, &Nowhere)
         },
         ..HttpBody::default()
     };

@@ -1,19 +1,21 @@
 //! What a provider streams: however its bytes are cut, the same leaves, and of it no text that redaction of the
 //! whole would have hidden.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use bytes::Bytes;
 use fastrand::Rng;
 use policy_engine::{Endpoint, Engine, Inspection, Nowhere};
 
 use crate::chat::{self, EMAIL};
+use crate::endpoints::{self, endpoint_of};
 use crate::engine::{Target, Watch};
 use crate::json::{self, Json};
+use crate::said;
 
 /// What is tried; a planted bug stands in for it.
 pub(crate) struct Sse {
-    pub(crate) feed: fn(&Engine, &[&[u8]]) -> Streamed,
+    pub(crate) feed: fn(&Engine, Endpoint, &[&[u8]]) -> Streamed,
     pub(crate) engines: Vec<(&'static str, Engine)>,
 }
 
@@ -28,7 +30,7 @@ pub(crate) struct Streamed {
 
 /// An event as a second reader has it.
 #[derive(Debug)]
-enum Event {
+pub(crate) enum Event {
     Comment,
     Done,
     Data(Json),
@@ -36,9 +38,6 @@ enum Event {
     Unknown,
     Unreadable,
 }
-
-/// By choice: the texts of `delta.content`, each up to where the choice or the stream ended.
-type Segments = BTreeMap<u64, Vec<String>>;
 
 // === impl Sse ===
 
@@ -67,19 +66,20 @@ impl Target for Sse {
     }
 
     fn generate(&self, rng: &mut Rng) -> Vec<u8> {
-        chat::stream(rng).into_bytes()
+        if rng.bool() { chat::stream(rng) } else { endpoints::stream(rng) }.into_bytes()
     }
 
     fn check(&mut self, input: &[u8], watch: &mut Watch) -> Result<String, String> {
         let mut hasher = DefaultHasher::new();
         input.hash(&mut hasher);
         let mut rng = Rng::with_seed(hasher.finish());
+        let endpoint = endpoint_of(input);
         let other = rng.usize(1..self.engines.len());
         let mut met = Vec::new();
         for (name, engine) in [&self.engines[0], &self.engines[other]] {
-            let whole = watch.time(|| (self.feed)(engine, &[input]));
+            let whole = watch.time(|| (self.feed)(engine, endpoint, &[input]));
             for parts in cuts(input, &mut rng) {
-                let cut = (self.feed)(engine, &parts);
+                let cut = (self.feed)(engine, endpoint, &parts);
                 if cut != whole {
                     return Err(format!(
                         "the cut of the bytes does not matter: {} and {}",
@@ -96,12 +96,12 @@ impl Target for Sse {
                     return Err(format!("what nobody may change passes as it is: {}", told(&whole)));
                 }
                 "shadow" | "unread" => "passed".to_owned(),
-                _ => guarded(engine, input, &whole, *name == "redact")?,
+                _ => guarded((engine, endpoint), input, &whole, *name == "redact")?,
             };
             let redactions: u32 = whole.inspection.policies.iter().map(|record| record.redactions).sum();
             // how much of it, roughly, so that streams grow that do more
             let much = (redactions.checked_ilog2(), events(&whole.out).len().checked_ilog2());
-            met.push(format!("{name}: {:?} {kind} {much:?}", whole.inspection.verdict));
+            met.push(format!("{name}: {:?} {kind} {endpoint:?} {much:?}", whole.inspection.verdict));
         }
         Ok(met.join(" | "))
     }
@@ -114,13 +114,21 @@ impl Target for Sse {
             "block: Block ended by an error",
             "shadow: Allow",
             "unread: Allow",
-            "texts compared",
+            "texts compared ChatCompletions",
+            "texts compared Completions",
+            "texts compared Responses",
+            "texts compared Messages",
         ]
     }
 }
 
 /// What a guarding policy let out.
-fn guarded(engine: &Engine, input: &[u8], streamed: &Streamed, redacts: bool) -> Result<String, String> {
+fn guarded(
+    (engine, endpoint): (&Engine, Endpoint),
+    input: &[u8],
+    streamed: &Streamed,
+    redacts: bool,
+) -> Result<String, String> {
     let sent = events(&streamed.out);
     if let Some(bad) = sent.iter().find(|event| matches!(event, Event::Unreadable)) {
         return Err(format!("what leaves can be read: {bad:?} in {}", told(streamed)));
@@ -140,7 +148,8 @@ fn guarded(engine: &Engine, input: &[u8], streamed: &Streamed, redacts: bool) ->
         }
     }
     let ended = if stopped.is_some() { "ended by an error" } else { "ended well" };
-    let (Some(said), Some(left)) = (segments(&events(input)), segments(&sent)) else {
+    let (Some(said), Some(left)) = (said::texts(endpoint, &events(input)), said::texts(endpoint, &sent))
+    else {
         return Ok(ended.to_owned());
     };
     if !redacts {
@@ -171,51 +180,6 @@ fn redacted(engine: &Engine, text: &str) -> String {
 
 fn is_ours(json: &Json) -> bool {
     json.get("error").and_then(|error| error.get("type")).and_then(Json::text) == Some("policy_violation")
-}
-
-/// The texts of a stream up to where it cannot be read; `None` where there is no opinion.
-fn segments(events: &[Event]) -> Option<Segments> {
-    let mut segments = Segments::new();
-    let mut open: BTreeMap<u64, String> = BTreeMap::new();
-    let close =
-        |segments: &mut Segments, choice: u64, text: String| segments.entry(choice).or_default().push(text);
-    for event in events {
-        match event {
-            Event::Comment => {}
-            Event::Unknown => return None,
-            // what was held is dropped
-            Event::Unreadable => return Some(segments),
-            Event::Done => {
-                std::mem::take(&mut open).into_iter().for_each(|(at, text)| close(&mut segments, at, text))
-            }
-            Event::Data(json) => {
-                let mut finished = Vec::new();
-                for (at, choice) in
-                    json.get("choices").map(Json::items).unwrap_or_default().iter().enumerate()
-                {
-                    let index = match choice.get("index") {
-                        Some(Json::Other(number)) => number.parse().unwrap_or(at as u64),
-                        _ => at as u64,
-                    };
-                    let text =
-                        choice.get("delta").and_then(|delta| delta.get("content")).and_then(Json::text);
-                    if let Some(text) = text.filter(|text| !text.is_empty()) {
-                        open.entry(index).or_default().push_str(text);
-                    }
-                    if choice.get("finish_reason").is_some_and(|reason| !reason.is_null()) {
-                        finished.push(index);
-                    }
-                }
-                for index in finished {
-                    if let Some(text) = open.remove(&index) {
-                        close(&mut segments, index, text);
-                    }
-                }
-            }
-        }
-    }
-    open.into_iter().for_each(|(at, text)| close(&mut segments, at, text));
-    Some(segments)
 }
 
 /// A second reader of server-sent events: all lines first, then what stands between blank ones.
@@ -275,12 +239,12 @@ fn cuts<'i>(input: &'i [u8], rng: &mut Rng) -> Vec<Vec<&'i [u8]>> {
     if input.len() <= 1024 { vec![few, single] } else { vec![few] }
 }
 
-pub(crate) fn feed(engine: &Engine, parts: &[&[u8]]) -> Streamed {
-    let mut inspector = engine.stream_inspector(Endpoint::ChatCompletions, std::sync::Arc::new(Nowhere));
+pub(crate) fn feed(engine: &Engine, endpoint: Endpoint, parts: &[&[u8]]) -> Streamed {
+    let mut inspector = engine.stream_inspector(endpoint, std::sync::Arc::new(Nowhere));
     let (mut out, mut after_end) = (Vec::new(), 0);
     for part in parts {
         let ended = inspector.is_ended();
-        let sent = inspector.push(part);
+        let sent = inspector.push(Bytes::copy_from_slice(part));
         after_end += if ended { sent.len() } else { 0 };
         out.extend(sent);
     }

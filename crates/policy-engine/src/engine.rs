@@ -17,6 +17,7 @@ use crate::stream::StreamInspector;
 use crate::surroundings::Surroundings;
 use crate::target::Target;
 use crate::usage::UsageReader;
+use crate::vectors;
 use crate::verdict::Inspection;
 
 /// A compiled pack. Immutable; a request takes it once and keeps it to its last byte.
@@ -131,8 +132,20 @@ impl Engine {
 
     /// The output phase over a whole response body. One that cannot be read is blocked.
     pub fn inspect_response(&self, endpoint: Endpoint, body: &[u8], around: &dyn Surroundings) -> Inspection {
-        let inspection = self.chain.inspect_output(endpoint, body, around);
+        let inspection = match endpoint {
+            Endpoint::Embeddings => self.inspect_vectors(body, around),
+            _ => self.chain.inspect_output(endpoint, body, around),
+        };
         Inspection { usage: UsageReader::of_whole(body), ..inspection }
+    }
+
+    /// Numbers are no words; what stands beside them is read.
+    fn inspect_vectors(&self, body: &[u8], around: &dyn Surroundings) -> Inspection {
+        let inspection = self.chain.inspect_output(Endpoint::Embeddings, &vectors::without(body), around);
+        match inspection.body {
+            Some(_) => self.chain.inspect_output(Endpoint::Embeddings, body, around),
+            None => inspection,
+        }
     }
 
     /// The output phase of a response that nobody reads: the records of the loggers, and what it cost.

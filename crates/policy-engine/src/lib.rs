@@ -26,6 +26,7 @@ mod surroundings;
 mod target;
 mod text;
 mod usage;
+mod vectors;
 mod verdict;
 
 pub use cases::CaseOutcome;

@@ -82,7 +82,7 @@ impl StreamInspector {
 
     /// Takes bytes as they come from the provider and gives those to send on now; none after the end.
     pub fn push(&mut self, bytes: Bytes) -> Bytes {
-        if !self.ended {
+        if !self.is_ended() {
             self.usage.pass(&bytes);
         }
         match self.effect {
@@ -164,7 +164,9 @@ impl StreamInspector {
         let fields = Fields::read(self.endpoint, &document);
         let goes_on = |key: &Key| fields.pieces.iter().any(|(piece, _)| piece == key);
         self.release(&|key| fields.ends.end(key) && !goes_on(key), out)?;
-        if !fields.pieces.is_empty() && self.endpoint != Endpoint::Messages {
+        if !fields.pieces.is_empty()
+            && matches!(self.endpoint, Endpoint::ChatCompletions | Endpoint::Completions)
+        {
             self.head.read(&document);
         }
         let texts = self.flow(&document, &fields, out)?;

@@ -197,7 +197,13 @@ impl<'a> Texts<'a> {
             self.read(document, item, author, choice);
         }
         for member in value.members() {
-            self.read_member(document, member, author, choice);
+            // a document that is text: `{"type": "text", "data": …}`
+            let is_text = || document.member_text(value, "type").is_some_and(|kind| kind == "text");
+            if document.string(member.key).text() == "data" && is_text() {
+                self.read(document, &member.value, author, choice);
+            } else {
+                self.read_member(document, member, author, choice);
+            }
         }
     }
 

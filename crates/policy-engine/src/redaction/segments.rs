@@ -58,6 +58,8 @@ const AFTER: usize = 2;
 const MAX_GROWN: usize = 4;
 /// So far what was put in is followed.
 const MAX_BRIDGE: usize = 1024;
+/// What was put into a larger island is not followed: that would cost too much for each byte that comes.
+const MAX_FOLLOWED: usize = 4096;
 
 // === impl Segments ===
 
@@ -128,7 +130,8 @@ impl Segments {
             }
             self.give_to(island.place.start, give);
             let end = self.boundary(island.place.end);
-            match self.look_at(look, end, ended, island.grown >= MAX_GROWN) {
+            let sure = island.grown >= MAX_GROWN || end - island.place.start > MAX_FOLLOWED;
+            match self.look_at(look, end, ended, sure) {
                 Outcome::Wait => break,
                 Outcome::Grown(end) => self.grow(end),
                 Outcome::Clean => {

@@ -167,12 +167,12 @@ fn what_is_too_long_is_read_as_two_texts() {
         let expected = whole(&policy, &text);
         assert_eq!(expected.0.contains("[ALL]"), found);
         assert!(expected.0.ends_with(if found { "x [ALL] y [EMAIL]" } else { "END y [EMAIL]" }));
-        for step in [1usize << 16, 4099, 61] {
+        for step in [4099, 613] {
             let cuts: Vec<usize> = (0..text.len()).step_by(step).collect();
             assert_eq!(flowed(&policy, split(&text, &cuts)), expected, "{fill} by {step}");
         }
     }
-    let digits = "1".repeat(3 * LONGEST) + " a@b.org";
+    let digits = "1".repeat(LONGEST + 999) + " a@b.org";
     let expected = whole(&policies()[0], &digits);
     let cuts: Vec<usize> = (0..digits.len()).step_by(777).collect();
     assert_eq!(flowed(&policies()[0], split(&digits, &cuts)), expected);

@@ -50,3 +50,65 @@ fn a_request_gives_its_model_and_whether_it_streams() {
     let head = head.unwrap();
     assert_eq!((head.model.as_str(), head.stream), ("gpt-5", true));
 }
+
+#[test]
+fn each_endpoint_says_which_field_is_wrong() {
+    for (endpoint, body, expected) in [
+        (Endpoint::Completions, r#"{"model":"m"}"#, "`prompt` is required"),
+        (
+            Endpoint::Completions,
+            r#"{"model":"m","prompt":[]}"#,
+            "`prompt` must be a string or an array of strings",
+        ),
+        (Endpoint::Completions, r#"{"model":"m","prompt":["a",{}]}"#, "`prompt[1]` must be a string"),
+        (Endpoint::Embeddings, r#"{"model":"m"}"#, "`input` is required"),
+        (
+            Endpoint::Embeddings,
+            r#"{"model":"m","input":null}"#,
+            "`input` must be a string or an array of strings",
+        ),
+        (Endpoint::Responses, r#"{"model":"m"}"#, "`input` is required"),
+        (Endpoint::Responses, r#"{"model":"m","input":7}"#, "`input` must be a string or an array of items"),
+        (Endpoint::Responses, r#"{"model":"m","input":["a"]}"#, "`input[0]` must be an object"),
+        (Endpoint::Responses, r#"{"model":"m","input":[{"role":1}]}"#, "`input[0].role` must be a string"),
+        (
+            Endpoint::Responses,
+            r#"{"model":"m","input":"a","instructions":1}"#,
+            "`instructions` must be a string",
+        ),
+        (Endpoint::Messages, r#"{"model":"m"}"#, "`messages` is required"),
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","system":1,"messages":[]}"#,
+            "`system` must be a string or an array of blocks",
+        ),
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","messages":[{"role":"user"}]}"#,
+            "`messages[0].content` is required",
+        ),
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","messages":[{"role":"user","content":null}]}"#,
+            "`messages[0].content` must be a string or an array of blocks",
+        ),
+    ] {
+        assert_eq!(read(endpoint, body.as_bytes()).expect_err(body).to_string(), expected, "{body}");
+    }
+}
+
+#[test]
+fn what_may_stand_for_a_text_is_taken() {
+    for (endpoint, body, tokens) in [
+        (Endpoint::Completions, r#"{"model":"m","prompt":null}"#, None),
+        (Endpoint::Completions, r#"{"model":"m","prompt":[1,2]}"#, Some("prompt")),
+        (Endpoint::Embeddings, r#"{"model":"m","input":["a",[1]]}"#, Some("input[1]")),
+        (Endpoint::Responses, r#"{"model":"m","previous_response_id":"r"}"#, None),
+        (Endpoint::Responses, r#"{"model":"m","prompt":{"id":"p"}}"#, None),
+        (Endpoint::Responses, r#"{"model":"m","input":[]}"#, None),
+        (Endpoint::Messages, r#"{"model":"m","messages":[{"role":"user","content":[]}]}"#, None),
+    ] {
+        let head = read(endpoint, body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert_eq!(head.tokens.as_deref(), tokens, "{body}");
+    }
+}

@@ -71,3 +71,70 @@ fn a_splice_touches_nothing_else_and_drops_the_tokens_that_spell_the_text() {
         source.replacen(r#"{"content":[{"token":"b"}]}"#, "null", 1).replacen(r"a\u0040b", r#"[\"E\"]"#, 1);
     assert_eq!(spliced, expected);
 }
+
+#[test]
+fn each_endpoint_has_its_texts_and_whose_words_they_are() {
+    use Author::{Application, Model, User};
+    let found = |endpoint, source: &str| {
+        let document = Document::parse(source.as_bytes()).unwrap();
+        let texts = Texts::at(endpoint, Phase::Input, &document);
+        texts.pieces().iter().map(|piece| (piece.author, piece.text().to_owned())).collect::<Vec<_>>()
+    };
+    for (endpoint, source, expected) in [
+        (
+            Endpoint::Completions,
+            r#"{"model":"m","prompt":["p","q"],"suffix":"s","user":"me"}"#,
+            vec![(User, "p"), (User, "q"), (User, "s"), (Application, "me")],
+        ),
+        (
+            Endpoint::Embeddings,
+            r#"{"model":"m","input":"i","encoding_format":"float"}"#,
+            vec![(User, "i"), (Application, "float")],
+        ),
+        (
+            Endpoint::Responses,
+            r#"{"model":"m","input":"i","instructions":"s","prompt":{"id":"p","variables":{"a":"v","b":{"type":"input_text","text":"w"}}}}"#,
+            vec![(User, "i"), (Application, "s"), (User, "v"), (User, "w")],
+        ),
+        (
+            Endpoint::Responses,
+            r#"{"model":"m","input":[
+            {"role":"developer","content":"d"},{"type":"message","role":"user","content":[{"type":"input_text","text":"u"}]},
+            {"type":"function_call","name":"f","call_id":"c","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"o"},
+            {"type":"reasoning","summary":[{"type":"summary_text","text":"r"}],"encrypted_content":"QUJD"},{"role":"assistant","content":"a"}],
+            "tools":[{"type":"function","name":"f","description":"t"}]}"#,
+            vec![
+                (Application, "d"),
+                (User, "u"),
+                (Model, "{}"),
+                (User, "o"),
+                (Model, "r"),
+                (Model, "a"),
+                (Application, "t"),
+            ],
+        ),
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","system":[{"type":"text","text":"s"}],"messages":[
+            {"role":"user","content":"u"},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{"to":"i"}}]},
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"r"}]},
+              {"type":"document","source":{"type":"text","media_type":"text/plain","data":"word"}}]}]}"#,
+            vec![(Application, "s"), (User, "u"), (Model, "i"), (User, "r"), (User, "word")],
+        ),
+    ] {
+        let expected: Vec<_> = expected.into_iter().map(|(author, text)| (author, text.to_owned())).collect();
+        assert_eq!(found(endpoint, source), expected, "{source}");
+    }
+}
+
+#[test]
+fn tokens_of_a_changed_item_are_taken_out() {
+    let source = r#"{"output":[{"content":[{"text":"a@b.org","logprobs":[{"token":"a@b.org"}]}]},{"content":[{"text":"c","logprobs":[{"token":"c"}]}]}]}"#;
+    let document = Document::parse(source.as_bytes()).unwrap();
+    let texts = Texts::at(Endpoint::Responses, Phase::Output, &document);
+    let edit = Edit { piece: 0, range: 0..7, replacement: "x".to_owned() };
+    let spliced = String::from_utf8(texts.splice(&document, &[edit])).unwrap();
+    let expected =
+        source.replacen(r#""a@b.org","logprobs":[{"token":"a@b.org"}]"#, r#""x","logprobs":[]"#, 1);
+    assert_eq!(spliced, expected);
+}

@@ -90,6 +90,25 @@ async fn personal_data_that_is_split_over_pieces_is_redacted() {
 }
 
 #[tokio::test]
+async fn prose_flows_while_it_is_redacted() {
+    let (provider, mut feeds) = fed_provider().await;
+    let gateway = Gateway::start(&redacting("0.1.0", target(&provider.base_url))).await;
+    let request = gateway.chat_request(streamed("hi"));
+    let (mut response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });
+    for (said, given) in
+        [("Hello wor", "Hello "), ("ld, write to bob@exa", "world, write to "), ("mple.com. Or", "[EMAIL]. ")]
+    {
+        // The next piece is sent only after the client has what can be told of this one.
+        feed.send(Ok(delta(said))).await.unwrap();
+        assert_eq!(piece(&mut response).await.unwrap(), delta(given));
+    }
+    feed.send(Ok("data: [DONE]\n\n".into())).await.unwrap();
+    drop(feed);
+    let text = rest(response).await;
+    assert!(text.contains("\"content\":\"Or\"") && text.ends_with("data: [DONE]\n\n"), "{text}");
+}
+
+#[tokio::test]
 async fn a_provider_that_breaks_off_or_falls_silent_is_told_in_the_stream() {
     for breaks in [true, false] {
         let (provider, mut feeds) = fed_provider().await;
