@@ -147,7 +147,7 @@ policies:
       |
       = help: did you mean `openai`?
 
-    error[E001]: unknown policy kind `prompt-injecton`; known: prompt-injection, pii-detector, audit-logger
+    error[E001]: unknown policy kind `prompt-injecton`; known: prompt-injection, pii-detector, dlp-filter, rate-limit, model-access, audit-logger
       --> bad.yaml:12:11
        |
     12 |   chain: [prompt-injecton]

@@ -65,7 +65,7 @@ fn every_guard_is_one() {
 fn the_newer_kinds_have_a_canonical_form_that_means_the_same() {
     let pack = PACK
         .replace("- prompt-injection\n", "- dlp-filter\n    - rate-limit\n    - model-access\n")
-        .replace("policies:\n", "policies:\n  budget: 1s\n")
+        .replace("policies:\n", "policies:\n  budget: 2s\n")
         .replace("  pii-detector:", RULES);
     let config = config(&pack);
     let canonical = canonical(&config);
@@ -97,7 +97,7 @@ const RULES: &str = "  dlp-filter: {action: redact, blocked_terms: [Project Falc
   pii-detector:";
 
 const CANONICAL_RULES: &[&str] = &[
-    "  budget: 1s\n",
+    "  budget: 2s\n",
     "  dlp-filter:\n    mode: enforce\n    action: redact\n    blocked_terms:\n      - \"Project Falcon\"\n    detect_patterns:\n      TICKET: \"SEC-[0-9]+\"\n",
     "    consumer_header: \"x-team\"\n    limits:\n      - key: \"consumer\"\n        requests: 100\n        tokens: 50000\n        window: 1m\n      - key: \"header:x-app\"\n        tokens: 9\n        window: 24h\n      - key: \"ip\"\n        requests: 5\n        window: 90s\n",
     "    consumer_header: \"x-consumer\"\n    default: deny\n    rules:\n      - consumers: [\"team-a\", \"b-*\"]\n        models:\n          allow:\n            - \"gpt-*\"\n          deny:\n            - \"gpt-5-pro\"\n        targets:\n          allow:\n            - \"*\"\n          deny:\n            - \"openai-primary\"\n",
@@ -174,7 +174,7 @@ policies:
     - prompt-injection
     - pii-detector
     - audit-logger
-  budget: 250ms
+  budget: 1s
 policy:
   audit-logger:
     mode: enforce

@@ -183,7 +183,7 @@ pub const DEFAULT_BLOCK_MESSAGE: &str = "Request blocked: potential prompt injec
 /// The header that names the consumer where the pack does not say another.
 pub const CONSUMER_HEADER: &str = "x-consumer";
 /// `policies.budget` where the pack does not say another.
-pub const DEFAULT_BUDGET: Duration = Duration::from_millis(250);
+pub const DEFAULT_BUDGET: Duration = Duration::from_secs(1);
 
 /// Most terms of `blocked_terms`, their length in characters, and that of all together: each letter stands for all its
 /// spellings when compiled.

@@ -11,7 +11,7 @@ fn engine(chain: &str, blocks: &str) -> Engine {
          base_url: 'http://localhost'}}]}}\npolicies: {{chain: [{chain}]}}\npolicy:\n{blocks}"
     );
     let (config, report) = PolicyDocument::new(source).parse();
-    Engine::compile(&config.unwrap_or_else(|| panic!("{report:?}")), Secrets::new()).unwrap()
+    Engine::compile(&config.ok_or(report).unwrap(), Secrets::new()).unwrap()
 }
 
 fn decided(engine: &Engine, input: &Value) -> (Verdict, Option<&'static str>) {
