@@ -37,8 +37,9 @@ pub(crate) struct Found<'l> {
     pub(crate) replacement: String,
 }
 
-/// So much is read on before it is asked whether all is done.
-const STRIDE: usize = 256;
+/// So much is read on, and then up to the next byte over which nothing is found, before it is asked whether all is
+/// done.
+const STRIDE: usize = 64;
 
 /// What is found in a text, in order, without overlap; in its JSON, if it is some.
 pub(crate) fn scan<'l>(look: &'l impl Look, text: &str) -> Vec<Found<'l>> {
@@ -99,7 +100,9 @@ impl<L: Look> Reading<'_, '_, L> {
     /// Reads on beyond `start`, until nothing has begun and what was replaced is too far back to count.
     fn read_from(&mut self, start: usize) {
         while self.at < self.text.len() {
-            self.take(self.at + STRIDE);
+            let ahead = self.text.as_bytes().get(self.at + STRIDE..).unwrap_or_default();
+            let apart = ahead.iter().position(|byte| !self.look.shapes().holds(*byte));
+            self.take(apart.map_or(self.text.len(), |apart| self.at + STRIDE + apart + 1));
             let replaced_to = self.found.last().map_or(0, |last| last.range.end + BEFORE);
             if self.at > start.max(replaced_to) && self.segments.is_idle() {
                 return;

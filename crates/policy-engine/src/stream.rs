@@ -82,18 +82,21 @@ impl StreamInspector {
 
     /// Takes bytes as they come from the provider and gives those to send on now; none after the end.
     pub fn push(&mut self, bytes: Bytes) -> Bytes {
-        if !self.is_ended() {
-            self.usage.pass(&bytes);
-        }
         match self.effect {
-            Effect::Pass => bytes,
+            Effect::Pass => {
+                self.usage.pass(&bytes);
+                bytes
+            }
             Effect::Watch => {
+                self.usage.pass(&bytes);
                 self.read(&bytes, &mut Vec::new());
                 bytes
             }
             Effect::Guard => {
                 let mut out = Vec::with_capacity(bytes.len());
-                self.read(&bytes, &mut out);
+                let left = self.read(&bytes, &mut out);
+                // what comes behind the end of a stream is none of it
+                self.usage.pass(bytes.get(..bytes.len() - left).unwrap_or_default());
                 Bytes::from(out)
             }
         }
@@ -120,12 +123,13 @@ impl StreamInspector {
         (if self.effect == Effect::Guard { Bytes::from(out) } else { Bytes::new() }, self.inspection)
     }
 
-    /// The event that tells the client of this stream why it does not go on, to be sent as the last.
-    pub fn error_event(&self, kind: &str, code: &str, message: &str, policy: Option<&str>) -> Vec<u8> {
-        error_event(self.endpoint, kind, code, message, policy, self.numbers.0)
+    /// Of a `responses` stream: the number that its next event has, as far as its events were read.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.0
     }
 
-    fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    /// Gives the number of bytes that stand behind the end.
+    fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
         let mut rest = bytes;
         while !self.ended && !rest.is_empty() {
             let (event, after) = self.events.read(rest);
@@ -141,6 +145,7 @@ impl StreamInspector {
                 );
             }
         }
+        rest.len()
     }
 
     fn take(&mut self, event: &Event, out: &mut Vec<u8>) -> Result<(), Stopped> {
@@ -296,7 +301,8 @@ impl StreamInspector {
         self.flowing = Flowing::default();
         if let Some(block) = block {
             let policy = Some(block.policy.as_str());
-            out.extend(self.error_event(block.class.error_type(), block.code, &block.message, policy));
+            let (kind, number) = (block.class.error_type(), self.numbers.0);
+            out.extend(error_event(self.endpoint, kind, block.code, &block.message, policy, number));
         }
     }
 }

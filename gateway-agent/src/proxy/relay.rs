@@ -213,7 +213,7 @@ impl Relay {
     /// Hangs up on the provider and tells the client why. What was held back is not sent.
     fn cut(&mut self, cut: &Cut, record: &mut Record) -> Bytes {
         self.provider = None;
-        self.inspector = None;
+        let number = self.inspector.take().map_or(0, |inspector| inspector.next_number());
         record.ended(Ended::UpstreamFailed);
         let target = self.target.clone();
         let refusal = match cut {
@@ -224,7 +224,7 @@ impl Relay {
                 Refusal::PolicyFailed
             }
         };
-        error_event(self.exchange.endpoint, &refusal)
+        error_event(self.exchange.endpoint, &refusal, number)
     }
 }
 

@@ -282,15 +282,15 @@ impl From<UpstreamFailure> for Refusal {
 }
 
 /// A server-sent event that tells a client of a stream that has begun what went wrong, in the way of its endpoint.
-/// The blank line in front ends an event that was cut.
-pub(super) fn error_event(endpoint: Endpoint, refusal: &Refusal) -> Bytes {
+/// The blank line in front ends an event that was cut. `number` is that of the stream's next event.
+pub(super) fn error_event(endpoint: Endpoint, refusal: &Refusal, number: u64) -> Bytes {
     let policy = match refusal {
         Refusal::Blocked(reason) => Some(reason.policy.as_str()),
         _ => None,
     };
     let mut event = b"\n\n".to_vec();
     let (kind, code) = (refusal.kind(), refusal.code());
-    event.extend(policy_engine::error_event(endpoint, kind, code, &refusal.message(), policy, 0));
+    event.extend(policy_engine::error_event(endpoint, kind, code, &refusal.message(), policy, number));
     Bytes::from(event)
 }
 

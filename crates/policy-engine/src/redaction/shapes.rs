@@ -52,8 +52,8 @@ impl Shapes {
             beginning.next.iter().filter_map(|(state, _)| after(nfa.state(*state), byte)).collect()
         });
         let first = first.collect();
-        let held = (0..=u8::MAX).map(|byte| nfa.states().iter().any(|state| after(state, byte).is_some()));
-        Ok(Self { first, held: held.collect(), nfa })
+        let held = held(&nfa);
+        Ok(Self { first, held, nfa })
     }
 
     /// False: no match holds this byte, so it stands between matches.
@@ -135,6 +135,47 @@ impl Threads {
     }
 }
 
+/// By byte: whether it leads from one state to another.
+fn held(nfa: &NFA) -> Vec<bool> {
+    let mut held = vec![false; usize::from(u8::MAX) + 1];
+    let mut seen = vec![false; nfa.states().len()];
+    let mut hold = |from: u8, to: u8| {
+        held.iter_mut().take(usize::from(to) + 1).skip(usize::from(from)).for_each(|held| *held = true);
+    };
+    // the state that looks for a beginning anywhere is not reached from this one
+    let mut stack = vec![nfa.start_anchored()];
+    while let Some(state) = stack.pop() {
+        if seen.get_mut(state.as_usize()).is_none_or(|seen| std::mem::replace(seen, true)) {
+            continue;
+        }
+        match nfa.state(state) {
+            State::ByteRange { trans } => {
+                hold(trans.start, trans.end);
+                stack.push(trans.next);
+            }
+            State::Sparse(sparse) => {
+                for trans in &*sparse.transitions {
+                    hold(trans.start, trans.end);
+                    stack.push(trans.next);
+                }
+            }
+            State::Dense(dense) => {
+                for byte in 0..=u8::MAX {
+                    if let Some(next) = dense.matches_byte(byte) {
+                        hold(byte, byte);
+                        stack.push(next);
+                    }
+                }
+            }
+            State::Look { next, .. } | State::Capture { next, .. } => stack.push(*next),
+            State::Union { alternates } => stack.extend(alternates.iter().copied()),
+            State::BinaryUnion { alt1, alt2 } => stack.extend([*alt1, *alt2]),
+            State::Fail | State::Match { .. } => {}
+        }
+    }
+    held
+}
+
 /// Where a state goes with a byte.
 fn after(state: &State, byte: u8) -> Option<StateID> {
     match state {
@@ -161,5 +202,17 @@ fn relaxed(pattern: Hir) -> Hir {
             let max = max.filter(|_| min == repeated.min);
             Hir::repetition(Repetition { min, max, sub: Box::new(relaxed(*repeated.sub)), ..repeated })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_pattern_holds_is_known() {
+        let shapes = Shapes::new([r"\b[a-c]+ x{1,64}$", "(?i)k"]).unwrap();
+        let held: String = (0..0x80).map(char::from).filter(|c| shapes.holds(*c as u8)).collect();
+        assert_eq!(held, " Kabckx");
     }
 }

@@ -1,6 +1,7 @@
 //! Streams of chunks as providers send them, cut anywhere.
 
 mod endpoints;
+mod whole;
 
 use policy_config::schema::{MarkerFormat, PiiAction, PiiDetector, PolicyMode, PolicySettings};
 use proptest::prelude::*;
