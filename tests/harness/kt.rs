@@ -184,13 +184,14 @@ impl fmt::Display for Said {
     }
 }
 
-/// The built program beside this test's directory.
+/// The built program beside this one, or beside this test's directory.
 ///
 /// # Panics
 /// When it is missing or older than a source it was built from.
 pub fn fresh_binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let programs = test.parent().and_then(Path::parent).expect("target/<profile>/deps");
+    let place = test.parent().expect("target/<profile>, or deps in it");
+    let programs = if place.ends_with("deps") { place.parent().expect("target/<profile>") } else { place };
     let program = programs.join(name);
     let built = modified(&program).unwrap_or_else(|| {
         panic!("{} is missing: run `cargo xtask test`, which builds first", program.display())

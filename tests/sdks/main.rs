@@ -1,9 +1,8 @@
 //! The official SDKs against a real gateway, unmodified and with their default retries: whole and streamed answers,
 //! tools, redaction, errors. A policy block is judged once.
 //!
-//! `cargo xtask test --sdks` installs them into a directory of their own and runs this suite.
-
-#![cfg(test)]
+//! `cargo xtask test --sdks` installs them into a directory of their own and runs this program, which fails by
+//! panicking.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,6 +44,7 @@ impl Stage {
         script.env("ATTACK", ATTACK).env_remove("OPENAI_BASE_URL").env_remove("ANTHROPIC_BASE_URL");
         let output = script.output().unwrap_or_else(|error| panic!("{script:?} does not run: {error}"));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        println!("{script:?}\n{said}");
         assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
         let told: Value = serde_json::from_str(said.lines().last().expect("a last line")).expect("JSON");
         let blocked = self.events().iter().filter(|event| event["status"] == 409).count();
@@ -67,7 +67,7 @@ impl Stage {
 fn pack(provider: &str, action: &str) -> String {
     format!(
         "pack: {{name: sdks, version: 1.0.0, enabled: true}}\n\
-         providers:\n  targets:\n    \
+         providers:\n  circuit_breaker: {{failure_threshold: 100, cooldown: 1s}}\n  targets:\n    \
          - {{id: openai, provider: openai, model: \"gpt-*\", base_url: {provider}, secret_key_ref: {{env: OPENAI_API_KEY}}}}\n    \
          - {{id: embeddings, provider: openai, model: \"text-*\", base_url: {provider}, secret_key_ref: {{env: OPENAI_API_KEY}}}}\n    \
          - {{id: anthropic, provider: anthropic, model: \"claude-*\", base_url: {provider}, secret_key_ref: {{env: ANTHROPIC_API_KEY}}}}\n\
@@ -91,25 +91,14 @@ fn python(name: &str) -> Command {
     command
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the SDKs: cargo xtask test --sdks"]
-async fn openai_python() {
+#[tokio::main]
+async fn main() {
     Stage::set().await.run(python("openai_sdk.py"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the SDKs: cargo xtask test --sdks"]
-async fn anthropic_python() {
     Stage::set().await.run(python("anthropic_sdk.py"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs the SDKs: cargo xtask test --sdks"]
-async fn openai_node() {
     // Modules are looked for from where the script lies.
     let place = installed().join("node/openai_sdk.mjs");
     std::fs::copy(script("openai_sdk.mjs"), &place).expect("the script can be put beside its modules");
-    let mut command = Command::new("node");
-    command.arg(place);
-    Stage::set().await.run(command);
+    let mut node = Command::new("node");
+    node.arg(place);
+    Stage::set().await.run(node);
 }
