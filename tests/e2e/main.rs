@@ -4,6 +4,7 @@
 mod ack_means_active;
 mod boots_from_disk;
 mod break_glass;
+mod data_plane;
 mod history_cursor;
 mod in_flight_requests;
 mod nack;
