@@ -49,7 +49,7 @@ async fn a_provider_that_is_gone_is_passed_over_until_a_push_takes_it_out() {
     assert_eq!(ask().await.status, StatusCode::OK);
     assert_eq!((first.received.count(), second.received.count()), (1, 0));
 
-    drop(first);
+    first.end().await;
     assert_eq!(ask().await.status, StatusCode::OK, "the second one answers");
     push(&fleet, &pack("0.2.0", &[&second], "audit-logger", "  audit-logger: {}\n")).await;
     assert_eq!(ask().await.status, StatusCode::OK);

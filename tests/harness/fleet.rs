@@ -43,7 +43,7 @@ pub struct Fleet {
 pub struct Provider {
     pub url: String,
     pub received: Received,
-    _trigger: DrainTrigger,
+    trigger: DrainTrigger,
 }
 
 // === impl Provider ===
@@ -54,7 +54,13 @@ impl Provider {
         let (url, received) = (format!("http://{}", bound.addr), bound.received());
         let (trigger, watcher) = drain::channel();
         watcher.spawn("fake provider", bound.serve(watcher.clone()));
-        Self { url, received, _trigger: trigger }
+        Self { url, received, trigger }
+    }
+
+    /// Ends it; from then on nobody answers there.
+    pub async fn end(self) {
+        self.trigger.start();
+        self.trigger.drained(PATIENCE).await.expect("it has nothing to do for long");
     }
 
     /// A pack for this provider; `policies` is its chain.
