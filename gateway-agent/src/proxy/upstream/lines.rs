@@ -145,7 +145,11 @@ impl Lines {
             match answered {
                 Ok(response) => return Ok(response),
                 Err(mut error) => match error.take_message().filter(|_| !is_fresh) {
-                    Some(unsent) => request = unsent,
+                    Some(unsent) => {
+                        request = unsent;
+                        // A shared one may be closing, and not have closed; what is under way on it goes on.
+                        self.kept().shared = None;
+                    }
                     None => return Err(CallError::Exchange(error.into_error())),
                 },
             }
