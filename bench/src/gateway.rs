@@ -1,4 +1,4 @@
-//! A real gateway of the release profile in a home of its own, and the fake provider behind it.
+//! A real gateway, as it is shipped, in a home of its own, and the fake provider behind it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,18 @@ pub(crate) struct Gateway {
     home: TempDir,
     place: Place,
     provider: String,
+    policies: Policies,
     pub(crate) address: SocketAddr,
     pub(crate) tasks: DrainWatcher,
     _trigger: DrainTrigger,
+}
+
+/// What its packs say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Policies {
+    All,
+    /// To tell what the policies cost from what the gateway does.
+    None,
 }
 
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -37,20 +46,25 @@ impl Gateway {
         let bound = FakeProvider::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let provider = bound.addr;
         tasks.spawn("fake provider", bound.serve(tasks.clone()));
-        Self::begin(provider, trigger, tasks).await
+        Self::begin(provider, Policies::All, trigger, tasks).await
     }
 
     /// In front of a provider that runs already.
-    pub(crate) async fn start_before(provider: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn start_before(provider: SocketAddr, policies: Policies) -> anyhow::Result<Self> {
         let (trigger, tasks) = drain::channel();
-        Self::begin(provider, trigger, tasks).await
+        Self::begin(provider, policies, trigger, tasks).await
     }
 
-    async fn begin(provider: SocketAddr, trigger: DrainTrigger, tasks: DrainWatcher) -> anyhow::Result<Self> {
+    async fn begin(
+        provider: SocketAddr,
+        policies: Policies,
+        trigger: DrainTrigger,
+        tasks: DrainWatcher,
+    ) -> anyhow::Result<Self> {
         let provider = format!("http://{provider}");
         let home = tempfile::tempdir()?;
         let pack = home.path().join("pack.yaml");
-        std::fs::write(&pack, text(&provider, "0.0.1"))?;
+        std::fs::write(&pack, text(&provider, policies, "0.0.1"))?;
         let child = spawn(home.path(), "127.0.0.1:0")?;
         let place = Place::new(&home.path().join("state"), "bench");
         let mut gateway = Self {
@@ -58,6 +72,7 @@ impl Gateway {
             home,
             place,
             provider,
+            policies,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             tasks,
             _trigger: trigger,
@@ -86,7 +101,7 @@ impl Gateway {
 
     /// Writes the pack of this version, and answers the request that loads it.
     pub(crate) fn write(&self, version: &str) -> anyhow::Result<Value> {
-        std::fs::write(self.home.path().join("pack.yaml"), text(&self.provider, version))?;
+        std::fs::write(self.home.path().join("pack.yaml"), text(&self.provider, self.policies, version))?;
         Ok(json!({"config_path": "pack.yaml"}))
     }
 
@@ -144,13 +159,18 @@ pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     bail!("`{}` is not built; run `cargo xtask bench`, which builds first", program.display())
 }
 
-/// The example pack with every policy that there is, for this provider.
-fn text(provider: &str, version: &str) -> String {
+/// The example pack with every policy that there is, or with the one that only writes, for this provider.
+fn text(provider: &str, policies: Policies, version: &str) -> String {
+    let policies = match policies {
+        Policies::All => {
+            "policies:\n  chain: [prompt-injection, pii-detector, audit-logger]\npolicy:\n  prompt-injection:\n    response: \
+             {action: block, message: \"blocked\"}\n  pii-detector: {action: redact}\n  audit-logger: {}\n"
+        }
+        Policies::None => "policies:\n  chain: [audit-logger]\npolicy:\n  audit-logger: {}\n",
+    };
     format!(
         "pack:\n  name: bench\n  version: {version}\n  enabled: true\nproviders:\n  targets:\n    - id: bench\n      \
          provider: openai\n      model: gpt-5.4-mini-mini\n      base_url: {provider}\n      secret_key_ref: {{env: \
-         BENCH_API_KEY}}\npolicies:\n  chain: [prompt-injection, pii-detector, audit-logger]\npolicy:\n  \
-         prompt-injection:\n    response: {{action: block, message: \"blocked\"}}\n  pii-detector: {{action: \
-         redact}}\n  audit-logger: {{}}\n"
+         BENCH_API_KEY}}\n{policies}"
     )
 }

@@ -11,7 +11,7 @@ use service_kit::drain::{self, DrainWatcher};
 
 use crate::figures::{Held, median, percentile, processor_time};
 use crate::fixed::{FIRST_WORDS, Fixed};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Policies};
 use crate::nginx::Nginx;
 use crate::say;
 use crate::wire::{Wire, post};
@@ -53,7 +53,8 @@ struct Round {
 
 pub(crate) async fn run(seconds: u64) -> anyhow::Result<()> {
     let provider = Fixed::start().await?;
-    let gateway = Gateway::start_before(provider.address).await?;
+    let gateway = Gateway::start_before(provider.address, Policies::All).await?;
+    let bare = Gateway::start_before(provider.address, Policies::None).await?;
     let nginx = Nginx::start(provider.address)?;
     let (_trigger, tasks) = drain::channel();
     let mut subjects = vec![Subject::new("direct", provider.address, None)];
@@ -62,6 +63,7 @@ pub(crate) async fn run(seconds: u64) -> anyhow::Result<()> {
         None => say("nginx is not installed: no yardstick. `apt-get install nginx-light` brings it"),
     }
     subjects.push(Subject::new("kt-gateway", gateway.address, Some(gateway.pid())));
+    subjects.push(Subject::new("no policies", bare.address, Some(bare.pid())));
     for subject in &mut subjects {
         subject.until_ready().await?;
         subject.rest_kib = subject.memory()?;

@@ -1,4 +1,4 @@
-//! What is measured, by `cargo xtask bench NAME`: real programs of the release profile on loopback, yardstick and ours
+//! What is measured, by `cargo xtask bench NAME`: real programs as they are shipped, on loopback, yardstick and ours
 //! in one run. Prints figures; judges none.
 
 #![forbid(unsafe_code)]

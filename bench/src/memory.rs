@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::figures::{Held, slope};
 use crate::fixed::Fixed;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Policies};
 use crate::line::PATH;
 use crate::say;
 use crate::wire::{Wire, post};
@@ -20,7 +20,7 @@ const WARM_UP: usize = 4;
 
 pub(crate) async fn run(requests: u64) -> anyhow::Result<()> {
     let provider = Fixed::start().await?;
-    let gateway = Gateway::start_before(provider.address).await?;
+    let gateway = Gateway::start_before(provider.address, Policies::All).await?;
     let at_rest = Held::by(gateway.pid())?;
     let kinds = Arc::new(kinds());
     let (asked, mut looks) = (Arc::new(AtomicU64::new(0)), Vec::new());

@@ -9,7 +9,7 @@ use anyhow::ensure;
 
 use crate::figures::shown;
 use crate::fixed::Fixed;
-use crate::gateway::{Gateway, program};
+use crate::gateway::{Gateway, Policies, program};
 use crate::line::request;
 use crate::say;
 use crate::wire::Wire;
@@ -25,7 +25,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 /// A provider's answer is the first.
 async fn gateway() -> anyhow::Result<()> {
     let provider = Fixed::start().await?;
-    let mut gateway = Gateway::start_before(provider.address).await?;
+    let mut gateway = Gateway::start_before(provider.address, Policies::All).await?;
     let request = request(false, 73);
     let mut took = Vec::new();
     for _ in 0..COLD_STARTS {

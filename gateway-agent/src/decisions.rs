@@ -5,6 +5,7 @@
 //! event unless the pack says `include_content: true`.
 
 mod event;
+mod line;
 mod writer;
 
 use std::io;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use http::StatusCode;
 use metrics::{Counter, Gauge};
+use policy_config::schema::{FallbackTrigger, TargetId};
 use policy_engine::Verdict;
 
 use crate::activation::live::LivePolicy;
@@ -101,6 +102,18 @@ impl ProxyMetrics {
         self.shed_connections.increment(1);
     }
 
+    /// A request goes to the next target.
+    pub fn fell_back(&self, from: &TargetId, trigger: FallbackTrigger) {
+        let trigger = match trigger {
+            FallbackTrigger::RateLimit => "rate_limit",
+            FallbackTrigger::ServerError => "server_error",
+            FallbackTrigger::Timeout => "timeout",
+        };
+        // Seldom, so nothing is kept ready for it.
+        metrics::counter!("kt_gateway_fallbacks_total", "from" => from.0.clone(), "trigger" => trigger)
+            .increment(1);
+    }
+
     /// A request was sent away because too many are served.
     pub fn request_shed(&self) {
         self.shed_in_flight.increment(1);
@@ -129,6 +142,18 @@ pub fn render_live(live: &LivePolicy, text: &mut String) {
         let digest = digest.to_string();
         let short = digest.get(..SHORT_DIGEST).unwrap_or(&digest);
         let _ = writeln!(text, "{name}{{config_digest=\"{}\"}} {count}", label(short));
+    }
+    if let Some(policy) = live.snapshot()
+        && let Some(stations) = policy.stations.get()
+    {
+        let name = "kt_gateway_target_open";
+        let _ = write!(
+            text,
+            "# HELP {name} Whether the circuit breaker keeps requests from the target.\n# TYPE {name} gauge\n"
+        );
+        for (target, is_open) in policy.engine.targets().iter().zip(stations.are_open()) {
+            let _ = writeln!(text, "{name}{{target=\"{}\"}} {}", label(&target.id.0), u8::from(is_open));
+        }
     }
     let name = "kt_gateway_retired_policies";
     let _ = write!(

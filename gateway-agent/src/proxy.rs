@@ -58,7 +58,7 @@ pub struct ProxySettings {
     pub instance: String,
     /// Largest request body, bytes (`--max-body`).
     pub max_body: usize,
-    /// Memory for request bodies over 64 KiB, bytes, all requests together; beyond it: 503 `overloaded`.
+    /// Memory for request bodies and whole responses over 64 KiB, bytes, all together; beyond it: 503 `overloaded`.
     pub body_budget: usize,
     /// Largest whole (not streamed) provider response, bytes.
     pub max_response: usize,

@@ -30,11 +30,12 @@ pub(crate) fn test() -> Outcome {
     }
 }
 
-/// The release profile is built for this alone, so nothing is gained by building all of it.
+/// What is measured is what is shipped: the profile of `dist`. It is built for this alone, so nothing is gained by building
+/// all of it.
 pub(crate) fn bench(arguments: &[&str]) -> Outcome {
     let programs = ["-p", "bench", "-p", "kt", "-p", "gateway-agent"];
-    succeed(cargo(&["build", "--release", "--locked"]).args(programs))?;
-    succeed(command(target().join("release/kt-bench")).args(arguments))
+    succeed(cargo(&["build", "--profile", "dist", "--locked"]).args(programs))?;
+    succeed(command(target().join("dist/kt-bench")).args(arguments))
 }
 
 /// It is used when it is there and never installed: that takes longer than the tests.

@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use service_kit::drain::DrainWatcher;
 use tokio::sync::mpsc;
 
-use super::{Decision, DecisionLog};
+use super::{Decision, DecisionLog, line};
 
 /// Rotate once the file holds this much.
 pub(super) const ROTATE_AT: u64 = 64 * 1024 * 1024;
@@ -23,6 +23,9 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// Events written with one call.
 const BATCH: usize = 512;
+
+/// About as long as a line is, bytes.
+const LINE: usize = 1024;
 
 /// The open file and how much is in it.
 pub(super) struct EventFile {
@@ -174,13 +177,9 @@ fn open_for_append(path: &Path) -> io::Result<(File, u64)> {
 }
 
 fn encode(batch: &[Box<Decision>]) -> Vec<u8> {
-    let mut lines = Vec::with_capacity(batch.len() * 512);
+    let mut lines = Vec::with_capacity(batch.len() * LINE);
     for decision in batch {
-        let start = lines.len();
-        match serde_json::to_writer(&mut lines, decision.as_ref()) {
-            Ok(()) => lines.push(b'\n'),
-            Err(_) => lines.truncate(start),
-        }
+        line::append(&mut lines, decision);
     }
     lines
 }

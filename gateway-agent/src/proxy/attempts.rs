@@ -15,7 +15,7 @@ use super::inspect::Exchange;
 use super::provider_answer::{self, ProviderAnswer, Reading};
 use super::record::Record;
 use super::reply::Refusal;
-use super::targets::{Permit, Station, Stations, seconds};
+use super::targets::{Permit, Station, Stations, StreamPermit, seconds};
 use super::upstream::UpstreamFailure;
 
 /// A request as it may be sent.
@@ -32,6 +32,15 @@ struct Called<'a> {
     permit: Permit<'a>,
 }
 
+/// What came of a request.
+pub(super) struct Answered<'a> {
+    pub(super) answer: ProviderAnswer,
+    /// Who gave it.
+    pub(super) target: &'a Target,
+    /// Of a stream, which has only begun.
+    pub(super) permit: Option<StreamPermit>,
+}
+
 /// What is left of the choice.
 struct Choice<'a> {
     exchange: &'a Exchange,
@@ -46,13 +55,13 @@ struct Choice<'a> {
 // === impl Proxy ===
 
 impl Proxy {
-    /// The answer, and the target that gave it. A failure is the last one's.
+    /// A failure is the last one's.
     pub(super) async fn ask<'a>(
         &self,
         exchange: &'a Exchange,
         question: Question,
         record: &mut Record,
-    ) -> Result<(ProviderAnswer, &'a Target), Refusal> {
+    ) -> Result<Answered<'a>, Refusal> {
         let engine = exchange.engine();
         let fallback = engine.fallback();
         let ends_by = fallback.total_timeout.map(|total| Instant::now() + total);
@@ -73,23 +82,25 @@ impl Proxy {
             record.attempts(attempts);
             let target = called.target;
             let lane = called.station.lane();
+            called.station.count_attempt();
             let is_last = choice.open.is_empty() || attempts >= fallback.max_attempts;
             let sent = if is_last { std::mem::take(&mut headers) } else { headers.clone() };
             let answer = self.call_once(exchange, called, sent, body.clone(), ends_by, record).await;
             let trigger = match &answer {
-                Ok(answer) => trigger_of(answer),
+                Ok((answer, _)) => trigger_of(answer),
                 Err(failure) => failure.trigger(),
             };
             let may_go_on = trigger.is_some_and(|trigger| fallback.triggers.contains(&trigger))
                 && !is_last
                 && ends_by.is_none_or(|ends_by| Instant::now() < ends_by);
             let next = if may_go_on { choice.next(self.targets.now()) } else { None };
-            match next {
-                Some(next) if lane.may_go_on(self.targets.now()) => {
+            match (next, trigger) {
+                (Some(next), Some(trigger)) if lane.may_go_on(self.targets.now()) => {
+                    self.metrics.fell_back(&target.id, trigger);
                     tracing::info!(from = %target.id, to = %next.target.id, attempts, "a request goes to the next target");
                     called = next;
                 }
-                _ => return Ok((answer?, target)),
+                _ => return Ok(answer.map(|(answer, permit)| Answered { answer, target, permit })?),
             }
         }
     }
@@ -102,7 +113,7 @@ impl Proxy {
         body: Bytes,
         ends_by: Option<Instant>,
         record: &mut Record,
-    ) -> Result<ProviderAnswer, UpstreamFailure> {
+    ) -> Result<(ProviderAnswer, Option<StreamPermit>), UpstreamFailure> {
         let Called { target, station, permit } = called;
         let begun = Instant::now();
         let whole = begun + target.timeouts.whole;
@@ -112,11 +123,16 @@ impl Proxy {
             let response = call.await?;
             record.heard();
             let inspected = exchange.engine().inspects_responses();
-            let reading = Reading { inspected, limit: self.settings.max_response, deadline };
+            let limit = self.settings.max_response;
+            let reading = Reading { inspected, limit, deadline, budget: &self.body_budget };
             provider_answer::read(response, target, reading).await
         };
         let answer = answering.await;
         match &answer {
+            Ok(ProviderAnswer::Stream(_)) => {
+                let permit = permit.streams(station.lane());
+                return answer.map(|answer| (answer, Some(permit)));
+            }
             Ok(_) => permit.succeeded(),
             // It was given less than its own time, and used that up: that says nothing of it.
             Err(UpstreamFailure::TimedOut { .. }) if deadline < whole && Instant::now() >= deadline => {
@@ -128,7 +144,7 @@ impl Proxy {
             // A certificate, a key, a setting: nothing that a cooldown mends.
             Err(_) => drop(permit),
         }
-        answer
+        answer.map(|answer| (answer, None))
     }
 }
 

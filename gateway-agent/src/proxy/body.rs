@@ -1,4 +1,5 @@
-//! Request bodies: read whole within a limit and a deadline, and nothing of them passed on before that.
+//! Request bodies: read whole within a limit and a deadline, and nothing of them passed on before that; and the memory
+//! that bodies of both ways may take.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +26,24 @@ pub(super) struct BodyBudget {
     shed: Counter,
 }
 
-/// A request body and the memory it was granted, given back with the request.
-pub(super) struct RequestBody {
-    pub(super) bytes: Bytes,
-    pub(super) _share: Option<OwnedSemaphorePermit>,
+/// A body as it gathers; one of a single piece is not copied.
+pub(super) struct Gathering<'a> {
+    budget: &'a BodyBudget,
+    first: Bytes,
+    rest: BytesMut,
+    share: Option<OwnedSemaphorePermit>,
+    granted: usize,
 }
+
+/// Bytes and the memory they were granted, given back with the last of them.
+struct Granted {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+/// All memory for large bodies is taken.
+#[derive(Debug)]
+pub(super) struct NoRoom;
 
 /// What one body may be.
 #[derive(Debug, Clone, Copy)]
@@ -51,10 +65,10 @@ impl BodyBudget {
         Self { shares, shed: crate::metrics::shed("body_memory") }
     }
 
-    fn take(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    fn take(&self) -> Result<OwnedSemaphorePermit, NoRoom> {
         Arc::clone(&self.shares).try_acquire_owned().map_err(|_| {
             self.shed.increment(1);
-            Refusal::Overloaded
+            NoRoom
         })
     }
 }
@@ -64,7 +78,7 @@ pub(super) async fn read(
     mut body: Incoming,
     limits: BodyLimits,
     budget: &BodyBudget,
-) -> Result<RequestBody, Refusal> {
+) -> Result<Bytes, Refusal> {
     if body.size_hint().lower() > limits.size as u64 {
         if !limits.waits {
             discard(body).await;
@@ -110,37 +124,64 @@ pub(super) async fn discard(mut body: Incoming) {
     let _ = tokio::time::timeout(DISCARD_FOR, reading).await;
 }
 
-/// A body of one frame is not copied.
-async fn collect(body: &mut Incoming, limit: usize, budget: &BodyBudget) -> Result<RequestBody, Refusal> {
-    let mut first = Bytes::new();
-    let mut gathered = BytesMut::new();
-    let mut share: Option<OwnedSemaphorePermit> = None;
-    let mut granted = SHARE;
+async fn collect(body: &mut Incoming, limit: usize, budget: &BodyBudget) -> Result<Bytes, Refusal> {
+    let mut gathering = Gathering::under(budget);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             tracing::debug!(%error, "a request body ended badly");
             Refusal::BodyBroken
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        let size = first.len() + gathered.len() + data.len();
-        if size > limit {
+        if gathering.len() + data.len() > limit {
             return Err(Refusal::BodyTooLarge { limit });
         }
-        while size > granted {
-            let more = budget.take()?;
-            match &mut share {
+        gathering.push(data).map_err(|NoRoom| Refusal::Overloaded)?;
+    }
+    Ok(gathering.whole())
+}
+
+// === impl Gathering ===
+
+impl<'a> Gathering<'a> {
+    pub(super) fn under(budget: &'a BodyBudget) -> Self {
+        Self { budget, first: Bytes::new(), rest: BytesMut::new(), share: None, granted: SHARE }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    pub(super) fn push(&mut self, data: Bytes) -> Result<(), NoRoom> {
+        while self.len() + data.len() > self.granted {
+            let more = self.budget.take()?;
+            match &mut self.share {
                 Some(share) => share.merge(more),
-                None => share = Some(more),
+                None => self.share = Some(more),
             }
-            granted += SHARE;
+            self.granted += SHARE;
         }
-        if first.is_empty() && gathered.is_empty() {
-            first = data;
+        if self.len() == 0 {
+            self.first = data;
         } else {
-            gathered.extend_from_slice(&std::mem::take(&mut first));
-            gathered.extend_from_slice(&data);
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+            self.rest.extend_from_slice(&data);
+        }
+        Ok(())
+    }
+
+    pub(super) fn whole(self) -> Bytes {
+        let bytes = if self.rest.is_empty() { self.first } else { self.rest.freeze() };
+        match self.share {
+            Some(share) => Bytes::from_owner(Granted { bytes, _share: share }),
+            None => bytes,
         }
     }
-    let bytes = if gathered.is_empty() { first } else { gathered.freeze() };
-    Ok(RequestBody { bytes, _share: share })
+}
+
+// === impl Granted ===
+
+impl AsRef<[u8]> for Granted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }

@@ -4,20 +4,20 @@
 //! because SDKs act on it. What is about the gateway's own key, account or target is the gateway's
 //! failure: 502, so that no client takes it for a fault of its own.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use policy_config::schema::Provider;
 use policy_engine::{KeyState, Target};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
+use super::body::{BodyBudget, Gathering, NoRoom};
 use super::headers;
 use super::reply::Reply;
-use super::upstream::UpstreamFailure;
+use super::upstream::{AnswerBody, UpstreamFailure};
 
 /// Largest provider error that is passed on.
 const ERROR_LIMIT: usize = 64 * 1024;
@@ -27,20 +27,22 @@ const KEY_MIN: usize = 8;
 /// A provider's response, sorted.
 pub(super) enum ProviderAnswer {
     Whole(Reply),
-    Stream(Reply<Incoming>),
+    Stream(Reply<AnswerBody>),
     /// The provider refused the request itself.
     Rejected(Reply),
 }
 
 /// How a response is to be read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
     /// Some policy reads it.
     pub(super) inspected: bool,
     /// Largest whole response, bytes.
     pub(super) limit: usize,
     /// When a whole response must be here.
     pub(super) deadline: Instant,
+    /// What a large one takes its memory from, until the client has it.
+    pub(super) budget: &'a BodyBudget,
 }
 
 #[derive(Deserialize)]
@@ -51,9 +53,9 @@ struct ProviderError {
 
 /// Sorts the response by its head; reads it unless it is a stream.
 pub(super) async fn read(
-    response: Response<Incoming>,
+    response: Response<AnswerBody>,
     target: &Target,
-    reading: Reading,
+    reading: Reading<'_>,
 ) -> Result<ProviderAnswer, UpstreamFailure> {
     let (head, body) = response.into_parts();
     let name = || target.id.to_string();
@@ -133,14 +135,18 @@ fn holds_key(text: &[u8], target: &Target) -> bool {
     key.len() >= KEY_MIN && text.windows(key.len()).any(|window| window == key)
 }
 
-async fn collect(mut body: Incoming, target: &Target, reading: Reading) -> Result<Bytes, UpstreamFailure> {
+async fn collect(
+    mut body: AnswerBody,
+    target: &Target,
+    reading: Reading<'_>,
+) -> Result<Bytes, UpstreamFailure> {
     let name = || target.id.to_string();
     let late = |what| UpstreamFailure::TimedOut { target: name(), what };
     let idle = target.timeouts.idle;
     // One timer for the whole, and one for each silence only where that could end first.
     let is_patient = Instant::now() + idle >= reading.deadline;
     let gathering = async {
-        let mut gathered = BytesMut::new();
+        let mut gathering = Gathering::under(reading.budget);
         loop {
             let frame = if is_patient {
                 body.frame().await
@@ -154,13 +160,13 @@ async fn collect(mut body: Incoming, target: &Target, reading: Reading) -> Resul
                 UpstreamFailure::Broken { target: name() }
             })?;
             let Ok(data) = frame.into_data() else { continue };
-            if gathered.len() + data.len() > reading.limit {
+            if gathering.len() + data.len() > reading.limit {
                 let why = "it is larger than this gateway reads";
                 return Err(UpstreamFailure::Uninspectable { target: name(), why });
             }
-            gathered.extend_from_slice(&data);
+            gathering.push(data).map_err(|NoRoom| UpstreamFailure::NoRoom { target: name() })?;
         }
-        Ok(gathered.freeze())
+        Ok(gathering.whole())
     };
     tokio::time::timeout_at(reading.deadline, gathering).await.map_err(|_| late("finish its response"))?
 }

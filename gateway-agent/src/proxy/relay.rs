@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use policy_engine::{Inspection, StreamInspector};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
@@ -19,7 +19,8 @@ use super::inspect::Exchange;
 use super::patience::ActiveRequest;
 use super::record::{Phase, Record};
 use super::reply::{Refusal, error_event};
-use super::upstream::UpstreamFailure;
+use super::targets::{StreamPermit, Targets};
+use super::upstream::{AnswerBody, UpstreamFailure};
 use crate::activation::live::ActivePolicy;
 use crate::decisions::Ended;
 use crate::metrics::GaugeHold;
@@ -48,7 +49,7 @@ pub(super) struct Holds {
 
 /// One provider stream, inspected as it passes. Dropping it ends the provider call.
 pub(super) struct Relay {
-    provider: Option<Incoming>,
+    provider: Option<AnswerBody>,
     /// `None` once the stream is over, or the inspector is out of order.
     inspector: Option<StreamInspector>,
     exchange: Exchange,
@@ -57,6 +58,8 @@ pub(super) struct Relay {
     silence: Duration,
     quiet_until: Pin<Box<Sleep>>,
     ends_at: Instant,
+    /// Who is told how it ended.
+    watched: Option<(StreamPermit, Arc<Targets>)>,
 }
 
 /// Why a stream ended before the provider said so.
@@ -120,11 +123,11 @@ impl Body for ReplyBody {
 impl Relay {
     /// `silence` bounds every gap between two pieces, `total` the whole stream.
     pub(super) fn new(
-        provider: Incoming,
+        provider: AnswerBody,
         exchange: Exchange,
         target: String,
-        silence: Duration,
-        total: Duration,
+        (silence, total): (Duration, Duration),
+        watched: Option<(StreamPermit, Arc<Targets>)>,
     ) -> Self {
         let engine = exchange.engine();
         let inspector = Some(engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around)));
@@ -137,6 +140,7 @@ impl Relay {
             silence,
             quiet_until: Box::pin(tokio::time::sleep_until(now + silence)),
             ends_at: now + total,
+            watched,
         }
     }
 
@@ -205,6 +209,9 @@ impl Relay {
             return Some(self.cut(&Cut::PolicyFailed, record));
         };
         self.provider = None;
+        if let Some((permit, _)) = self.watched.take() {
+            permit.succeeded();
+        }
         record.ended(ended_by(&inspection));
         record.decided(Phase::Output, &inspection);
         (!rest.is_empty()).then_some(rest)
@@ -215,6 +222,15 @@ impl Relay {
         self.provider = None;
         let number = self.inspector.take().map_or(0, |inspector| inspector.next_number());
         record.ended(Ended::UpstreamFailed);
+        // A stream that was given all the time there is has not failed.
+        let is_targets_fault = match cut {
+            Cut::Broken => true,
+            Cut::Silent => Instant::now() < self.ends_at,
+            Cut::PolicyFailed => false,
+        };
+        if let Some((permit, targets)) = self.watched.take().filter(|_| is_targets_fault) {
+            permit.failed(targets.now(), self.exchange.engine().circuit_breaker());
+        }
         let target = self.target.clone();
         let refusal = match cut {
             Cut::Broken => UpstreamFailure::Broken { target }.into(),

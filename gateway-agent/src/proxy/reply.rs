@@ -277,7 +277,10 @@ impl Refusal {
 
 impl From<UpstreamFailure> for Refusal {
     fn from(failure: UpstreamFailure) -> Self {
-        Self::Upstream(failure)
+        match failure {
+            UpstreamFailure::NoRoom { .. } => Self::Overloaded,
+            failure => Self::Upstream(failure),
+        }
     }
 }
 

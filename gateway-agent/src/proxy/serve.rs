@@ -13,8 +13,8 @@ use policy_engine::Target;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::attempts::Question;
-use super::body::{BodyLimits, RequestBody};
+use super::attempts::{Answered, Question};
+use super::body::BodyLimits;
 use super::inspect::{Exchange, inspect_rejection, inspect_whole, on_engine};
 use super::limits::Cost;
 use super::provider_answer::ProviderAnswer;
@@ -24,6 +24,8 @@ use super::reply::{Refusal, Reply};
 use super::request::whole;
 use super::route::Route;
 use super::surroundings::RequestSurroundings;
+use super::targets::StreamPermit;
+use super::upstream::AnswerBody;
 use super::{Proxy, body, headers, models};
 use crate::activation::live::ActivePolicy;
 
@@ -75,8 +77,7 @@ impl Proxy {
             within: self.settings.timeouts.body_read,
             waits: client.contains_key(EXPECT),
         };
-        // The share of memory is held until the provider has answered.
-        let RequestBody { bytes: body, _share } = body::read(body, limits, &self.body_budget).await?;
+        let body = body::read(body, limits, &self.body_budget).await?;
 
         let (inspected, began) = (body.clone(), Instant::now());
         let inspection = on_engine(&exchange, body.len(), move |exchange| {
@@ -103,7 +104,7 @@ impl Proxy {
         let mut headers = headers::for_provider(client, record.trace());
         headers::remove(&mut headers, exchange.engine().identity_headers());
         let question = Question { candidates, headers, body };
-        let (answer, target) = self.ask(&exchange, question, record).await?;
+        let Answered { answer, target, permit } = self.ask(&exchange, question, record).await?;
         match answer {
             ProviderAnswer::Rejected(reply) => inspect_rejection(reply, &exchange, target, record).await,
             ProviderAnswer::Whole(reply) => {
@@ -112,14 +113,22 @@ impl Proxy {
             }
             ProviderAnswer::Stream(reply) => {
                 record.costs(Cost::Stream);
-                Ok(self.relay(reply, exchange.clone(), target))
+                Ok(self.relay(reply, exchange.clone(), target, permit))
             }
         }
     }
 
-    fn relay(&self, reply: Reply<Incoming>, exchange: Exchange, target: &Target) -> Reply<Content> {
+    fn relay(
+        &self,
+        reply: Reply<AnswerBody>,
+        exchange: Exchange,
+        target: &Target,
+        permit: Option<StreamPermit>,
+    ) -> Reply<Content> {
         let total = self.settings.timeouts.stream_total;
-        let relay = Relay::new(reply.body, exchange, target.id.to_string(), target.timeouts.idle, total);
+        let watched = permit.map(|permit| (permit, Arc::clone(&self.targets)));
+        let timeouts = (target.timeouts.idle, total);
+        let relay = Relay::new(reply.body, exchange, target.id.to_string(), timeouts, watched);
         Reply { status: reply.status, headers: reply.headers, body: Content::Stream(Box::new(relay)) }
     }
 }

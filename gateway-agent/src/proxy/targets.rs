@@ -9,12 +9,15 @@ mod transport;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::header::HOST;
+use http::uri::Scheme;
+use http::{HeaderName, HeaderValue, Request, Uri};
+use metrics::Counter;
 use policy_engine::{Endpoint, Engine, KeyState, Target};
 use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 
-pub(super) use lane::{Lane, Permit};
+pub(super) use lane::{Lane, Permit, StreamPermit};
 pub(super) use transport::{TlsRoots, Transport};
 
 use super::resolver::check_host;
@@ -26,11 +29,20 @@ pub(crate) struct Stations(Box<[Station]>);
 /// One target, ready to be called.
 pub(super) struct Station {
     /// By endpoint, in the order of [`Endpoint::ALL`].
-    uris: [Result<Uri, &'static str>; Endpoint::ALL.len()],
+    operations: [Result<Operation, &'static str>; Endpoint::ALL.len()],
     /// The header of the key, and its value where there is one.
     key: Result<(HeaderName, Option<HeaderValue>), &'static str>,
     transport: Arc<Transport>,
     lane: Arc<Lane>,
+    attempts: Counter,
+}
+
+/// Where one operation of a target is.
+pub(super) struct Operation {
+    pub(super) uri: Uri,
+    /// The same without its host, as HTTP/1.1 writes it, and the host as it is written there.
+    path: Uri,
+    host: HeaderValue,
 }
 
 /// Makes stations, and remembers what the next pack goes on with.
@@ -54,14 +66,19 @@ impl Stations {
     pub(super) fn get(&self, index: usize) -> Option<&Station> {
         self.0.get(index)
     }
+
+    /// Which breakers are not closed, in file order.
+    pub(crate) fn are_open(&self) -> impl Iterator<Item = bool> {
+        self.0.iter().map(|station| station.lane.is_open())
+    }
 }
 
 // === impl Station ===
 
 impl Station {
-    pub(super) fn uri(&self, endpoint: Endpoint) -> Result<&Uri, &'static str> {
-        let uri = self.uris.get(endpoint as usize).map(Result::as_ref);
-        uri.unwrap_or(Err(&NO_OPERATION)).map_err(|why| *why)
+    pub(super) fn operation(&self, endpoint: Endpoint) -> Result<&Operation, &'static str> {
+        let operation = self.operations.get(endpoint as usize).map(Result::as_ref);
+        operation.unwrap_or(Err(&NO_OPERATION)).map_err(|why| *why)
     }
 
     pub(super) fn key(&self) -> Result<(&HeaderName, Option<&HeaderValue>), &'static str> {
@@ -72,8 +89,23 @@ impl Station {
         &self.transport
     }
 
-    pub(super) fn lane(&self) -> &Lane {
+    pub(super) fn lane(&self) -> &Arc<Lane> {
         &self.lane
+    }
+
+    /// A call begins.
+    pub(super) fn count_attempt(&self) {
+        self.attempts.increment(1);
+    }
+}
+
+// === impl Operation ===
+
+impl Operation {
+    /// For a connection of HTTP/1.1.
+    pub(super) fn write_to_path<B>(&self, request: &mut Request<B>) {
+        *request.uri_mut() = self.path.clone();
+        request.headers_mut().insert(HOST, self.host.clone());
     }
 }
 
@@ -109,10 +141,11 @@ impl Targets {
             known.push(Known { id, base_url, lane, transport });
         }
         let stations = engine.targets().iter().zip(&known).map(|(target, known)| Station {
-            uris: Endpoint::ALL.map(|endpoint| uri(target, endpoint)),
+            operations: Endpoint::ALL.map(|endpoint| operation(target, endpoint)),
             key: key(target),
             transport: Arc::clone(&known.transport),
             lane: Arc::clone(&known.lane),
+            attempts: metrics::counter!("kt_gateway_attempts_total", "target" => known.id.clone()),
         });
         let stations = Stations(stations.collect());
         *last = known;
@@ -128,11 +161,20 @@ pub(super) fn seconds(wait: Duration) -> u64 {
 const NO_OPERATION: &str = "its provider does not have this operation";
 pub(super) const METADATA: &str = "its address is a cloud metadata address, which is never called";
 
-fn uri(target: &Target, endpoint: Endpoint) -> Result<Uri, &'static str> {
+fn operation(target: &Target, endpoint: Endpoint) -> Result<Operation, &'static str> {
+    const NO_URL: &str = "its base_url is not a URL";
     let url = target.url(endpoint).ok_or(NO_OPERATION)?;
-    let uri: Uri = url.parse().map_err(|_| "its base_url is not a URL")?;
-    check_host(uri.host().unwrap_or_default()).map_err(|_| METADATA)?;
-    Ok(uri)
+    let uri: Uri = url.parse().map_err(|_| NO_URL)?;
+    let authority = uri.authority().ok_or(NO_URL)?;
+    check_host(authority.host()).map_err(|_| METADATA)?;
+    let usual = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let host = match authority.port_u16() {
+        Some(port) if port != usual => format!("{}:{port}", authority.host()),
+        _ => authority.host().to_owned(),
+    };
+    let host = host.try_into().map_err(|_| NO_URL)?;
+    let path = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+    Ok(Operation { uri, path, host })
 }
 
 fn key(target: &Target) -> Result<(HeaderName, Option<HeaderValue>), &'static str> {

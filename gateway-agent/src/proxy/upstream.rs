@@ -1,48 +1,38 @@
-//! The call to a provider: pooled clients, their deadlines, and what can go wrong in words.
+//! The call to a provider: its connections, its deadlines, and what can go wrong in words.
+
+mod answer_body;
+mod lines;
 
 use std::error::Error as StdError;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, ResponseFuture};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use policy_config::schema::{FallbackTrigger, Provider};
 use policy_engine::{Endpoint, Target};
 use tokio::time::Instant;
-use tower::Service;
 
-use super::resolver::{MetadataAddress, ProviderResolver};
-use super::targets::{METADATA, Station, Transport};
+pub(super) use self::answer_body::AnswerBody;
+use self::lines::{CallError, ConnectTimedOut, Lines};
+use super::resolver::MetadataAddress;
+use super::targets::{METADATA, Operation, Station, Transport};
 
-/// How long a provider connection without a request is kept.
-const POOL_IDLE: Duration = Duration::from_secs(60);
-/// Provider connections without a request that are kept, per host.
-const POOL_IDLE_PER_HOST: usize = 512;
-/// A silent HTTP/2 provider connection is asked for a sign of life this often.
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_ANSWER: Duration = Duration::from_secs(10);
 /// What a client of Anthropic's API that does not say so was written for.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
-type ProviderClient = Client<Bounded<HttpsConnector<HttpConnector<ProviderResolver>>>, Full<Bytes>>;
+/// How often connections are looked at that nobody uses.
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// The provider connections of one gateway, or of one of its workers: keep-alive, HTTP/1.1 or HTTP/2 by ALPN, no
 /// redirects. Costs nothing until it is used; what is costly (certificates) is in the [`Transport`]s, which are shared.
 #[derive(Default)]
 pub(super) struct Upstream {
-    /// One for each transport in use. Those that no pack uses any more go when another comes.
-    clients: RwLock<Vec<(Arc<Transport>, ProviderClient)>>,
+    /// One for each host and transport in use. Those that no pack uses any more go when another comes, or by and by.
+    hosts: Mutex<Vec<Arc<Lines>>>,
 }
 
 /// Why a provider gave no usable answer. The texts are for clients: they name the target and never
@@ -63,21 +53,10 @@ pub(super) enum UpstreamFailure {
     Broken { target: String },
     #[error("the target `{target}` sent a response that cannot be inspected: {why}")]
     Uninspectable { target: String, why: &'static str },
+    /// No fault of the target's; the client reads that this gateway is overloaded.
+    #[error("this gateway has no memory left for the response of the target `{target}`")]
+    NoRoom { target: String },
 }
-
-/// A connector whose whole work (name, TCP, TLS) has one deadline.
-#[derive(Debug, Clone)]
-struct Bounded<C> {
-    inner: C,
-    deadline: Duration,
-}
-
-/// Name, TCP and TLS together took too long.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("no connection in time")]
-struct ConnectTimedOut;
-
-type BoxError = Box<dyn StdError + Send + Sync>;
 
 // === impl Upstream ===
 
@@ -91,16 +70,15 @@ impl Upstream {
         headers: HeaderMap,
         body: Bytes,
         deadline: Instant,
-    ) -> Result<Response<Incoming>, UpstreamFailure> {
+    ) -> Result<Response<AnswerBody>, UpstreamFailure> {
         let unreachable = |why| UpstreamFailure::Unreachable { target: target.id.to_string(), why };
-        let uri = station.uri(endpoint).map_err(unreachable)?;
+        let operation = station.operation(endpoint).map_err(unreachable)?;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri.clone();
         *request.headers_mut() = provider_headers(station, target, headers).map_err(unreachable)?;
         let answered_by = deadline.min(Instant::now() + target.timeouts.first_byte);
-        let calling = self.begin(station.transport(), request);
-        match tokio::time::timeout_at(answered_by, calling).await {
+        let lines = self.lines(station.transport(), operation);
+        match tokio::time::timeout_at(answered_by, lines.call(operation, request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let failure = classify(target, &error);
@@ -111,24 +89,25 @@ impl Upstream {
         }
     }
 
-    fn begin(&self, transport: &Arc<Transport>, request: Request<Full<Bytes>>) -> ResponseFuture {
-        let is_it = |(of, _): &&(Arc<Transport>, ProviderClient)| Arc::ptr_eq(of, transport);
-        {
-            let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, client)) = clients.iter().find(is_it) {
-                return client.request(request);
-            }
+    fn lines(&self, transport: &Arc<Transport>, operation: &Operation) -> Arc<Lines> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = hosts.iter().find(|lines| lines.are_to(transport, &operation.uri)) {
+            return Arc::clone(known);
         }
-        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = clients.iter().find(is_it) {
-            return client.request(request);
+        // Calls that are out hold theirs themselves.
+        hosts.retain(|lines| lines.are_of_a_pack());
+        let lines = Arc::new(Lines::to(transport, &operation.uri));
+        hosts.push(Arc::clone(&lines));
+        lines
+    }
+
+    /// Lets go of connections that nobody needs.
+    pub(super) fn sweep(&self) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.retain(|lines| lines.are_of_a_pack());
+        for lines in hosts.iter() {
+            lines.sweep();
         }
-        // Calls that are out hold their client themselves.
-        clients.retain(|(of, _)| Arc::strong_count(of) > 1);
-        let client = client_of(transport);
-        let response = client.request(request);
-        clients.push((Arc::clone(transport), client));
-        response
     }
 }
 
@@ -138,6 +117,7 @@ impl UpstreamFailure {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -151,6 +131,7 @@ impl UpstreamFailure {
             Self::Status { .. } => "upstream_status",
             Self::Broken { .. } => "upstream_broken",
             Self::Uninspectable { .. } => "upstream_uninspectable",
+            Self::NoRoom { .. } => "overloaded",
         }
     }
 
@@ -172,54 +153,9 @@ impl UpstreamFailure {
             Self::TimedOut { .. } => Some(FallbackTrigger::Timeout),
             Self::Unreachable { .. } | Self::Broken { .. } => Some(FallbackTrigger::ServerError),
             Self::Status { status, .. } => status.is_server_error().then_some(FallbackTrigger::ServerError),
-            Self::Tls { .. } | Self::Key { .. } | Self::Uninspectable { .. } => None,
+            Self::Tls { .. } | Self::Key { .. } | Self::Uninspectable { .. } | Self::NoRoom { .. } => None,
         }
     }
-}
-
-// === impl Bounded ===
-
-impl<C> Service<Uri> for Bounded<C>
-where
-    C: Service<Uri, Error = BoxError>,
-    C::Future: Send + 'static,
-    C::Response: Send + 'static,
-{
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = tokio::time::timeout(self.deadline, self.inner.call(uri));
-        Box::pin(async move { connecting.await.unwrap_or_else(|_| Err(ConnectTimedOut.into())) })
-    }
-}
-
-fn client_of(transport: &Transport) -> ProviderClient {
-    let mut tcp = HttpConnector::new_with_resolver(ProviderResolver::new());
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(Duration::from_secs(60)));
-    let https = HttpsConnectorBuilder::new()
-        .with_tls_config(transport.tls().clone())
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(tcp);
-    // A request that met a connection which the provider had closed is sent again on a fresh one, if nothing of it was
-    // sent: that is the default of this client.
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
-        .http2_adaptive_window(true)
-        .http2_keep_alive_interval(PING_EVERY)
-        .http2_keep_alive_timeout(PING_ANSWER)
-        .build(Bounded { inner: https, deadline: transport.connect() })
 }
 
 /// The client's remaining headers, then what only the gateway may say.
@@ -243,8 +179,8 @@ fn provider_headers(
     Ok(headers)
 }
 
-/// What an error of the client means, read from its typed causes and never from its text.
-fn classify(target: &Target, error: &hyper_util::client::legacy::Error) -> UpstreamFailure {
+/// What an error of a call means, read from its typed causes and never from its text.
+fn classify(target: &Target, error: &CallError) -> UpstreamFailure {
     let name = target.id.to_string();
     if cause::<ConnectTimedOut>(error).is_some() {
         return UpstreamFailure::TimedOut { target: name, what: "accept a connection" };
@@ -255,7 +191,7 @@ fn classify(target: &Target, error: &hyper_util::client::legacy::Error) -> Upstr
     if let Some(tls) = cause::<rustls::Error>(error) {
         return UpstreamFailure::Tls { target: name, why: tls_reason(tls) };
     }
-    if !error.is_connect() {
+    if matches!(error, CallError::Exchange(_)) {
         return UpstreamFailure::Broken { target: name };
     }
     let why = match cause::<io::Error>(error).map(io::Error::kind) {
@@ -298,7 +234,7 @@ fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     error.source().and_then(cause::<T>)
 }
 
-/// For the log only. The client's errors hold addresses and reasons, never headers or bodies.
+/// For the log only. These errors hold addresses and reasons, never headers or bodies.
 fn chain_text(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

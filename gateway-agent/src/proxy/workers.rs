@@ -12,9 +12,11 @@ use service_kit::drain::{DrainHold, DrainWatcher};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::MissedTickBehavior;
 
 use super::accept::{self, Connection};
 use super::patience::Activity;
+use super::upstream::SWEEP_EVERY;
 use super::{Heir, Proxy};
 use crate::decisions::DecisionSink;
 
@@ -130,7 +132,18 @@ impl Worker {
         runtime.block_on(async {
             // The runtime lives as long as somebody has a sender.
             let (alive, mut served) = mpsc::channel::<()>(1);
-            while let Some(arrival) = self.arrivals.recv().await {
+            let mut sweeping = tokio::time::interval(SWEEP_EVERY);
+            sweeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                let arrival = tokio::select! {
+                    biased;
+                    arrival = self.arrivals.recv() => arrival,
+                    _ = sweeping.tick() => {
+                        self.proxy.upstream.sweep();
+                        continue;
+                    }
+                };
+                let Some(arrival) = arrival else { break };
                 let Arrival { stream, peer, purpose, hold, _loaded } = arrival;
                 let stream = match TcpStream::from_std(stream) {
                     Ok(stream) => stream,

@@ -7,7 +7,7 @@ use gateway_agent::settings::Source;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{eventually, pack, settings, start};
+use crate::support::{eventually, pack, pack_with, settings, start};
 
 async fn ask(address: std::net::SocketAddr, text: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -33,7 +33,9 @@ fn value(text: &str, series: &str) -> Option<f64> {
 async fn what_a_request_leaves_is_scraped_from_a_real_port() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("policy.yaml");
-    fs::write(&path, pack("0.1.0")).unwrap();
+    let second = "    - {id: second, provider: openai-compatible, model: '*', base_url: 'http://127.0.0.1:9'}\n  \
+                  circuit_breaker: {failure_threshold: 1}\n";
+    fs::write(&path, pack_with("0.1.0", second)).unwrap();
     let mut settings = settings(home.path(), Source::File(path));
     settings.metrics_listen = Some("127.0.0.1:0".parse().unwrap());
     let gateway = start(settings).await;
@@ -42,7 +44,7 @@ async fn what_a_request_leaves_is_scraped_from_a_real_port() {
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    // Nobody is where the pack's target should be.
+    // Nobody is where the pack's targets should be.
     let answer = ask(gateway.addresses().data, &request).await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     let digest = gateway.policy().unwrap().digest.to_string();
@@ -53,6 +55,11 @@ async fn what_a_request_leaves_is_scraped_from_a_real_port() {
         "kt_gateway_inspection_seconds_count{phase=\"input\"}".to_owned(),
         "kt_gateway_request_seconds_count".to_owned(),
         "kt_gateway_first_byte_seconds_count".to_owned(),
+        "kt_gateway_attempts_total{target=\"local\"}".to_owned(),
+        "kt_gateway_attempts_total{target=\"second\"}".to_owned(),
+        "kt_gateway_fallbacks_total{from=\"local\",trigger=\"server_error\"}".to_owned(),
+        "kt_gateway_target_open{target=\"local\"}".to_owned(),
+        "kt_gateway_target_open{target=\"second\"}".to_owned(),
         "kt_gateway_swaps_total".to_owned(),
         "kt_gateway_decisions_written_total".to_owned(),
         "kt_gateway_activations_total{result=\"active\",stage=\"\"}".to_owned(),
@@ -95,5 +102,6 @@ async fn what_a_request_leaves_is_scraped_from_a_real_port() {
     .await;
     let text = scrape(&gateway).await;
     assert_eq!(value(&text, &in_flight), None, "{text}");
+    assert_eq!(value(&text, "kt_gateway_target_open{target=\"second\"}"), None, "{text}");
     gateway.stop().await.unwrap();
 }

@@ -152,7 +152,11 @@ impl Policy for RateLimitPolicy {
 impl Count {
     fn claim(&self, meters: &dyn Meters, around: &dyn Surroundings) -> Claim {
         let meter = match &self.whose {
-            Whose::Header(name) => meters.id(&self.rule, around.header(name).map(str::as_bytes)),
+            Whose::Header(name) => {
+                // An empty one says as little as none.
+                let said = around.header(name).filter(|said| !said.is_empty());
+                meters.id(&self.rule, said.map(str::as_bytes))
+            }
             Whose::Address => match around.address().map(network_of) {
                 Some(IpAddr::V4(address)) => meters.id(&self.rule, Some(&address.octets())),
                 Some(IpAddr::V6(address)) => meters.id(&self.rule, Some(&address.octets())),

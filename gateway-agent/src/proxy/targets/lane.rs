@@ -1,5 +1,6 @@
 //! What is known of one target, in three atomic words that every request of every worker may touch.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,6 +23,14 @@ pub(in crate::proxy) struct Permit<'a> {
     is_probe: bool,
     is_told: bool,
     begun: u64,
+}
+
+/// What is owed to a target's breaker at the end of a stream whose head was there. Dropped without a word it tells
+/// nothing, as a permit does.
+#[derive(Debug)]
+pub(in crate::proxy) struct StreamPermit {
+    lane: Arc<Lane>,
+    target: TargetId,
 }
 
 // === impl Lane ===
@@ -74,6 +83,11 @@ impl Lane {
         self.turns.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// It is left alone, or one probe asks whether it is over.
+    pub(in crate::proxy) fn is_open(&self) -> bool {
+        !matches!(Breaker::from_word(self.breaker.load(Ordering::Acquire)), Breaker::Closed { .. })
+    }
+
     fn turn_breaker(&self, target: &TargetId, next: impl Fn(Breaker) -> Breaker) {
         let changed = change(&self.breaker, |word| {
             let after = next(Breaker::from_word(word)).to_word();
@@ -113,6 +127,15 @@ impl Permit<'_> {
         self.lane.turn_breaker(self.target, |breaker| breaker.succeeded(self.is_probe));
     }
 
+    /// The head of a stream is there. A probe has its answer; whether the target serves is known at the stream's end.
+    pub(in crate::proxy) fn streams(mut self, lane: &Arc<Lane>) -> StreamPermit {
+        if self.is_probe {
+            self.is_told = true;
+            self.lane.turn_breaker(self.target, |breaker| breaker.succeeded(true));
+        }
+        StreamPermit { lane: Arc::clone(lane), target: self.target.clone() }
+    }
+
     /// It did not, by its own fault.
     pub(in crate::proxy) fn failed(mut self, now: u64, settings: &CircuitBreaker) {
         self.is_told = true;
@@ -125,6 +148,20 @@ impl Drop for Permit<'_> {
         if self.is_probe && !self.is_told {
             self.lane.turn_breaker(self.target, |breaker| breaker.abandoned(true, self.begun));
         }
+    }
+}
+
+// === impl StreamPermit ===
+
+impl StreamPermit {
+    /// The stream came to its end.
+    pub(in crate::proxy) fn succeeded(self) {
+        self.lane.turn_breaker(&self.target, |breaker| breaker.succeeded(false));
+    }
+
+    /// The provider broke it off, or fell silent.
+    pub(in crate::proxy) fn failed(self, now: u64, settings: &CircuitBreaker) {
+        self.lane.turn_breaker(&self.target, |breaker| breaker.failed(false, now, settings));
     }
 }
 

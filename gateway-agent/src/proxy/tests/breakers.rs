@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use policy_config::schema::{CircuitBreaker, PolicyConfig};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::harness::{
     Answer, COMPLETION, Gateway, ScriptedProvider, active, chat, eventually, json_response, refused, several,
     test_watcher,
 };
+use super::streaming::{Feed, delta, fed_provider, streamed};
+
+type Feeds = mpsc::Receiver<Feed>;
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -163,4 +167,28 @@ async fn an_attempt_that_was_cut_short_says_nothing_of_its_target() {
     gate.send(true).unwrap();
     assert_eq!(gateway.post(chat("hi")).await.status, 200, "the first is left alone, the second is not");
     assert_eq!((hanging.calls().len(), slow.calls().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn streams_that_break_after_their_head_open_the_breaker() {
+    let (provider, mut feeds) = fed_provider().await;
+    let mut pack = several("0.1.0", &[&provider.base_url]);
+    broken_after(&mut pack, 2, LONG);
+    let gateway = Gateway::start(&pack).await;
+    let one = async |feeds: &mut Feeds, breaks: bool| {
+        let request = gateway.chat_request(streamed("hi"));
+        let (response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });
+        assert_eq!(response.status(), 200);
+        let end = if breaks { Err(std::io::Error::other("cut")) } else { Ok("data: [DONE]\n\n".into()) };
+        feed.send(Ok(delta("one"))).await.unwrap();
+        feed.send(end).await.unwrap();
+        drop(feed);
+        response.into_body().collect().await.unwrap();
+    };
+    // One that ends well in between: they are not two in a row.
+    for breaks in [true, false, true] {
+        one(&mut feeds, breaks).await;
+    }
+    one(&mut feeds, true).await;
+    assert!(unavailable(&gateway.post(streamed("hi")).await));
 }

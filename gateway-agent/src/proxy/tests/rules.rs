@@ -63,6 +63,7 @@ async fn a_limit_refuses_with_the_time_to_wait_and_lives_through_swaps() {
     twice.headers_mut().append("x-consumer", "b".parse().unwrap());
     assert_eq!(gateway.send(twice).await.status, 200);
     assert_eq!(ask(&gateway, None, chat("hi")).await.status, 429);
+    assert_eq!(ask(&gateway, Some(""), chat("hi")).await.status, 429, "an empty name is none");
 
     gateway.live.swap(active(&limited("0.1.1", 2)));
     assert_eq!(ask(&gateway, Some("jane"), chat("hi")).await.status, 429, "the counters are the gateway's");
@@ -77,7 +78,7 @@ async fn a_limit_refuses_with_the_time_to_wait_and_lives_through_swaps() {
     assert!(provider.calls().iter().all(|call| !call.headers.contains_key("x-consumer")));
     let events = gateway.decisions().await;
     let refused: Vec<_> = events.iter().filter(|event| event["status"] == 429).collect();
-    assert_eq!(refused.len(), 4);
+    assert_eq!(refused.len(), 5);
     assert_eq!(refused[0]["reason_codes"], serde_json::json!(["rate_limit.requests"]));
 }
 

@@ -249,6 +249,27 @@ async fn large_bodies_share_one_budget_that_is_given_back() {
 }
 
 #[tokio::test]
+async fn large_responses_share_the_budget_and_give_it_back() {
+    let answer = |size: usize| -> &'static str {
+        Box::leak(COMPLETION.replace("hello", &"hello ".repeat(size / 6)).into_boxed_str())
+    };
+    let (large, larger) = (answer(160 * 1024), answer(300 * 1024));
+    let provider = ScriptedProvider::start(move |seen| {
+        let asks_for_more = seen.body.windows(4).any(|word| word == b"more");
+        Box::pin(async move { json_response(200, if asks_for_more { larger } else { large }) })
+    })
+    .await;
+    let settings = ProxySettings { body_budget: 128 * 1024, ..ProxySettings::default() };
+    let gateway = Gateway::with(Some(active(&config("0.1.0", target(&provider.base_url)))), settings).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.post(chat("hi")).await.body.len(), large.len());
+        let shed = gateway.post(chat("more")).await;
+        assert_eq!(shed.refusal(), refused(503, "unavailable", "overloaded"));
+        assert_eq!(shed.header("retry-after"), Some("1"));
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_408() {
     let settings = ProxySettings {
         timeouts: ProxyTimeouts { body_read: Duration::from_millis(100), ..ProxyTimeouts::default() },

@@ -62,6 +62,10 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
             "GET /v1/models HTTP/1.1\r\nhost: x\r\nx-a: b\nconnection: close\r\n\r\n".to_owned(),
         ),
         (
+            "a bare line feed in the head behind another request",
+            "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\nx-a: b\nconnection: close\r\n\r\n".to_owned(),
+        ),
+        (
             "a chunk beyond all numbers",
             "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\nffffffffffffffffff\r\n{}\r\n0\r\n\r\n".to_owned(),
         ),
