@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod engine;
 mod figures;
 mod gateway;
 mod growth;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-const NAMES: &str = "growth [RELOADS], reload [SECONDS], start";
+const NAMES: &str = "engine, growth [RELOADS], reload [SECONDS], start";
 
 fn main() -> ExitCode {
     match run() {
@@ -33,6 +34,7 @@ fn run() -> anyhow::Result<()> {
     let number = words.next().map(|word| word.parse::<u64>()).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match name.as_str() {
+        "engine" => engine::run(),
         "growth" => runtime.block_on(growth::run(number.unwrap_or(10_000))),
         "reload" => runtime.block_on(load::run(number.unwrap_or(10))),
         "start" => start::run(),

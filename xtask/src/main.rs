@@ -20,7 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
   demo [--once]    build, then push packs to a live fleet; stays up, or with --once checks its claims and ends
   test             build, then run every suite there is
-  bench NAME       build the release programs, then measure: growth, reload, start
+  bench NAME       build the release programs, then measure: engine, growth, reload, start
   sqlx [--check]   refresh `.sqlx/` from the migrations and the queries, or fail when it is out of date
   dist             build the release archive: programs, completions, systemd units, examples";
 
