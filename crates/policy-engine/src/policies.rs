@@ -5,7 +5,9 @@ use policy_config::schema::{PolicyKind, PolicyMode};
 use crate::text::{Edit, Phase, Texts};
 use crate::verdict::Verdict;
 
+mod anchors;
 pub(crate) mod audit_logger;
+mod literals;
 pub(crate) mod pii_detector;
 pub(crate) mod prompt_injection;
 

@@ -4,16 +4,19 @@
 mod encoded;
 mod homoglyphs;
 mod normalize;
+mod own;
 mod pattern_set;
 mod patterns;
+mod skim;
 
 use policy_config::Finding;
 use policy_config::schema::{DetectAction, PolicyKind, PolicyMode, PromptInjection};
-use regex::Regex;
 
 pub use self::patterns::PATTERN_SET_VERSION;
 
+use self::own::OwnPatterns;
 use self::pattern_set::PatternSet;
+use self::skim::Skim;
 use super::{CannotJudge, Decision, Policy};
 use crate::compile;
 use crate::text::{Author, Phase, Texts};
@@ -27,7 +30,7 @@ pub(crate) struct PromptInjectionPolicy {
     action: DetectAction,
     message: String,
     curated: &'static PatternSet,
-    own: Vec<Regex>,
+    own: OwnPatterns,
 }
 
 // === impl PromptInjectionPolicy ===
@@ -35,11 +38,11 @@ pub(crate) struct PromptInjectionPolicy {
 impl PromptInjectionPolicy {
     pub(crate) fn compile(settings: &PromptInjection) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let mut own = Vec::new();
+        let mut own = OwnPatterns::default();
         for (at, source) in settings.attack_patterns.iter().enumerate() {
             let path = format!("policy.prompt-injection.detection.attack_patterns[{at}]");
             match compile::pattern(source, &path) {
-                Ok(regex) => own.push(regex),
+                Ok(regex) => own.push(source, regex),
                 Err(finding) => findings.push(finding),
             }
         }
@@ -49,6 +52,7 @@ impl PromptInjectionPolicy {
         if !findings.is_empty() {
             return Err(findings);
         }
+        let own = own.ready();
         let PromptInjection { mode, action, ref message, .. } = *settings;
         Ok(Self { mode, action, message: message.clone(), curated, own })
     }
@@ -59,18 +63,45 @@ impl PromptInjectionPolicy {
     fn detects(&self, texts: &Texts<'_>) -> bool {
         [Author::User, Author::Model].into_iter().any(|author| {
             let words: Vec<&str> = by(author, texts).collect();
-            let cut = words.len() > 1;
-            self.matches(&words.join("\n"), false) || (cut && self.matches(&words.concat(), false))
+            match words.as_slice() {
+                [] => false,
+                [only] => self.matches(only, false),
+                words => self.matches_together(words),
+            }
         }) || by(Author::Application, texts).any(|text| self.matches(text, true))
+    }
+
+    fn matches_together(&self, words: &[&str]) -> bool {
+        let with_gaps = words.join("\n");
+        let skimmed = skim::skim(self.curated, &with_gaps);
+        if self.matches_skimmed(&with_gaps, skimmed, false) {
+            return true;
+        }
+        let without = words.concat();
+        let skimmed = match skimmed {
+            Skim::Bare if skim::seams_are_bare(self.curated, words) => Skim::Bare,
+            _ => skim::skim(self.curated, &without),
+        };
+        self.matches_skimmed(&without, skimmed, false)
     }
 
     /// `trusted`: the application's own words, which may warn of an attack by quoting it.
     fn matches(&self, text: &str, trusted: bool) -> bool {
-        let plain = normalize::plain(text);
-        if self.own.iter().any(|own| own.is_match(text) || own.is_match(&plain)) {
-            return true;
+        self.matches_skimmed(text, skim::skim(self.curated, text), trusted)
+    }
+
+    fn matches_skimmed(&self, text: &str, skimmed: Skim, trusted: bool) -> bool {
+        if skimmed != Skim::Suspicious && self.own.is_empty() {
+            return false;
         }
-        self.curated.matches(&plain, trusted)
+        let plain = normalize::plain(text);
+        self.own.is_match(text)
+            || self.own.is_match(&plain)
+            || skimmed == Skim::Suspicious && self.is_attack(text, &plain, trusted)
+    }
+
+    fn is_attack(&self, text: &str, plain: &str, trusted: bool) -> bool {
+        self.curated.matches(plain, trusted)
             || encoded::hidden_texts(text)
                 .iter()
                 .any(|hidden| self.curated.matches(&normalize::plain(hidden), trusted))

@@ -49,9 +49,7 @@ impl Found<'_> {
 impl Scanner {
     pub(super) fn compile(settings: &PiiDetector) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let built_in = built_in().map_err(|error| {
-            vec![compile::finding("C001", "policy.pii-detector", error.to_owned(), String::new())]
-        })?;
+        let built_in = built_in();
         let wanted = built_in.recognizers.iter().map(|(kind, _)| kind.is_wanted(settings)).collect();
         let mut own = Vec::new();
         for (label, source) in &settings.detect_patterns {
@@ -150,9 +148,8 @@ impl Scanner {
     /// Label and place of every match; overlapping ones become one under the label of the first kind.
     fn matches(&self, text: &str) -> Vec<(&str, Range<usize>)> {
         let mut places: Vec<(usize, &str, Range<usize>)> = Vec::new();
-        for at in &self.built_in.prefilter.matches(text) {
-            let wanted = self.wanted.get(at).is_some_and(|wanted| *wanted);
-            if let Some((kind, regex)) = self.built_in.recognizers.get(at).filter(|_| wanted) {
+        for at in self.built_in.prefilter.matches(text).filter(|at| self.wanted.get(*at) == Some(&true)) {
+            if let Some((kind, regex)) = self.built_in.recognizer(at) {
                 confirmed(kind, regex, text, |range| places.push((at, kind.label, range)));
             }
         }

@@ -112,7 +112,7 @@ pub(super) const WORDS: &[Pattern] = &[
     ),
     row(
         "indirect.en.hide-from-user",
-        r"(?-u:\b)(?:do not|dont|never|without) (?:tell|telling|inform|informing|mention|mentioning|reveal|notify|notifying|alert|alerting|let) (?:(?:this|it|any|of) )*(?:to )?the user(?: know)? (?:about|that|of|know|anything)(?: [a-z]+){0,3} (?:this|these|you|instruction|instructions|hidden|secret|step|call)",
+        r"(?-u:\b)(?:do not|dont|never|without) (?:tell|telling|inform|informing|mention|mentioning|reveal|notify|notifying|alert|alerting|let) (?:(?:this|it|any|of) ){0,5}(?:to )?the user(?: know)? (?:about|that|of|know|anything)(?: [a-z]+){0,3} (?:this|these|you|instruction|instructions|hidden|secret|step|call)",
     ),
     row(
         "exfiltrate.en.send-secrets",
