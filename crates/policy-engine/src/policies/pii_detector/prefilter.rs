@@ -65,7 +65,7 @@ impl Prefilter {
             Need::Colons => seen.colons,
             Need::Digits(digits) => seen.digits >= digits,
         };
-        Kinds(self.needs.iter().rev().fold(0, |bits, need| bits << 1 | u32::from(met(need))))
+        Kinds(self.needs.iter().rev().fold(0, |bits, need| (bits << 1) | u32::from(met(need))))
     }
 }
 
@@ -187,7 +187,7 @@ mod tests {
     fn check(text: &str, found: &[usize]) {
         let passed: Vec<usize> = built_in().prefilter.matches(text).collect();
         for kind in found {
-            assert!(passed.contains(&kind), "{kind} is in {text:?}, and only {passed:?} would be looked for");
+            assert!(passed.contains(kind), "{kind} is in {text:?}, and only {passed:?} would be looked for");
         }
     }
 

@@ -46,7 +46,7 @@ struct Row {
 /// Memory that the whole set may take when compiled.
 const SET_LIMIT: usize = 32 << 20;
 /// That many patterns are quicker one by one than as a set.
-const FEW_ROWS: usize = 6;
+const FEW_ROWS: usize = 16;
 
 /// In a sentence of the application, one of these before a pattern makes it a warning of the attack.
 const GUARD_WORDS: &[&str] = &[

@@ -26,11 +26,11 @@ pub(super) fn class_of(byte: u8) -> u8 {
     let letter = lower.wrapping_sub(b'a') < 26;
     let article = (lower == b'a') | (lower == b'i');
     let sign = (byte.wrapping_sub(b'0') < 10) | (byte == b'@') | (byte == b'$') | (byte == b'\\');
-    u8::from(letter) * LETTER
-        | u8::from(sign) * SIGN
-        | u8::from(byte == b'\'') * APOSTROPHE
-        | u8::from(byte >= 0x80) * FOREIGN
-        | u8::from(letter & article) * ARTICLE
+    (u8::from(letter) * LETTER)
+        | (u8::from(sign) * SIGN)
+        | (u8::from(byte == b'\'') * APOSTROPHE)
+        | (u8::from(byte >= 0x80) * FOREIGN)
+        | (u8::from(letter & article) * ARTICLE)
 }
 
 /// True as soon as `suspicious` says so of a place: a letter beside a sign, a letter that stands alone, an apostrophe,
