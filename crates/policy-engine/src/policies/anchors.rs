@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 
-use super::literals::Required;
+use super::literals::{Required, commonness};
 
 /// For each of a list of patterns, a set of literals one of which is in every match.
 #[derive(Debug)]
@@ -43,80 +43,7 @@ pub(crate) struct Hit<'a> {
 }
 
 /// The vectorised search gets slow, and then refuses, with more.
-const MAX_PACKED: usize = 100;
-/// Found in nearly every English text, alone or within other words.
-const COMMON: &[&str] = &[
-    "your",
-    "you",
-    "that",
-    "this",
-    "with",
-    "from",
-    "have",
-    "what",
-    "which",
-    "above",
-    "before",
-    "there",
-    "they",
-    "write",
-    "text",
-    "give",
-    "tell",
-    "show",
-    "make",
-    "print",
-    "list",
-    "send",
-    "share",
-    "word",
-    "over",
-    "user",
-    "first",
-    "rule",
-    "rules",
-    "system",
-    "message",
-    "all",
-    "are",
-    "act",
-    "out",
-    "the",
-    "and",
-    "for",
-    "not",
-    "was",
-    "were",
-    "new",
-    "now",
-    "will",
-    "can",
-    "one",
-    "post",
-    "says",
-    "said",
-    "answer",
-    "copy",
-    "repeat",
-    "return",
-    "when",
-    "any",
-    "end",
-    "start",
-    "set",
-    "age",
-    "ing",
-    "ion",
-    "data",
-    "key",
-    "keys",
-    "server",
-    "conversation",
-    "play",
-    "https",
-    "http",
-];
-
+const MAX_PACKED: usize = 128;
 // === impl Anchors ===
 
 impl Anchors {
@@ -226,19 +153,5 @@ impl Anchors {
         found.sort_unstable();
         found.dedup();
         found
-    }
-}
-
-/// How often a literal is met in ordinary text; only the order of these matters.
-fn commonness(literal: &str) -> u32 {
-    let common = COMMON.contains(&literal);
-    match literal.len() {
-        _ if common => 400,
-        _ if !literal.is_ascii() => 1,
-        0..=3 => 300,
-        4 => 60,
-        5 => 15,
-        6 => 5,
-        _ => 2,
     }
 }

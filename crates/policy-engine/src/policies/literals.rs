@@ -15,16 +15,20 @@ pub(crate) struct Required {
 const MAX_SET: usize = 48;
 /// Bytes; a shorter string is everywhere.
 const MIN_LITERAL: usize = 3;
+/// Bytes; enough to be rare.
+const LONGEST: usize = 6;
 const MAX_CLASS: usize = 4;
 
 /// `piece` says of which characters a literal may be made: the longest run of them in each string is kept. A pattern
 /// that does not parse requires nothing.
 pub(crate) fn required(source: &str, piece: fn(char) -> bool) -> Required {
     let Ok(hir) = regex_syntax::parse(source) else { return Required::default() };
-    let mut found = known(&hir);
+    let mut found = known(&hir, piece);
     found.flush();
-    let usable = |set: Vec<String>| usable(set, piece);
-    Required { sets: found.sets.into_iter().filter_map(usable).collect(), words: words(&hir) }
+    Required {
+        sets: found.sets.into_iter().filter_map(|set| usable(&set, piece)).collect(),
+        words: words(&hir),
+    }
 }
 
 /// What is known of one part of a pattern.
@@ -48,7 +52,7 @@ impl Known {
     }
 }
 
-fn known(hir: &Hir) -> Known {
+fn known(hir: &Hir, piece: fn(char) -> bool) -> Known {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Known::exact(vec![String::new()]),
         HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
@@ -56,9 +60,9 @@ fn known(hir: &Hir) -> Known {
             Err(_) => Known::default(),
         },
         HirKind::Class(class) => Known { exact: few(class), sets: Vec::new() },
-        HirKind::Capture(capture) => known(&capture.sub),
+        HirKind::Capture(capture) => known(&capture.sub, piece),
         HirKind::Repetition(repetition) => {
-            let mut sub = known(&repetition.sub);
+            let mut sub = known(&repetition.sub, piece);
             match (repetition.min, repetition.max) {
                 (1, Some(1)) => sub,
                 (0, Some(1)) => match sub.exact {
@@ -75,17 +79,17 @@ fn known(hir: &Hir) -> Known {
                 }
             }
         }
-        HirKind::Concat(parts) => concat(parts),
-        HirKind::Alternation(branches) => alternation(branches),
+        HirKind::Concat(parts) => concat(parts, piece),
+        HirKind::Alternation(branches) => alternation(branches, piece),
     }
 }
 
-fn concat(parts: &[Hir]) -> Known {
+fn concat(parts: &[Hir], piece: fn(char) -> bool) -> Known {
     let mut sets = Vec::new();
     let mut begun: Option<Vec<String>> = Some(vec![String::new()]);
     let mut whole = true;
     for part in parts {
-        let part = known(part);
+        let part = known(part, piece);
         sets.extend(part.sets);
         begun = match (begun.take(), part.exact) {
             (Some(heads), Some(tails)) if heads.len() * tails.len() <= MAX_SET => Some(
@@ -105,8 +109,8 @@ fn concat(parts: &[Hir]) -> Known {
     Known { exact: None, sets }
 }
 
-fn alternation(branches: &[Hir]) -> Known {
-    let branches: Vec<Known> = branches.iter().map(known).collect();
+fn alternation(branches: &[Hir], piece: fn(char) -> bool) -> Known {
+    let branches: Vec<Known> = branches.iter().map(|branch| known(branch, piece)).collect();
     let exact: Option<Vec<&Vec<String>>> = branches.iter().map(|branch| branch.exact.as_ref()).collect();
     if let Some(exact) =
         exact.filter(|exact| exact.iter().map(|strings| strings.len()).sum::<usize>() <= MAX_SET)
@@ -116,8 +120,9 @@ fn alternation(branches: &[Hir]) -> Known {
     let mut union = Vec::new();
     for mut branch in branches {
         branch.flush();
-        // of a branch, the set whose shortest string is longest
-        let Some(set) = branch.sets.into_iter().max_by_key(|set| set.iter().map(String::len).min()) else {
+        let sets = branch.sets.iter().filter_map(|set| usable(set, piece));
+        let Some(set) = sets.min_by_key(|set| set.iter().map(|literal| commonness(literal)).sum::<u32>())
+        else {
             return Known::default();
         };
         union.extend(set);
@@ -132,15 +137,16 @@ fn few(class: &Class) -> Option<Vec<String>> {
     (count <= MAX_CLASS).then(|| characters().map(String::from).collect())
 }
 
-/// The best piece of each string, in lower case (of ASCII), each once and none that holds another; `None` if one has no piece
-/// that is worth looking for.
-fn usable(set: Vec<String>, piece: fn(char) -> bool) -> Option<Vec<String>> {
+/// The rarest piece of each string, in lower case (of ASCII), each once and none that holds another; `None` if one has
+/// no piece that is worth looking for.
+fn usable(set: &[String], piece: fn(char) -> bool) -> Option<Vec<String>> {
     let best = |text: &String| {
-        let pieces = text.split(|c| !piece(c));
-        let longest = pieces.max_by_key(|piece| piece.len()).unwrap_or_default().to_ascii_lowercase();
-        (longest.len() >= MIN_LITERAL).then_some(longest)
+        let pieces = text.split(|c| !piece(c)).filter(|piece| piece.len() >= MIN_LITERAL);
+        pieces.map(str::to_ascii_lowercase).min_by_key(|piece| commonness(piece))
     };
     let mut strings: Vec<String> = set.iter().map(best).collect::<Option<_>>()?;
+    // what begins alike is looked for once
+    strings.iter_mut().filter(|string| string.is_ascii()).for_each(|string| string.truncate(LONGEST));
     strings.sort_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
     let mut kept: Vec<String> = Vec::new();
     for string in strings {
@@ -150,6 +156,145 @@ fn usable(set: Vec<String>, piece: fn(char) -> bool) -> Option<Vec<String>> {
     }
     Some(kept)
 }
+
+/// How often a literal is met in ordinary text; only the order of these matters.
+pub(crate) fn commonness(literal: &str) -> u32 {
+    match literal.len() {
+        _ if EVERYWHERE.contains(&literal) => 5_000,
+        _ if COMMON.contains(&literal) => 400,
+        _ if !literal.is_ascii() => 1,
+        0..=3 => 300,
+        4 => 60,
+        5 => 15,
+        6 => 5,
+        _ => 2,
+    }
+}
+
+/// Found in nearly every sentence.
+const EVERYWHERE: &[&str] = &[
+    "your", "you", "that", "this", "with", "from", "have", "what", "which", "all", "are", "act", "out",
+    "the", "and", "for", "not", "was", "were", "new", "now", "will", "can", "one", "any", "end", "set",
+    "age", "ing", "ion", "here", "over", "may", "did", "get", "let", "been", "they", "there", "these",
+    "those", "word", "know", "about",
+];
+
+/// Found in many English texts, alone or within other words.
+const COMMON: &[&str] = &[
+    "your",
+    "you",
+    "that",
+    "this",
+    "with",
+    "from",
+    "have",
+    "what",
+    "which",
+    "above",
+    "before",
+    "there",
+    "they",
+    "write",
+    "text",
+    "give",
+    "tell",
+    "show",
+    "make",
+    "print",
+    "list",
+    "send",
+    "share",
+    "word",
+    "words",
+    "over",
+    "user",
+    "first",
+    "rule",
+    "rules",
+    "system",
+    "message",
+    "all",
+    "are",
+    "act",
+    "out",
+    "the",
+    "and",
+    "for",
+    "not",
+    "was",
+    "were",
+    "new",
+    "now",
+    "will",
+    "can",
+    "one",
+    "post",
+    "says",
+    "said",
+    "answer",
+    "copy",
+    "repeat",
+    "return",
+    "when",
+    "any",
+    "end",
+    "start",
+    "set",
+    "age",
+    "ing",
+    "ion",
+    "data",
+    "key",
+    "keys",
+    "server",
+    "play",
+    "https",
+    "http",
+    "here",
+    "real",
+    "true",
+    "below",
+    "these",
+    "those",
+    "following",
+    "turn",
+    "given",
+    "break",
+    "never",
+    "follow",
+    "longer",
+    "written",
+    "been",
+    "told",
+    "mode",
+    "going",
+    "language",
+    "content",
+    "know",
+    "about",
+    "address",
+    "instead",
+    "must",
+    "reply",
+    "like",
+    "pre",
+    "base",
+    "past",
+    "enter",
+    "model",
+    "agent",
+    "step",
+    "call",
+    "anything",
+    "everything",
+    "helpful",
+    "limited",
+    "subject",
+    "required",
+    "great",
+    "please",
+    "should",
+];
 
 /// Upper bound of the words in a match.
 fn words(hir: &Hir) -> Option<usize> {
@@ -201,7 +346,7 @@ mod tests {
             ("ignore (?:all )?rules?", vec![vec!["ignore"]], Some(3)),
             (
                 "(?:ignore|ignoring) (?:[a-z]+ ){0,3}(?:rules|law)",
-                vec![vec!["ignore", "ignoring"], vec!["law", "rules"]],
+                vec![vec!["ignore", "ignori"], vec!["law", "rules"]],
                 Some(5),
             ),
             ("(?:abc|x[0-9]+) def[0-9]", vec![vec!["def"]], Some(4)),
