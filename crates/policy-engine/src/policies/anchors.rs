@@ -18,11 +18,8 @@ pub(crate) struct Anchors {
 
 #[derive(Debug, Default)]
 struct Anchor {
-    literal: String,
     /// The patterns that it speaks for, with those of the literals it begins with.
     patterns: Vec<usize>,
-    /// As many words a match around it may have at most.
-    words: Option<usize>,
 }
 
 /// The vectorised one is not for every machine, nor for many literals.
@@ -36,8 +33,6 @@ enum Search {
 #[derive(Debug)]
 pub(crate) struct Hit<'a> {
     pub(crate) range: Range<usize>,
-    /// See [`Required::words`].
-    pub(crate) words: Option<usize>,
     literal: usize,
     patterns: &'a [usize],
 }
@@ -64,13 +59,7 @@ impl Anchors {
                 continue;
             };
             for literal in set {
-                let first = !owners.contains_key(literal.as_str());
                 let anchor = owners.entry(literal).or_default();
-                anchor.words = match (anchor.words, pattern.words) {
-                    (_, words) if first => words,
-                    (Some(one), Some(other)) => Some(one.max(other)),
-                    _ => None,
-                };
                 anchor.patterns.push(at);
             }
         }
@@ -85,10 +74,9 @@ impl Anchors {
                 names.iter().filter(|shorter| shorter.len() < longer.len() && longer.starts_with(**shorter))
             {
                 let Some(inner) = owners.get(shorter) else { continue };
-                let (patterns, words) = (inner.patterns.clone(), inner.words);
+                let patterns = inner.patterns.clone();
                 let Some(outer) = owners.get_mut(longer) else { continue };
                 outer.patterns.extend(patterns);
-                outer.words = outer.words.zip(words).map(|(one, other)| one.max(other));
             }
         }
         let mut literals: Vec<(&str, Anchor)> = owners.into_iter().collect();
@@ -105,16 +93,8 @@ impl Anchors {
                 AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(names()).ok()?,
             ),
         };
-        let literals = literals
-            .into_iter()
-            .map(|(name, anchor)| Anchor { literal: name.to_owned(), ..anchor })
-            .collect();
+        let literals = literals.into_iter().map(|(_, anchor)| anchor).collect();
         Some(Self { literals, search, always })
-    }
-
-    /// What is looked for.
-    pub(crate) fn literals(&self) -> impl Iterator<Item = &str> {
-        self.literals.iter().map(|anchor| anchor.literal.as_str())
     }
 
     /// The first anchor that begins at or behind `from`.
@@ -127,7 +107,7 @@ impl Anchors {
         let literal = found.pattern().as_usize();
         let anchor = self.literals.get(literal)?;
         let range = found.start()..found.end();
-        Some(Hit { range, words: anchor.words, literal, patterns: &anchor.patterns })
+        Some(Hit { range, literal, patterns: &anchor.patterns })
     }
 
     pub(crate) fn hits<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Hit<'a>> {

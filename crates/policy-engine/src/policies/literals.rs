@@ -9,26 +9,41 @@ pub(crate) struct Required {
     pub(crate) sets: Vec<Vec<String>>,
     /// A match has at most this many words (runs of letters and digits); `None`: any number.
     pub(crate) words: Option<usize>,
+    /// A match has at most this many bytes; `None`: any number.
+    pub(crate) bytes: Option<usize>,
 }
 
 /// A set of more strings says too little for what it costs to look for.
-const MAX_SET: usize = 48;
-/// Bytes; a shorter string is everywhere.
-const MIN_LITERAL: usize = 3;
+const MAX_SET: usize = 128;
+/// Bytes; a shorter string is everywhere. One byte less will do for a pattern that has nothing else.
+const MIN_LITERALS: [usize; 2] = [4, 3];
 /// Bytes; enough to be rare.
-const LONGEST: usize = 6;
+const LONGEST: usize = 10;
 const MAX_CLASS: usize = 4;
 
 /// `piece` says of which characters a literal may be made: the longest run of them in each string is kept. A pattern
 /// that does not parse requires nothing.
 pub(crate) fn required(source: &str, piece: fn(char) -> bool) -> Required {
     let Ok(hir) = regex_syntax::parse(source) else { return Required::default() };
-    let mut found = known(&hir, piece);
-    found.flush();
+    let sets = MIN_LITERALS.into_iter().map(|shortest| {
+        let piece = Piece { holds: piece, shortest };
+        let mut found = known(&hir, piece);
+        found.flush();
+        found.sets.into_iter().filter_map(|set| usable(&set, piece)).collect::<Vec<_>>()
+    });
     Required {
-        sets: found.sets.into_iter().filter_map(|set| usable(&set, piece)).collect(),
+        sets: sets.into_iter().find(|sets| !sets.is_empty()).unwrap_or_default(),
         words: words(&hir),
+        bytes: hir.properties().maximum_len(),
     }
+}
+
+/// What literals are made of.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    holds: fn(char) -> bool,
+    /// Bytes.
+    shortest: usize,
 }
 
 /// What is known of one part of a pattern.
@@ -52,7 +67,7 @@ impl Known {
     }
 }
 
-fn known(hir: &Hir, piece: fn(char) -> bool) -> Known {
+fn known(hir: &Hir, piece: Piece) -> Known {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Known::exact(vec![String::new()]),
         HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
@@ -84,7 +99,7 @@ fn known(hir: &Hir, piece: fn(char) -> bool) -> Known {
     }
 }
 
-fn concat(parts: &[Hir], piece: fn(char) -> bool) -> Known {
+fn concat(parts: &[Hir], piece: Piece) -> Known {
     let mut sets = Vec::new();
     let mut begun: Option<Vec<String>> = Some(vec![String::new()]);
     let mut whole = true;
@@ -109,7 +124,7 @@ fn concat(parts: &[Hir], piece: fn(char) -> bool) -> Known {
     Known { exact: None, sets }
 }
 
-fn alternation(branches: &[Hir], piece: fn(char) -> bool) -> Known {
+fn alternation(branches: &[Hir], piece: Piece) -> Known {
     let branches: Vec<Known> = branches.iter().map(|branch| known(branch, piece)).collect();
     let exact: Option<Vec<&Vec<String>>> = branches.iter().map(|branch| branch.exact.as_ref()).collect();
     if let Some(exact) =
@@ -139,9 +154,9 @@ fn few(class: &Class) -> Option<Vec<String>> {
 
 /// The rarest piece of each string, in lower case (of ASCII), each once and none that holds another; `None` if one has
 /// no piece that is worth looking for.
-fn usable(set: &[String], piece: fn(char) -> bool) -> Option<Vec<String>> {
+fn usable(set: &[String], piece: Piece) -> Option<Vec<String>> {
     let best = |text: &String| {
-        let pieces = text.split(|c| !piece(c)).filter(|piece| piece.len() >= MIN_LITERAL);
+        let pieces = text.split(|c| !(piece.holds)(c)).filter(|text| text.len() >= piece.shortest);
         pieces.map(str::to_ascii_lowercase).min_by_key(|piece| commonness(piece))
     };
     let mut strings: Vec<String> = set.iter().map(best).collect::<Option<_>>()?;
@@ -318,19 +333,21 @@ fn words(hir: &Hir) -> Option<usize> {
     }
 }
 
-/// Of ASCII alone: what else there is between two words of ASCII is not counted.
 fn has_word(class: &Class) -> bool {
-    holds(class, |c| c.is_ascii_alphanumeric())
+    holds(class, char::is_alphanumeric)
 }
 
 fn has_gap(class: &Class) -> bool {
-    holds(class, |c| !c.is_ascii_alphanumeric())
+    holds(class, |c| !c.is_alphanumeric())
 }
 
-fn holds(class: &Class, wanted: fn(&char) -> bool) -> bool {
+/// A range of so many characters is taken to hold some of every sort.
+const WIDE: usize = 256;
+
+fn holds(class: &Class, wanted: fn(char) -> bool) -> bool {
     match class {
         Class::Unicode(class) => {
-            class.iter().any(|range| (range.start()..=range.end().min('\u{7f}')).any(|c| wanted(&c)))
+            class.iter().any(|range| range.len() > WIDE || (range.start()..=range.end()).any(wanted))
         }
         Class::Bytes(_) => true,
     }
@@ -345,11 +362,11 @@ mod tests {
         for (source, sets, words) in [
             ("ignore (?:all )?rules?", vec![vec!["ignore"]], Some(3)),
             (
-                "(?:ignore|ignoring) (?:[a-z]+ ){0,3}(?:rules|law)",
-                vec![vec!["ignore", "ignori"], vec!["law", "rules"]],
+                "(?:ignore|ignoring) (?:[a-z]+ ){0,3}(?:rules|lawn)",
+                vec![vec!["ignore", "ignoring"], vec!["lawn", "rules"]],
                 Some(5),
             ),
-            ("(?:abc|x[0-9]+) def[0-9]", vec![vec!["def"]], Some(4)),
+            ("(?:abcd|x[0-9]+) defg[0-9]", vec![vec!["defg"]], Some(4)),
             ("(?:abc[0-9]|xyz)+", vec![vec!["abc", "xyz"]], None),
             ("a[0-9]*", vec![], Some(2)),
             ("(?i)stop", vec![vec!["stop", "ſtop"]], Some(4)),

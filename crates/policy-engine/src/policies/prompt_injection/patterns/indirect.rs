@@ -163,7 +163,7 @@ pub(super) const EXFILTRATE: &[Pattern] = &[
         "exfiltrate.en.request-with-data",
         concat!(
             edge!(),
-            "(?:make|send|issue|perform) (?:a |an )?(?:get |post |http |web |dns )*(?:request|call|query) to [a-z0-9. ]{0,60}(?-u:\\b)(?:with|containing|including|carrying) (?:the |all |your |our |users )*(?:conversation|chat|secrets?|passwords?|chat history|system prompt|environment|user data|users|messages|api keys in the query)",
+            "(?:make|send|issue|perform) (?:a |an )?(?:get |post |http |web |dns ){0,4}(?:request|call|query) to [a-z0-9. ]{0,60}(?-u:\\b)(?:with|containing|including|carrying) (?:the |all |your |our |users ){0,4}(?:conversation|chat|secrets?|passwords?|chat history|system prompt|environment|user data|users|messages|api keys in the query)",
             edge!(),
         ),
     ),
