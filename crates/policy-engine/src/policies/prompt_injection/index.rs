@@ -1,5 +1,5 @@
-//! Where in a text an attack may be, told from its bytes: every pattern holds a string of each of two sets near
-//! together, so only the neighbourhood of such a pair is read as a model would read it.
+//! Where in a text an attack may be, told from its bytes: every pattern holds a string of each of some sets
+//! near together, so only the neighbourhood of such strings is read as a model would read it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,8 +22,8 @@ struct Literal {
     folded: Vec<u8>,
     /// Where in it the gram lies.
     offset: usize,
-    /// Rows, and whether the literal is of their first or second set.
-    owners: Vec<(usize, bool)>,
+    /// Rows, and the number of the set of each.
+    owners: Vec<(usize, usize)>,
 }
 
 /// How far the parts of a match may be from one another.
@@ -31,15 +31,15 @@ struct Literal {
 struct Row {
     words: usize,
     bytes: usize,
-    /// The other set of it is not known: a string of the first is enough.
-    single: bool,
+    /// At most [`SETS`].
+    sets: usize,
 }
 
 /// A place where a string of some rows lies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hit<'i> {
     pub(super) at: usize,
-    pub(super) owners: &'i [(usize, bool)],
+    pub(super) owners: &'i [(usize, usize)],
 }
 
 /// A part of a text, and the rows that may match in it.
@@ -61,6 +61,8 @@ pub(super) enum Form {
 const GRAM: usize = 4;
 /// A string of one byte less has some byte behind it.
 const SHORTEST: usize = GRAM - 1;
+/// Of the sets of a row, the rarest.
+const SETS: usize = 3;
 /// Makes letters of either case the same, and some signs.
 const FOLD: u8 = 0x20;
 const FOLDS: u32 = 0x2020_2020;
@@ -80,26 +82,25 @@ const ANY: usize = usize::MAX / 2;
 impl Index {
     /// Or the rows of which too little is known.
     pub(super) fn new<'r>(rows: impl Iterator<Item = &'r Required>) -> Result<Self, Vec<usize>> {
-        let mut owners: BTreeMap<Vec<u8>, Vec<(usize, bool)>> = BTreeMap::new();
+        let mut owners: BTreeMap<Vec<u8>, Vec<(usize, usize)>> = BTreeMap::new();
         let (mut kept, mut unknown) = (Vec::new(), Vec::new());
         for (at, row) in rows.enumerate() {
             let mut sets: Vec<&Vec<String>> =
                 row.sets.iter().filter(|set| set.iter().all(|literal| literal.len() >= SHORTEST)).collect();
             sets.sort_by_key(|set| set.iter().map(|literal| commonness(literal)).sum::<u32>());
-            let Some(first) = sets.first() else {
+            if sets.is_empty() {
                 unknown.push(at);
-                continue;
-            };
-            for (side, set) in [(false, Some(first)), (true, sets.get(1))] {
-                for literal in set.into_iter().copied().flatten() {
+            }
+            for (number, set) in sets.iter().take(SETS).enumerate() {
+                for literal in *set {
                     let folded = literal.bytes().map(|byte| byte | FOLD).collect();
-                    owners.entry(folded).or_default().push((at, side));
+                    owners.entry(folded).or_default().push((at, number));
                 }
             }
             kept.push(Row {
                 words: row.words.unwrap_or(ANY),
                 bytes: row.bytes.unwrap_or(ANY),
-                single: sets.len() == 1,
+                sets: sets.len().min(SETS),
             });
         }
         if !unknown.is_empty() {
@@ -149,12 +150,12 @@ impl Index {
         }
     }
 
-    /// Where some row has both of its strings, with as much around them as a match may have; `None` when that is more
+    /// Where some row has a string of each of its sets, with as much around them as a match may have; `None` when that is more
     /// than the text is worth. The hits come in the order of the text.
     pub(super) fn windows(&self, text: &[u8], hits: &[Hit<'_>], form: Form) -> Option<Vec<Window>> {
         let mut windows: Vec<Window> = Vec::new();
         // for each row, the last place of each of its sets: bytes and words before it
-        let mut last: Vec<[Option<(usize, usize)>; 2]> = vec![[None; 2]; self.rows.len()];
+        let mut last: Vec<[Option<(usize, usize)>; SETS]> = vec![[None; SETS]; self.rows.len()];
         let (mut words, mut counted_to) = (0, 0);
         let mut looked_at = 0;
         for hit in hits {
@@ -162,22 +163,29 @@ impl Index {
                 words += form.words(text, counted_to..hit.at);
                 counted_to = hit.at;
             }
-            for (number, second) in hit.owners {
-                let (Some(row), Some([of_first, of_second])) =
-                    (self.rows.get(*number), last.get_mut(*number))
-                else {
+            let mut most: Option<Row> = None;
+            let mut rows = Vec::new();
+            for (number, set) in hit.owners {
+                let (Some(row), Some(places)) = (self.rows.get(*number), last.get_mut(*number)) else {
                     continue;
                 };
-                let (own, other) = if *second { (of_second, of_first) } else { (of_first, of_second) };
-                *own = Some((hit.at, words));
-                let near = other.is_some_and(|(at, before)| {
-                    words - before <= row.words + 1 && (form == Form::Raw || hit.at - at <= row.bytes)
-                });
-                if row.single || near {
-                    let range = form.window(text, hit.at, row);
-                    looked_at += range.len();
-                    add(&mut windows, range, *number);
+                if let Some(place) = places.get_mut(*set) {
+                    *place = Some((hit.at, words));
                 }
+                let near = |place: &Option<(usize, usize)>| {
+                    place.is_some_and(|(at, before)| {
+                        words - before <= row.words + 1 && (form == Form::Raw || hit.at - at <= row.bytes)
+                    })
+                };
+                if places.iter().take(row.sets).all(near) {
+                    rows.push(*number);
+                    most = Some(most.map_or(*row, |most| most.or(row)));
+                }
+            }
+            if let Some(most) = most {
+                let range = form.window(text, hit.at, &most);
+                looked_at += range.len();
+                add(&mut windows, range, rows);
             }
             if looked_at > text.len() * MOST_LOOKS + MUCH {
                 return None;
@@ -192,8 +200,7 @@ const MOST_LOOKS: usize = 24;
 const MUCH: usize = 64 << 10;
 
 /// The windows of neighbours become one.
-fn add(windows: &mut Vec<Window>, mut range: Range<usize>, row: usize) {
-    let mut rows = vec![row];
+fn add(windows: &mut Vec<Window>, mut range: Range<usize>, mut rows: Vec<usize>) {
     while let Some(last) = windows.pop_if(|last| range.start <= last.range.end) {
         range = range.start.min(last.range.start)..range.end.max(last.range.end);
         rows.extend(last.rows);
@@ -223,6 +230,15 @@ fn rarest(literal: &[u8]) -> (usize, u32, bool) {
             short.iter_mut().zip(literal).for_each(|(byte, letter)| *byte = *letter);
             (0, u32::from_le_bytes(short) & SHORT, true)
         }
+    }
+}
+
+// === impl Row
+
+impl Row {
+    /// What is far enough for both.
+    fn or(self, other: &Self) -> Self {
+        Self { words: self.words.max(other.words), bytes: self.bytes.max(other.bytes), sets: self.sets }
     }
 }
 

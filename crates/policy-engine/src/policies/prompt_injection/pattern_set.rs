@@ -117,10 +117,7 @@ impl PatternSet {
             Some(at) => (&self.delimiters, at, plain),
         };
         // a text that is turned has to be read as a whole
-        family
-            .rows
-            .get(at)
-            .is_none_or(|row| row.may_match(text) && row.regex().is_none_or(|regex| regex.is_match(text)))
+        family.rows.get(at).is_none_or(|row| row.regex().is_none_or(|regex| regex.is_match(text)))
     }
 
     /// Whether a row reads the bare words of a text.
