@@ -2,9 +2,7 @@
 //! words as a model would read them and not as they are spelled.
 
 mod encoded;
-mod glance;
 mod homoglyphs;
-mod index;
 mod normalize;
 mod own;
 mod pattern_set;
@@ -82,30 +80,26 @@ impl PromptInjectionPolicy {
     /// `trusted`: the application's own words, which may warn of an attack by quoting it.
     fn matches(&self, text: &str, trusted: bool, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
         budget.spend(text.len())?;
-        if !self.own.is_empty() && (self.own.is_match(text) || self.own.is_match(&normalize::plain(text))) {
+        let plain = normalize::plain(text);
+        if self.own.is_match(text) || self.own.is_match(&plain) {
             return Ok(true);
         }
         budget.spend(text.len())?;
-        if self.says(text, trusted) {
+        if self.says(&plain, trusted) {
             return Ok(true);
         }
         for hidden in encoded::hidden_texts(text) {
             budget.spend(hidden.len())?;
-            if self.says(&hidden, trusted) {
+            if self.says(&normalize::plain(&hidden), trusted) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn says(&self, text: &str, trusted: bool) -> bool {
-        !glance::is_clear(self.curated, text) && self.says_as_a_whole(text, trusted)
-    }
-
-    fn says_as_a_whole(&self, text: &str, trusted: bool) -> bool {
-        let plain = normalize::plain(text);
-        self.curated.matches(&plain, trusted)
-            || encoded::turned::turned(&plain).iter().any(|turned| self.curated.matches(turned, trusted))
+    fn says(&self, plain: &str, trusted: bool) -> bool {
+        self.curated.matches(plain, trusted)
+            || encoded::turned(plain).iter().any(|turned| self.curated.matches(turned, trusted))
     }
 }
 

@@ -4,12 +4,14 @@
 mod escapes;
 mod hex;
 mod pieces;
-pub(super) mod turned;
+mod turned;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+pub(super) use self::turned::turned;
 
 /// Shorter ones hold no sentence.
 const MIN_SEGMENT: usize = 16;

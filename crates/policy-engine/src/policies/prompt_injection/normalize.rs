@@ -9,13 +9,9 @@ use super::homoglyphs;
 
 /// The text with its punctuation: lower case, one form for each letter. Delimiters are looked for here.
 pub(super) fn plain(text: &str) -> String {
-    unescaped(&unescape(text))
-}
-
-/// The same of a text that has been [`unescape`]d.
-pub(super) fn unescaped(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
+    let visible = unescape(text);
+    let mut plain = String::with_capacity(visible.len());
+    let mut rest: &str = &visible;
     // ASCII is what it is, and nothing that is left of its neighbours joins it
     while let Some((ascii, foreign)) = split_at_byte(rest, |byte| !byte.is_ascii()) {
         plain.extend(ascii.chars().map(|c| c.to_ascii_lowercase()));
@@ -130,7 +126,7 @@ fn revealed(c: char) -> Option<char> {
 }
 
 /// Undoes `\u0069` and turns `\n` into a gap: text that is JSON in itself, as tool arguments are.
-pub(super) fn unescape(text: &str) -> Cow<'_, str> {
+fn unescape(text: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }

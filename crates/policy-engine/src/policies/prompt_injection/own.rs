@@ -29,10 +29,6 @@ impl OwnPatterns {
         self
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.regexes.is_empty()
-    }
-
     pub(super) fn is_match(&self, text: &str) -> bool {
         let Some(anchors) = self.anchors.as_ref().filter(|_| !self.regexes.is_empty()) else {
             return self.regexes.iter().any(|regex| regex.is_match(text));

@@ -5,8 +5,6 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::{Regex, RegexSet, RegexSetBuilder};
 
-use super::encoded::turned;
-use super::index::Index;
 use super::normalize;
 use super::patterns::{DELIMITERS, Pattern, WORDS};
 use crate::policies::anchors::Anchors;
@@ -17,8 +15,6 @@ use crate::policies::literals::{Required, required};
 pub(super) struct PatternSet {
     words: Family,
     delimiters: Family,
-    /// The rows of both in this order, and behind them what [`turned`] asks for.
-    pub(super) index: Index,
 }
 
 /// Patterns that read the same form of a text.
@@ -86,7 +82,8 @@ const GUARD_WORDS: &[&str] = &[
 const WARNING_WORDS: usize = 16;
 const WARNING_BYTES: usize = 256;
 
-static CURATED: LazyLock<Result<PatternSet, String>> = LazyLock::new(|| PatternSet::build());
+static CURATED: LazyLock<Result<PatternSet, String>> =
+    LazyLock::new(|| PatternSet::build().ok_or_else(|| "the curated patterns do not compile".to_owned()));
 
 /// The set, or why this build has none (a test keeps that from happening).
 pub(super) fn curated() -> Result<&'static PatternSet, &'static str> {
@@ -110,40 +107,11 @@ impl PatternSet {
         })
     }
 
-    /// One row, in the order of [`PatternSet::index`], over the two forms of a text.
-    pub(super) fn row_matches(&self, row: usize, plain: &str, words: &str) -> bool {
-        let (family, at, text) = match row.checked_sub(self.words.rows.len()) {
-            None => (&self.words, row, words),
-            Some(at) => (&self.delimiters, at, plain),
-        };
-        // a text that is turned has to be read as a whole
-        family.rows.get(at).is_none_or(|row| row.regex().is_none_or(|regex| regex.is_match(text)))
-    }
-
-    /// Whether a row reads the bare words of a text.
-    pub(super) fn reads_words(&self, row: usize) -> bool {
-        row < self.words.rows.len()
-    }
-
-    fn build() -> Result<Self, String> {
-        let words = Family::build(&WORDS, expand, char::is_alphabetic)
-            .ok_or("the patterns of words do not compile")?;
+    fn build() -> Option<Self> {
+        let words = Family::build(&WORDS, expand, char::is_alphabetic)?;
         let delimiters =
-            Family::build(DELIMITERS, |pattern| pattern.source.to_owned(), |c| !c.is_whitespace())
-                .ok_or("the delimiters do not compile")?;
-        let turned = turned::WORDS.iter().map(|words| Required {
-            sets: vec![words.iter().map(|word| (*word).to_owned()).collect()],
-            words: Some(0),
-            bytes: Some(0),
-        });
-        let turned: Vec<Required> = turned.collect();
-        let rows = words.rows.iter().chain(&delimiters.rows).map(|row| &row.required).chain(&turned);
-        let ids: Vec<&str> = WORDS.iter().chain(DELIMITERS).map(|pattern| pattern.id).collect();
-        let index = Index::new(rows).map_err(|unknown| {
-            let unknown: Vec<&str> = unknown.iter().filter_map(|row| ids.get(*row).copied()).collect();
-            format!("the curated patterns {} hold too little to be looked for", unknown.join(", "))
-        })?;
-        Ok(Self { words, delimiters, index })
+            Family::build(DELIMITERS, |pattern| pattern.source.to_owned(), |c| !c.is_whitespace())?;
+        Some(Self { words, delimiters })
     }
 }
 
@@ -227,10 +195,6 @@ mod tests {
             assert!(family.rows.iter().all(|row| row.regex().is_some()));
             assert_eq!(family.anchors.always, [0_usize; 0], "these would run over every text");
         }
-        // where one of these is suspected, a text is read as a whole
-        let unbound = [&set.words, &set.delimiters]
-            .map(|family| family.rows.iter().filter(|row| row.required.words.is_none()).count());
-        assert_eq!(unbound, [0, 2]);
         let names: Vec<_> = WORDS.iter().chain(DELIMITERS).map(|pattern| pattern.id).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     }

@@ -1,23 +1,23 @@
 //! Letters turned by thirteen places, and text written backwards. Both are looked for by the words that
 //! attacks are about, so that a text is turned only when it says one of them.
 
-/// What is looked for of letters turned by thirteen places, and of text written backwards.
-pub(in super::super) const WORDS: [&[&str]; 2] = [
-    &["vafgehpg", "cebzcg", "thvqryvar", "erfgevpgvba", "ehyrf"],
-    &["tcurtsni", "tpmorp", "enilediug", "noitcirtser", "selur"],
-];
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+static ROT13: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new("vafgehpg|cebzcg|thvqryvar|erfgevpgvba|ehyrf").ok());
+static BACKWARDS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new("tcurtsni|tpmorp|enilediug|noitcirtser|selur").ok());
 
 /// A plain text (see `normalize::plain`) the other ways round, where it makes sense so.
 pub(in super::super) fn turned(plain: &str) -> Vec<String> {
-    let says = |words: &[&str]| {
-        words.iter().any(|word| memchr::memmem::find(plain.as_bytes(), word.as_bytes()).is_some())
-    };
-    let [thirteen_on, backwards] = WORDS;
+    let says = |words: &Option<Regex>| words.as_ref().is_some_and(|words| words.is_match(plain));
     let mut found = Vec::new();
-    if says(thirteen_on) {
+    if says(&ROT13) {
         found.push(plain.chars().map(rot13).collect());
     }
-    if says(backwards) {
+    if says(&BACKWARDS) {
         found.push(plain.chars().rev().collect());
     }
     found
