@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod engine;
 mod figures;
 mod fixed;
 mod gateway;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-const NAMES: &str = "gateway [SECONDS], growth [RELOADS], memory [REQUESTS], reload [SECONDS], start";
+const NAMES: &str = "engine, gateway [SECONDS], growth [RELOADS], memory [REQUESTS], reload [SECONDS], start";
 
 fn main() -> ExitCode {
     match run() {
@@ -39,6 +40,7 @@ fn run() -> anyhow::Result<()> {
     let number = words.next().map(|word| word.parse::<u64>()).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match name.as_str() {
+        "engine" => engine::run(),
         "gateway" => runtime.block_on(line::run(number.unwrap_or(3))),
         // Started by `gateway`, with its listening socket as stdin.
         "provider" => runtime.block_on(fixed::serve()),

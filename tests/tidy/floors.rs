@@ -53,7 +53,7 @@ const FLOORS: [Floor; 14] = [
         ],
         &[],
     ),
-    Floor("bench", &["service-kit", "instance", "fake-provider"], &[]),
+    Floor("bench", &["policy-config", "policy-engine", "service-kit", "instance", "fake-provider"], &[]),
     Floor("xtask", &[], &[]),
 ];
 

@@ -22,7 +22,7 @@ usage: cargo xtask COMMAND
   demo [--once]    build, then push packs to a live fleet; stays up, or with --once checks its claims and ends
   test             build, then run every suite there is but the next
   test --sdks      install the official SDKs below target/, then try them on a real gateway
-  bench NAME       build the programs as they are shipped, then measure: gateway, growth, memory, reload, start
+  bench NAME       build the programs as they are shipped, then measure: engine, gateway, growth, memory, reload, start
   sqlx [--check]   refresh `.sqlx/` from the migrations and the queries, or fail when it is out of date
   dist             build the release archive: programs, completions, systemd units, examples";
 

@@ -94,14 +94,20 @@ impl<'a> Reader<'a> {
         let start = self.at;
         self.at += 1;
         loop {
+            let rest = self.rest();
+            let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            if let Some(control) = control_in(rest.get(..plain).unwrap_or_default()) {
+                self.at += control;
+                return Err(self.expected("the end of a string"));
+            }
+            self.at += plain;
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(Span { start, end: self.at });
                 }
                 Some(b'\\') => self.escape()?,
-                Some(0..=0x1f) | None => return Err(self.expected("the end of a string")),
-                Some(_) => self.at += 1,
+                _ => return Err(self.expected("the end of a string")),
             }
         }
     }
@@ -209,12 +215,20 @@ impl<'a> Reader<'a> {
 
     fn refuse_duplicates(&self, members: &[Member]) -> Result<(), JsonError> {
         let text = |member: &Member| JsonString::decode(self.source, member.key).into_text();
-        let repeated = if members.len() <= FEW_KEYS {
+        let raw =
+            |member: &Member| self.source.get(member.key.start + 1..member.key.end - 1).unwrap_or_default();
+        let repeated = if members.len() > FEW_KEYS {
+            let mut seen = BTreeSet::new();
+            members.iter().position(|member| !seen.insert(text(member)))
+        } else if members.iter().any(|member| raw(member).contains('\\')) {
             let keys: Vec<Cow<'_, str>> = members.iter().map(text).collect();
             (1..keys.len()).find(|&at| keys.iter().take(at).any(|earlier| keys.get(at) == Some(earlier)))
         } else {
-            let mut seen = BTreeSet::new();
-            members.iter().position(|member| !seen.insert(text(member)))
+            // keys without escapes say what they spell
+            members
+                .iter()
+                .enumerate()
+                .position(|(at, member)| members.iter().take(at).any(|earlier| raw(earlier) == raw(member)))
         };
         let Some(member) = repeated.and_then(|at| members.get(at)) else { return Ok(()) };
         let key = text(member).escape_debug().take(SHOWN_KEY_CHARS).collect();
@@ -246,4 +260,11 @@ impl<'a> Reader<'a> {
     fn expected(&self, expected: &'static str) -> JsonError {
         JsonError::Syntax { expected, offset: self.at }
     }
+}
+
+/// Where the first control character of a string lies. Whether there is one at all is asked without a branch per
+/// byte, which the compiler turns into wide steps.
+fn control_in(plain: &[u8]) -> Option<usize> {
+    let any = plain.iter().fold(false, |any, byte| any | (*byte < 0x20));
+    if any { plain.iter().position(|byte| *byte < 0x20) } else { None }
 }

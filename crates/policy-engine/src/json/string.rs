@@ -23,13 +23,15 @@ impl<'a> JsonString<'a> {
     pub(super) fn decode(source: &'a str, span: Span) -> Self {
         let start = span.start + 1;
         let raw = source.get(start..span.end.saturating_sub(1)).unwrap_or_default();
-        if !raw.contains('\\') {
+        if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
             return Self { text: Cow::Borrowed(raw), start, escapes: Vec::new() };
         }
         let mut text = String::with_capacity(raw.len());
         let mut escapes = Vec::new();
         let mut rest = raw;
-        while let Some((plain, escaped)) = rest.split_once('\\') {
+        while let Some((plain, escaped)) =
+            memchr::memchr(b'\\', rest.as_bytes()).and_then(|at| Some((rest.get(..at)?, rest.get(at + 1..)?)))
+        {
             text.push_str(plain);
             let (character, length) = unescape(escaped);
             text.push(character);

@@ -5,6 +5,7 @@ mod contact;
 mod health;
 mod marker;
 mod network;
+mod prefilter;
 mod recognizer;
 mod scan;
 

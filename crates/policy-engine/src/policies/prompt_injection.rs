@@ -4,15 +4,16 @@
 mod encoded;
 mod homoglyphs;
 mod normalize;
+mod own;
 mod pattern_set;
 mod patterns;
 
 use policy_config::Finding;
 use policy_config::schema::{DetectAction, PolicyKind, PolicyMode, PromptInjection};
-use regex::Regex;
 
 pub use self::patterns::PATTERN_SET_VERSION;
 
+use self::own::OwnPatterns;
 use self::pattern_set::PatternSet;
 use super::{CannotJudge, Decision, Policy, Subject};
 use crate::budget::Budget;
@@ -28,7 +29,7 @@ pub(crate) struct PromptInjectionPolicy {
     action: DetectAction,
     message: String,
     curated: &'static PatternSet,
-    own: Vec<Regex>,
+    own: OwnPatterns,
 }
 
 // === impl PromptInjectionPolicy ===
@@ -36,11 +37,11 @@ pub(crate) struct PromptInjectionPolicy {
 impl PromptInjectionPolicy {
     pub(crate) fn compile(settings: &PromptInjection) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let mut own = Vec::new();
+        let mut own = OwnPatterns::default();
         for (at, source) in settings.attack_patterns.iter().enumerate() {
             let path = format!("policy.prompt-injection.detection.attack_patterns[{at}]");
             match compile::pattern(source, &path) {
-                Ok(regex) => own.push(regex),
+                Ok(regex) => own.push(source, regex),
                 Err(finding) => findings.push(finding),
             }
         }
@@ -50,6 +51,7 @@ impl PromptInjectionPolicy {
         if !findings.is_empty() {
             return Err(findings);
         }
+        let own = own.ready();
         let PromptInjection { mode, action, ref message, .. } = *settings;
         Ok(Self { mode, action, message: message.clone(), curated, own })
     }
@@ -79,7 +81,7 @@ impl PromptInjectionPolicy {
     fn matches(&self, text: &str, trusted: bool, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
         budget.spend(text.len())?;
         let plain = normalize::plain(text);
-        if self.own.iter().any(|own| own.is_match(text) || own.is_match(&plain)) {
+        if self.own.is_match(text) || self.own.is_match(&plain) {
             return Ok(true);
         }
         budget.spend(text.len())?;

@@ -31,7 +31,7 @@ impl Scanner {
         let broken = |error: &str| {
             vec![compile::finding("C001", "policy.pii-detector", error.to_owned(), String::new())]
         };
-        let built_in = built_in().map_err(broken)?;
+        let built_in = built_in();
         let wanted: Vec<bool> =
             built_in.recognizers.iter().map(|(kind, _)| kind.is_wanted(settings)).collect();
         let mut own = Vec::new();
@@ -77,9 +77,8 @@ impl Look for Scanner {
     /// Overlapping matches become one under the label of the first kind.
     fn matches(&self, text: &str, from: usize) -> Vec<(&str, Range<usize>)> {
         let mut places: Vec<(usize, &str, Range<usize>)> = Vec::new();
-        for at in &self.built_in.prefilter.matches(text) {
-            let wanted = self.wanted.get(at).is_some_and(|wanted| *wanted);
-            if let Some((kind, regex)) = self.built_in.recognizers.get(at).filter(|_| wanted) {
+        for at in self.built_in.prefilter.matches(text).filter(|at| self.wanted.get(*at) == Some(&true)) {
+            if let Some((kind, regex)) = self.built_in.recognizer(at) {
                 confirmed(kind, regex, text, from, |range| places.push((at, kind.label, range)));
             }
         }

@@ -1,6 +1,8 @@
 //! Spellings of one text that read the same become the same: compatibility forms, invisible and tag
 //! characters, case, accents, look-alike letters, digits for letters, letters set apart.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 
 use super::homoglyphs;
@@ -9,15 +11,29 @@ use super::homoglyphs;
 pub(super) fn plain(text: &str) -> String {
     let visible = unescape(text);
     let mut plain = String::with_capacity(visible.len());
-    let folded = visible
-        .chars()
+    let mut rest: &str = &visible;
+    // ASCII is what it is, and nothing that is left of its neighbours joins it
+    while let Some((ascii, foreign)) = split_at_byte(rest, |byte| !byte.is_ascii()) {
+        plain.extend(ascii.chars().map(|c| c.to_ascii_lowercase()));
+        let (foreign, next) = split_at_byte(foreign, |byte| byte.is_ascii()).unwrap_or((foreign, ""));
+        plain.extend(folded(foreign));
+        rest = next;
+    }
+    plain.push_str(&rest.to_ascii_lowercase());
+    plain
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
         .filter_map(revealed)
         .nfkd()
         .filter(|&c| !('\u{300}'..='\u{36f}').contains(&c))
         .nfc()
-        .flat_map(char::to_lowercase);
-    plain.extend(folded);
-    plain
+        .flat_map(char::to_lowercase)
+}
+
+fn split_at_byte(text: &str, ends: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
+    text.split_at_checked(text.bytes().position(ends)?)
 }
 
 /// The bare words of a plain text: one blank between words, `.` where a sentence ends.
@@ -110,12 +126,16 @@ fn revealed(c: char) -> Option<char> {
 }
 
 /// Undoes `\u0069` and turns `\n` into a gap: text that is JSON in itself, as tool arguments are.
-fn unescape(text: &str) -> String {
+fn unescape(text: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, escaped)) = rest.split_once('\\') {
         plain.push_str(before);
         let unicode = escaped.strip_prefix('u').and_then(|hex| hex.get(..4));
+        let unicode = unicode.filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let scalar = unicode.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
         rest = match (scalar, escaped.chars().next()) {
             (Some(character), _) => {
@@ -133,5 +153,19 @@ fn unescape(text: &str) -> String {
         };
     }
     plain.push_str(rest);
-    plain
+    Cow::Owned(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_in_runs_is_folded_as_a_whole(text in "([a-zA-Z<=> ]|[é́\u{338}\u{200b}ſK…Ａ가ᄀ\u{1161}\u{3099}\u{653}\u{e0041}]|\\PC){0,40}") {
+            prop_assert_eq!(plain(&text), folded(&unescape(&text)).collect::<String>());
+        }
+    }
 }

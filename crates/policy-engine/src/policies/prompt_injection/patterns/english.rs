@@ -109,7 +109,7 @@ pub(super) const OVERRIDE: &[Pattern] = &[
         concat!(
             edge!(),
             forget!(),
-            " (?:everything|anything|all(?: of)?|whatever) ?(?:that )?(?:text |is |was |comes |came |written |said |stands )*(?:above|before (?:this|me|my)|prior to this)",
+            " (?:everything|anything|all(?: of)?|whatever) ?(?:that )?(?:text |is |was |comes |came |written |said |stands ){0,6}(?:above|before (?:this|me|my)|prior to this)",
             edge!(),
             "(?: message| line| point| sentence)?(?:\\.| and | instead | output| print| say| is not| just|$)",
         ),
@@ -292,7 +292,7 @@ pub(super) const OVERRIDE: &[Pattern] = &[
         "override.en.my-guidelines",
         concat!(
             edge!(),
-            "(?:i|you) (?:will|can|shall|would|could|am going to|agreed to|promised to) (?:now |from now on |always )*(?:ignore|forget|break|bypass|disregard) (?:all )?(?:of )?(?:my|your) ",
+            "(?:i|you) (?:will|can|shall|would|could|am going to|agreed to|promised to) (?:now |from now on |always ){0,3}(?:ignore|forget|break|bypass|disregard) (?:all )?(?:of )?(?:my|your) ",
             gap!(1),
             instructions!(),
         ),
@@ -358,7 +358,7 @@ pub(super) const EXTRACT: &[Pattern] = &[
     ),
     row(
         "extract.en.whats-in-it",
-        r"(?-u:\b)(?:what(?:s| is| does| do)|tell me what|know what|explain what) (?:is )?(?:in |inside |written in )?(?:your|ur) (?:(?:system|initial|hidden|secret|own|original|first) )*(?:prompt|instructions|system message)(?: say| says| contain| contains| look| tell| start| begin|\.|$| about| word)",
+        r"(?-u:\b)(?:what(?:s| is| does| do)|tell me what|know what|explain what) (?:is )?(?:in |inside |written in )?(?:your|ur) (?:(?:system|initial|hidden|secret|own|original|first) ){0,4}(?:prompt|instructions|system message)(?: say| says| contain| contains| look| tell| start| begin|\.|$| about| word)",
     ),
     row(
         "extract.en.first-thing-told",

@@ -84,7 +84,7 @@ pub(super) const INDIRECT: &[Pattern] = &[
     ),
     row(
         "indirect.en.hide-from-user",
-        r"(?-u:\b)(?:(?:do not|dont|never|without) (?:tell|telling|inform|informing|mention|mentioning|reveal|notify|notifying|alert|alerting|let) (?:(?:this|it|any|of) )*(?:to )?the (?:user|developer|human|owner)(?: know)? (?:about|that|of|know|anything)(?: [a-z]+){0,3} (?:this|these|you|instruction|instructions|hidden|secret|step|call)|keep (?:this|it|these) (?:[a-z]+ ){0,3}(?:secret|hidden|confidential) from the (?:user|human|developer)|without (?:telling|informing|notifying|alerting) the (?:user|developer|human))(?-u:\b)",
+        r"(?-u:\b)(?:(?:do not|dont|never|without) (?:tell|telling|inform|informing|mention|mentioning|reveal|notify|notifying|alert|alerting|let) (?:(?:this|it|any|of) ){0,5}(?:to )?the (?:user|developer|human|owner)(?: know)? (?:about|that|of|know|anything)(?: [a-z]+){0,3} (?:this|these|you|instruction|instructions|hidden|secret|step|call)|keep (?:this|it|these) (?:[a-z]+ ){0,3}(?:secret|hidden|confidential) from the (?:user|human|developer)|without (?:telling|informing|notifying|alerting) the (?:user|developer|human))(?-u:\b)",
     ),
     row(
         "indirect.en.act-before-answering",
@@ -163,7 +163,7 @@ pub(super) const EXFILTRATE: &[Pattern] = &[
         "exfiltrate.en.request-with-data",
         concat!(
             edge!(),
-            "(?:make|send|issue|perform) (?:a |an )?(?:get |post |http |web |dns )*(?:request|call|query) to [a-z0-9. ]{0,60}(?-u:\\b)(?:with|containing|including|carrying) (?:the |all |your |our |users )*(?:conversation|chat|secrets?|passwords?|chat history|system prompt|environment|user data|users|messages|api keys in the query)",
+            "(?:make|send|issue|perform) (?:a |an )?(?:get |post |http |web |dns ){0,4}(?:request|call|query) to [a-z0-9. ]{0,60}(?-u:\\b)(?:with|containing|including|carrying) (?:the |all |your |our |users ){0,4}(?:conversation|chat|secrets?|passwords?|chat history|system prompt|environment|user data|users|messages|api keys in the query)",
             edge!(),
         ),
     ),

@@ -181,6 +181,6 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "extract.mixed",
-        r"(?-u:\b)(?:zeig(?:e)?|montre|muestra(?:me)?|mostra(?:mi)?|mostre|pokaz|toon|dime|dimmi|dis|gib|affiche|показать|покажи|goster) (?:(?:mir|moi|me|mi|mne|bitte) ){0,2}(?:your|the) (?:system |hidden |secret |initial )+(?:prompt|instructions?|message)",
+        r"(?-u:\b)(?:zeig(?:e)?|montre|muestra(?:me)?|mostra(?:mi)?|mostre|pokaz|toon|dime|dimmi|dis|gib|affiche|показать|покажи|goster) (?:(?:mir|moi|me|mi|mne|bitte) ){0,2}(?:your|the) (?:system |hidden |secret |initial ){1,4}(?:prompt|instructions?|message)",
     ),
 ];

@@ -1,0 +1,40 @@
+//! The patterns that a pack brings along: one scan for what they require says which of them to run.
+
+use regex::Regex;
+
+use crate::policies::anchors::Anchors;
+use crate::policies::literals::{Required, required};
+
+/// All patterns of one pack.
+#[derive(Debug, Default)]
+pub(super) struct OwnPatterns {
+    regexes: Vec<Regex>,
+    required: Vec<Required>,
+    /// `None`: each is run over every text.
+    anchors: Option<Anchors>,
+}
+
+// === impl OwnPatterns ===
+
+impl OwnPatterns {
+    pub(super) fn push(&mut self, source: &str, regex: Regex) {
+        self.required.push(required(source, |_| true));
+        self.regexes.push(regex);
+    }
+
+    /// To be said when all are in.
+    pub(super) fn ready(mut self) -> Self {
+        self.anchors = Anchors::new(&self.required.iter().collect::<Vec<_>>());
+        self.required = Vec::new();
+        self
+    }
+
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        let Some(anchors) = self.anchors.as_ref().filter(|_| !self.regexes.is_empty()) else {
+            return self.regexes.iter().any(|regex| regex.is_match(text));
+        };
+        // anchors are in lower case
+        let candidates = anchors.candidates(&text.to_ascii_lowercase());
+        candidates.into_iter().filter_map(|at| self.regexes.get(at)).any(|regex| regex.is_match(text))
+    }
+}
