@@ -104,6 +104,8 @@ pub struct Proxy {
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
     body_budget: body::BodyBudget,
+    /// Of the engine over large bodies, as many as there are workers.
+    turns: Arc<Semaphore>,
     meters: Arc<meters::GatewayMeters>,
     /// Answers what traffic does not know, to whoever may know that it is there.
     admin: Option<Arc<Admin>>,
@@ -179,6 +181,7 @@ impl Proxy {
         let targets = Arc::new(targets::Targets::new(&settings.extra_roots)?);
         let in_flight = Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS)));
         let body_budget = body::BodyBudget::new(settings.body_budget);
+        let turns = Arc::new(Semaphore::new(settings.workers.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
             settings: Arc::new(settings),
             live,
@@ -190,6 +193,7 @@ impl Proxy {
             upstream: upstream::Upstream::default(),
             in_flight,
             body_budget,
+            turns,
             meters: Arc::new(meters::GatewayMeters::new()),
             admin: None,
         })
@@ -208,6 +212,7 @@ impl Proxy {
             upstream: upstream::Upstream::default(),
             in_flight: Arc::clone(&self.in_flight),
             body_budget: self.body_budget.clone(),
+            turns: Arc::clone(&self.turns),
             meters: Arc::clone(&self.meters),
             admin: self.admin.clone(),
         }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use policy_engine::{Inspection, StreamInspector};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use super::inspect::Exchange;
@@ -38,10 +37,9 @@ pub(super) enum Content {
 
 /// Let go with the body: when it was sent, or when the client hung up.
 pub(super) struct Holds {
-    /// `None` for probes.
+    /// With the request's place; `None` for probes.
     pub(super) record: Option<Record>,
     pub(super) policy: Option<Arc<ActivePolicy>>,
-    pub(super) _place: Option<OwnedSemaphorePermit>,
     pub(super) _counted: GaugeHold,
     pub(super) _active: ActiveRequest,
 }

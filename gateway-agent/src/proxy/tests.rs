@@ -5,6 +5,7 @@ mod drain;
 mod events;
 mod fallback;
 mod harness;
+mod leaving;
 mod limits;
 mod provider_answers;
 mod providers;
