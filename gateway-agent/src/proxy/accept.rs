@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -96,12 +96,23 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
         // Closing our hold of the socket resets nobody, and there nobody is sent away while being idle.
         return;
     }
-    // Whoever is already in the backlog was told "connected": closing the listener would reset them.
-    // The yield lets the runtime hear of those that arrived with the signal.
-    tokio::task::yield_now().await;
-    while let Some((stream, peer)) = waiting(&listener).await {
-        if door.admit(stream, peer).is_err() {
-            return;
+    // Whoever is already in the backlog was told "connected": closing the listener would reset them. The kernel is asked
+    // itself: the runtime says "none" as well where a task has had its share of work.
+    let Ok(listener) = listener.into_std() else { return };
+    loop {
+        let accepted = listener.accept().and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        });
+        match accepted {
+            Ok((stream, peer)) => {
+                if door.admit(stream, peer).is_err() {
+                    return;
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            // None is left, or there are no descriptors for one.
+            Err(_) => return,
         }
     }
 }
@@ -225,18 +236,6 @@ fn protocol() -> Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
-}
-
-/// The next connection of the backlog, if there is one now.
-async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    poll_fn(|context| {
-        let mut accept = pin!(listener.accept());
-        Poll::Ready(match Pin::as_mut(&mut accept).poll(context) {
-            Poll::Ready(Ok(accepted)) => Some(accepted),
-            _ => None,
-        })
-    })
-    .await
 }
 
 /// The peer was gone before it was accepted; nothing is wrong here.
