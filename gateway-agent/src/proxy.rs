@@ -4,13 +4,16 @@
 //! input phase runs before the provider is called, the output phase after. This module owns the
 //! listener and the connections; it never changes the live policy and knows nothing of the control plane.
 //!
-//! Reading order: `accept` (connections), `workers` (the threads that serve them), `request` (one request from head to
-//! reply), `relay` (one streamed response), `attempts` (one request over its targets), `targets` (what is known of each),
-//! `upstream` (the call to a provider), `reply` (every status a client can meet).
+//! Reading order: `accept` (connections), `workers` (the threads that serve them), `ending` (when a connection is to
+//! end), `request` (one request from head to reply), `relay` (one streamed response), `taking` (whether its client takes
+//! it), `attempts` (one request over its targets), `targets` (what is known of each), `upstream` (the call to a
+//! provider), `reply` (every status a client can meet).
 
 mod accept;
+mod alarm;
 mod attempts;
 mod body;
+mod ending;
 mod headers;
 mod inspect;
 mod limits;
@@ -27,6 +30,7 @@ mod resolver;
 mod route;
 mod serve;
 mod surroundings;
+mod taking;
 mod targets;
 mod trace;
 mod upstream;

@@ -18,6 +18,7 @@ use super::inspect::Exchange;
 use super::patience::ActiveRequest;
 use super::record::{Phase, Record};
 use super::reply::{Refusal, error_event};
+use super::taking::Taken;
 use super::upstream::UpstreamFailure;
 use crate::activation::live::ActivePolicy;
 use crate::decisions::Ended;
@@ -40,6 +41,7 @@ pub(super) struct Holds {
     /// With the request's place; `None` for probes.
     pub(super) record: Option<Record>,
     pub(super) policy: Option<Arc<ActivePolicy>>,
+    pub(super) taken: Taken,
     pub(super) _counted: GaugeHold,
     pub(super) _active: ActiveRequest,
 }
@@ -61,6 +63,7 @@ pub(super) struct Relay {
 enum Cut {
     Broken,
     Silent,
+    Endless,
     PolicyFailed,
 }
 
@@ -81,16 +84,24 @@ impl Body for ReplyBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
-        let next = match (&mut this.content, &mut this.holds.record) {
+        let Holds { record, taken, .. } = &mut this.holds;
+        let next = match (&mut this.content, record) {
             (Content::Whole(bytes), record) => {
                 if let Some(record) = record {
                     record.ended(Ended::Complete);
                 }
+                taken.gave(None);
                 bytes.take()
             }
             (Content::Stream(relay), Some(record)) => match relay.poll_next(context, record) {
-                Poll::Ready(next) => next,
-                Poll::Pending => return Poll::Pending,
+                Poll::Ready(next) => {
+                    taken.gave(Some(relay.ends_at));
+                    next
+                }
+                Poll::Pending => {
+                    taken.waits(relay.quiet_until.deadline(), relay.ends_at);
+                    return Poll::Pending;
+                }
             },
             (Content::Stream(_), None) => None,
         };
@@ -160,7 +171,9 @@ impl Relay {
                 }
                 None => return Poll::Ready(self.finish(record)),
             };
-            self.heard();
+            if self.heard() >= self.ends_at {
+                return Poll::Ready(Some(self.cut(&Cut::Endless, record)));
+            }
             match self.inspect(data, record) {
                 Ok(data) if self.is_stopped() => {
                     let rest = self.finish(record);
@@ -175,9 +188,11 @@ impl Relay {
         }
     }
 
-    fn heard(&mut self) {
-        let quiet_until = (Instant::now() + self.silence).min(self.ends_at);
-        self.quiet_until.as_mut().reset(quiet_until);
+    /// Now.
+    fn heard(&mut self) -> Instant {
+        let now = Instant::now();
+        self.quiet_until.as_mut().reset((now + self.silence).min(self.ends_at));
+        now
     }
 
     fn inspect(&mut self, data: Bytes, record: &mut Record) -> Result<Bytes, Cut> {
@@ -217,6 +232,7 @@ impl Relay {
         let refusal = match cut {
             Cut::Broken => UpstreamFailure::Broken { target }.into(),
             Cut::Silent => UpstreamFailure::TimedOut { target, what: "go on with its response" }.into(),
+            Cut::Endless => UpstreamFailure::TimedOut { target, what: "end its stream" }.into(),
             Cut::PolicyFailed => {
                 record.ended(Ended::Blocked);
                 Refusal::PolicyFailed

@@ -35,7 +35,7 @@ impl Proxy {
         connection: &Connection,
     ) -> Response<ReplyBody> {
         let active = connection.activity.begin();
-        let counted = self.metrics.hold_request();
+        let (counted, taken) = (self.metrics.hold_request(), connection.taking.begin());
         let policy = self.live.snapshot();
         let now = self.clock.now();
         let id = request_id(now);
@@ -45,7 +45,7 @@ impl Proxy {
 
         if let Some(probe) = route.filter(|route| route.is_probe() && route.allows(&method)) {
             let reply = self.probe(probe, policy.is_some(), &connection.drain);
-            let holds = Holds { record: None, policy, _counted: counted, _active: active };
+            let holds = Holds { record: None, policy, taken, _counted: counted, _active: active };
             return stamp(whole(reply), id, version, holds, &connection.drain);
         }
 
@@ -54,7 +54,7 @@ impl Proxy {
             let answer = Box::pin(admin.answer(order, &method, body, Caller::Token, &connection.drain));
             let reply = of_door(answer.await);
             let policy = self.live.snapshot();
-            let holds = Holds { record: None, policy, _counted: counted, _active: active };
+            let holds = Holds { record: None, policy, taken, _counted: counted, _active: active };
             return stamp(whole(reply), id, version, holds, &connection.drain);
         }
 
@@ -70,7 +70,7 @@ impl Proxy {
         if method == Method::HEAD {
             record.ended(crate::decisions::Ended::Complete);
         }
-        let holds = Holds { record: Some(record), policy, _counted: counted, _active: active };
+        let holds = Holds { record: Some(record), policy, taken, _counted: counted, _active: active };
         stamp(reply, id, version, holds, &connection.drain)
     }
 

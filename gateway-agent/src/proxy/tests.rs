@@ -5,6 +5,7 @@ mod drain;
 mod events;
 mod fallback;
 mod harness;
+mod http2;
 mod leaving;
 mod limits;
 mod provider_answers;

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::accept::{self, Connection};
 use super::patience::Activity;
+use super::taking::Taking;
 use super::{Heir, Proxy};
 use crate::decisions::DecisionSink;
 
@@ -145,6 +146,7 @@ impl Worker {
                         let connection = Connection {
                             peer,
                             activity: Activity::default(),
+                            taking: Taking::of_connection(proxy.settings.timeouts.write_stall),
                             decisions: self.decisions.clone(),
                             drain: self.drain.clone(),
                         };

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::harness::{
-    COMPLETION, Gateway, ScriptedProvider, active, chat, config, eventually, refused, target,
+    COMPLETION, Gateway, ScriptedProvider, active, chat, config, eventually, json_response, refused, target,
 };
 use crate::proxy::inspect::{Exchange, Granted, on_engine};
 use crate::proxy::{ProxySettings, ProxyTimeouts};
@@ -144,4 +144,33 @@ async fn who_is_turned_away_with_a_large_body_is_told_so() {
     let gateway = Gateway::with(policy(), ProxySettings { timeouts, ..ProxySettings::default() }).await;
     let answer = told(&gateway, Duration::from_millis(40)).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("body_timeout"), "too late: {answer}");
+}
+
+#[tokio::test]
+async fn a_long_answer_may_take_longer_than_a_connection_may_rest() {
+    const LONG: usize = 16 * 1024 * 1024;
+    let provider = ScriptedProvider::start(|_| {
+        Box::pin(async {
+            let body = COMPLETION.replace("hello", &"x".repeat(LONG));
+            json_response(200, Box::leak(body.into_boxed_str()))
+        })
+    })
+    .await;
+    let policy = active(&config("0.1.0", target(&provider.base_url)));
+    let timeouts = ProxyTimeouts { idle: Duration::from_millis(200), ..ProxyTimeouts::default() };
+    let gateway = Gateway::with(Some(policy), ProxySettings { timeouts, ..ProxySettings::default() }).await;
+    let mut client = TcpStream::connect(gateway.address).await.unwrap();
+    let body = chat("hi");
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let (mut piece, mut read) = (vec![0; 64 * 1024], 0);
+    while read < LONG {
+        match client.read(&mut piece).await {
+            Ok(0) | Err(_) => panic!("cut after {read} bytes"),
+            Ok(bytes) => read += bytes,
+        }
+        // A client that takes its time.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
