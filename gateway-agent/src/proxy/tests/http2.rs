@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// All that is sent until the connection ends.
-    async fn to_the_end(&mut self) -> Vec<Frame> {
+    async fn rest(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = self.next().await {
             frames.push(frame);
@@ -162,19 +162,19 @@ async fn a_connection_that_asks_for_nothing_ends_and_one_with_a_stream_stays() {
     busy.until(HEADERS, 1).await;
 
     let mut idle = Client::connect(gateway.address, 65_535).await;
-    let frames = idle.to_the_end().await;
+    let frames = idle.rest().await;
     let told: Vec<_> = frames.iter().filter(|frame| frame.kind == GOAWAY).map(goaway).collect();
     assert_eq!(told, [(0x7fff_ffff, 0), (0, 0)], "{frames:?}");
     // It does not even answer the ping of the farewell.
     let mut dead = Client::connect(gateway.address, 65_535).await;
     dead.is_alive = false;
-    let frames = dead.to_the_end().await;
+    let frames = dead.rest().await;
     assert!(frames.iter().any(|frame| frame.kind == GOAWAY), "{frames:?}");
 
     feed.send(Ok(delta("late"))).await.unwrap();
     assert_eq!(busy.until(DATA, 1).await.payload, delta("late"), "a stream that is silent is no rest");
     drop(feed);
-    let frames = busy.to_the_end().await;
+    let frames = busy.rest().await;
     assert!(frames.iter().any(|frame| frame.kind == GOAWAY && goaway(frame) == (1, 0)), "{frames:?}");
 }
 
@@ -236,7 +236,7 @@ async fn a_drain_tells_http2_clients_at_once_and_cuts_nobody() {
     idle.until(SETTINGS, 0).await;
 
     gateway.trigger.start();
-    let frames = idle.to_the_end().await;
+    let frames = idle.rest().await;
     assert!(frames.iter().any(|frame| frame.kind == GOAWAY), "{frames:?}");
     // A request that has crossed the farewell is served.
     busy.is_alive = false;
@@ -250,7 +250,7 @@ async fn a_drain_tells_http2_clients_at_once_and_cuts_nobody() {
         feed.send(Ok(delta("last"))).await.unwrap();
         assert_eq!(busy.until(DATA, stream).await.payload, delta("last"));
     }
-    assert!(busy.to_the_end().await.iter().all(|frame| frame.kind != RST_STREAM));
+    assert!(busy.rest().await.iter().all(|frame| frame.kind != RST_STREAM));
     let events = gateway.decisions().await;
     assert!(events.len() == 2 && events.iter().all(|event| event["ended"] == "complete"), "{events:?}");
 }
