@@ -4,13 +4,16 @@
 //! input phase runs before the provider is called, the output phase after. This module owns the
 //! listener and the connections; it never changes the live policy and knows nothing of the control plane.
 //!
-//! Reading order: `accept` (connections), `workers` (the threads that serve them), `request` (one request from head to
-//! reply), `relay` (one streamed response), `attempts` (one request over its targets), `targets` (what is known of each),
-//! `upstream` (the call to a provider), `reply` (every status a client can meet).
+//! Reading order: `accept` (connections), `workers` (the threads that serve them), `ending` (when a connection is to
+//! end), `request` (one request from head to reply), `relay` (one streamed response), `taking` (whether its client takes
+//! it), `attempts` (one request over its targets), `targets` (what is known of each), `upstream` (the call to a
+//! provider), `reply` (every status a client can meet).
 
 mod accept;
+mod alarm;
 mod attempts;
 mod body;
+mod ending;
 mod headers;
 mod inspect;
 mod limits;
@@ -27,6 +30,7 @@ mod resolver;
 mod route;
 mod serve;
 mod surroundings;
+mod taking;
 mod targets;
 mod trace;
 mod upstream;
@@ -104,6 +108,8 @@ pub struct Proxy {
     upstream: upstream::Upstream,
     in_flight: Arc<Semaphore>,
     body_budget: body::BodyBudget,
+    /// Of the engine over large bodies, as many as there are workers.
+    turns: Arc<Semaphore>,
     meters: Arc<meters::GatewayMeters>,
     /// Answers what traffic does not know, to whoever may know that it is there.
     admin: Option<Arc<Admin>>,
@@ -179,6 +185,7 @@ impl Proxy {
         let targets = Arc::new(targets::Targets::new(&settings.extra_roots)?);
         let in_flight = Arc::new(Semaphore::new(settings.max_in_flight.min(Semaphore::MAX_PERMITS)));
         let body_budget = body::BodyBudget::new(settings.body_budget);
+        let turns = Arc::new(Semaphore::new(settings.workers.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
             settings: Arc::new(settings),
             live,
@@ -190,6 +197,7 @@ impl Proxy {
             upstream: upstream::Upstream::default(),
             in_flight,
             body_budget,
+            turns,
             meters: Arc::new(meters::GatewayMeters::new()),
             admin: None,
         })
@@ -208,6 +216,7 @@ impl Proxy {
             upstream: upstream::Upstream::default(),
             in_flight: Arc::clone(&self.in_flight),
             body_budget: self.body_budget.clone(),
+            turns: Arc::clone(&self.turns),
             meters: Arc::clone(&self.meters),
             admin: self.admin.clone(),
         }

@@ -4,22 +4,24 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use service_kit::drain::DrainWatcher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::ending::{Ending, Step};
 use super::patience::{Activity, Patience};
+use super::taking::{ClientStreams, Taking};
 use super::workers::{NoWorker, Purpose, Workers};
 use super::{Heir, Proxy, ProxyTimeouts};
 use crate::decisions::DecisionSink;
@@ -53,6 +55,8 @@ pub(super) struct Connection {
     /// Who really connected, whatever the requests say.
     pub(super) peer: IpAddr,
     pub(super) activity: Activity,
+    /// Of its reply, over HTTP/1.
+    pub(super) taking: Taking,
     pub(super) decisions: DecisionSink,
     pub(super) drain: DrainWatcher,
 }
@@ -96,12 +100,23 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
         // Closing our hold of the socket resets nobody, and there nobody is sent away while being idle.
         return;
     }
-    // Whoever is already in the backlog was told "connected": closing the listener would reset them.
-    // The yield lets the runtime hear of those that arrived with the signal.
-    tokio::task::yield_now().await;
-    while let Some((stream, peer)) = waiting(&listener).await {
-        if door.admit(stream, peer).is_err() {
-            return;
+    // Whoever is already in the backlog was told "connected": closing the listener would reset them. The kernel is asked
+    // itself: the runtime says "none" as well where a task has had its share of work.
+    let Ok(listener) = listener.into_std() else { return };
+    loop {
+        let accepted = listener.accept().and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        });
+        match accepted {
+            Ok((stream, peer)) => {
+                if door.admit(stream, peer).is_err() {
+                    return;
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            // None is left, or there are no descriptors for one.
+            Err(_) => return,
         }
     }
 }
@@ -155,60 +170,41 @@ pub(super) async fn serve(stream: TcpStream, proxy: Arc<Proxy>, connection: Conn
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let timeouts = proxy.settings.timeouts.clone();
-    let stream = Patience::new(stream, connection.activity.clone(), &timeouts);
-    let drain = connection.drain.clone();
+    let timeouts = &proxy.settings.timeouts;
+    let mut ending = Ending::of(&connection, heir, timeouts);
+    let builder = protocol(timeouts);
+    let stream = Patience::new(stream, connection.activity.clone(), timeouts);
     let connection = Arc::new(connection);
     let service = service_fn(move |request: Request<Incoming>| {
         let proxy = Arc::clone(&proxy);
         let connection = Arc::clone(&connection);
         async move { Ok::<_, Infallible>(proxy.answer(request, &connection).await) }
     });
-    let builder = protocol();
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut ending = pin!(idle_after_drain(&drain, &heir, &timeouts));
-    let mut is_enlisted = false;
     let ended = poll_fn(|context| {
-        if let Poll::Ready(result) = served.as_mut().poll(context) {
-            return Poll::Ready(Some(result));
+        loop {
+            if let Poll::Ready(result) = served.as_mut().poll(context) {
+                return Poll::Ready(Some(result));
+            }
+            match ready!(ending.poll(context)) {
+                Step::Leave => served.as_mut().graceful_shutdown(),
+                Step::Cut => return Poll::Ready(None),
+            }
         }
-        // Enlisted once, the drain wakes this task: it need not be asked, with a lock, at every packet.
-        if is_enlisted && !drain.is_draining() {
-            return Poll::Pending;
-        }
-        is_enlisted = true;
-        ending.as_mut().poll(context).map(|()| None)
     })
     .await;
-    let result = match ended {
-        Some(result) => result,
-        None => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(error = %error, "a client connection ended badly");
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(error = %error, "a client connection ended badly"),
+        None => tracing::debug!(
+            "a client connection is closed: its client takes nothing, or nothing of it is asked"
+        ),
     }
-}
-
-/// Until the drain has begun and idle connections have had their last chance. Requests of that time
-/// are answered with `connection: close`.
-///
-/// A client may send at the moment in which its idle connection is closed, and is cut then. Where another process
-/// serves, nobody waits for this one, and it has as long as it ever has.
-async fn idle_after_drain(drain: &DrainWatcher, heir: &Heir, timeouts: &ProxyTimeouts) {
-    drain.signaled().await;
-    tokio::select! {
-        () = heir.gone() => {}
-        () = tokio::time::sleep(timeouts.idle) => {}
-    }
-    tokio::time::sleep(timeouts.drain_idle).await;
 }
 
 /// HTTP/1.1, or HTTP/2 by prior knowledge; limits against the known ways to wear a server down.
-fn protocol() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn protocol(timeouts: &ProxyTimeouts) -> Builder<ClientStreams> {
+    let mut builder = Builder::new(ClientStreams { stall: timeouts.write_stall });
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -225,18 +221,6 @@ fn protocol() -> Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
-}
-
-/// The next connection of the backlog, if there is one now.
-async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    poll_fn(|context| {
-        let mut accept = pin!(listener.accept());
-        Poll::Ready(match Pin::as_mut(&mut accept).poll(context) {
-            Poll::Ready(Ok(accepted)) => Some(accepted),
-            _ => None,
-        })
-    })
-    .await
 }
 
 /// The peer was gone before it was accepted; nothing is wrong here.

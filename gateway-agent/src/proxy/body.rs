@@ -19,10 +19,15 @@ use super::reply::Refusal;
 const DISCARD: usize = 64 * 1024 * 1024;
 const DISCARD_FOR: Duration = Duration::from_secs(1);
 
+/// Bodies of requests without a place that are thrown away at the same time; the senders of any beyond may read a reset
+/// connection.
+const FAREWELLS: usize = 256;
+
 /// Memory that large bodies may take together; each takes its share as it arrives.
 #[derive(Clone)]
 pub(super) struct BodyBudget {
-    shares: Arc<Semaphore>,
+    farewells: Arc<Semaphore>,
+    pub(super) shares: Arc<Semaphore>,
     shed: Counter,
 }
 
@@ -62,7 +67,15 @@ const SHARE: usize = 64 * 1024;
 impl BodyBudget {
     pub(super) fn new(bytes: usize) -> Self {
         let shares = Arc::new(Semaphore::new((bytes / SHARE).min(Semaphore::MAX_PERMITS)));
-        Self { shares, shed: crate::metrics::shed("body_memory") }
+        let farewells = Arc::new(Semaphore::new(FAREWELLS));
+        Self { farewells, shares, shed: crate::metrics::shed("body_memory") }
+    }
+
+    /// Throws away the body of a request that is not even among those in flight, which nothing else bounds.
+    pub(super) async fn turn_away(&self, body: Incoming) {
+        if let Ok(_farewell) = self.farewells.try_acquire() {
+            discard(body).await;
+        }
     }
 
     fn take(&self) -> Result<OwnedSemaphorePermit, NoRoom> {
@@ -86,12 +99,15 @@ pub(super) async fn read(
         return Err(Refusal::BodyTooLarge { limit: limits.size });
     }
     match tokio::time::timeout(limits.within, collect(&mut body, limits.size, budget)).await {
-        Ok(Err(refusal @ Refusal::BodyTooLarge { .. })) => {
+        Ok(Err(refusal @ (Refusal::BodyTooLarge { .. } | Refusal::Overloaded))) => {
             discard(body).await;
             Err(refusal)
         }
         Ok(read) => read,
-        Err(_) => Err(Refusal::BodyTimeout),
+        Err(_) => {
+            discard(body).await;
+            Err(Refusal::BodyTimeout)
+        }
     }
 }
 

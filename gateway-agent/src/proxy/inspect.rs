@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use policy_engine::{Endpoint, Engine, Inspection, Surroundings, Target};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::provider_answer;
@@ -24,6 +25,14 @@ pub(super) struct Exchange {
     pub(super) endpoint: Endpoint,
     pub(super) policy: Arc<ActivePolicy>,
     pub(super) around: Arc<dyn Surroundings>,
+}
+
+/// What a request was granted, given back with it. Work that goes on without its client holds it as well: what a client
+/// that left still costs is within the limits.
+#[derive(Default)]
+pub(super) struct Granted {
+    /// Among the requests in flight.
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 // === impl Exchange ===
@@ -84,24 +93,41 @@ async fn judge_response(
     let judge = move |exchange: &Exchange| {
         exchange.engine().inspect_response(exchange.endpoint, &body, exchange.around.as_ref())
     };
-    let judged = on_engine(exchange, size, judge).await;
+    let judged = on_engine(exchange, size, record.lends(), judge).await;
     record.inspected(Phase::Output, began.elapsed());
     judged
 }
 
 /// Runs the engine; a panic in it ends this request and nothing else. Fails closed: what a policy
 /// could not judge is not passed on.
+///
+/// Large bodies take `turns`, about as many as there are cores. Waiting for one is part of the request and ends with it;
+/// work that has begun cannot be stopped, and keeps what the request was granted until it is done.
 pub(super) async fn on_engine<T: Send + 'static>(
     exchange: &Exchange,
     size: usize,
+    (turns, granted): (&Arc<Semaphore>, &mut Granted),
     work: impl FnOnce(&Exchange) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     let outcome = if size <= INLINE_INSPECTION {
         catch_unwind(AssertUnwindSafe(|| work(exchange))).ok()
     } else {
-        let exchange = exchange.clone();
-        let run = move || catch_unwind(AssertUnwindSafe(|| work(&exchange)));
-        tokio::task::spawn_blocking(run).await.ok().and_then(Result::ok)
+        let turn = Arc::clone(turns).acquire_owned().await.map_err(|_| Refusal::PolicyFailed)?;
+        let (exchange, held) = (exchange.clone(), std::mem::take(granted));
+        let (done, outcome) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            if done.is_closed() {
+                return;
+            }
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&exchange)));
+            // Dropped with all that is held if nobody waits any more.
+            let _ = done.send((outcome, held));
+        });
+        outcome.await.ok().and_then(|(outcome, held)| {
+            *granted = held;
+            outcome.ok()
+        })
     };
     outcome.ok_or_else(|| {
         tracing::error!("a policy panicked; the request was refused");

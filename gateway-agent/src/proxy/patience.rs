@@ -2,13 +2,13 @@
 //!
 //! hyper has one timeout for "no request yet" and "half a request head". They are different things
 //! here: a kept-alive connection may rest, a head that has begun must end. A client that takes no
-//! byte of its response is given up as well. HTTP/2 has its own pings for all of this.
+//! byte of its response is given up as well. Of HTTP/2 this keeps the preface alone; `ending` has the rest.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::ProxyTimeouts;
+use super::alarm::Alarm;
 use super::lines::HeadLines;
 
-/// First bytes of the HTTP/2 preface, which no HTTP/1 method shares.
-const PREFACE: [u8; 3] = *b"PRI";
+/// The HTTP/2 preface, all of which must come within the time of a head.
+const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A stream that fails with `TimedOut` when its peer keeps us waiting.
 pub(super) struct Patience<S> {
@@ -30,9 +31,8 @@ pub(super) struct Patience<S> {
     write_stall: Duration,
     opening: Opening,
     reading: Option<Deadline>,
-    /// Wakes for `reading`. A deadline that moves away leaves it as it is: it wakes early, and is wound up anew. So a
-    /// connection with many requests touches the runtime's timers once in a long while.
-    alarm: Option<Pin<Box<Sleep>>>,
+    /// Wakes for `reading`.
+    alarm: Alarm,
     lines: HeadLines,
     /// Until when the client must take something.
     writing: Option<Pin<Box<Sleep>>>,
@@ -48,6 +48,10 @@ struct Requests {
     serving: AtomicUsize,
     /// Ever begun: tells the head that is awaited now from the one before.
     begun: AtomicUsize,
+    /// Over HTTP/2, of which this was seen.
+    is_http2: AtomicBool,
+    /// Bytes that the client took, over HTTP/2.
+    taken: AtomicUsize,
 }
 
 /// Counts one request until its response has its last byte.
@@ -94,11 +98,20 @@ impl Activity {
         ActiveRequest(self.clone())
     }
 
-    fn is_serving(&self) -> bool {
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.is_http2.load(Ordering::Acquire)
+    }
+
+    /// Bytes that the client took, over HTTP/2; wraps.
+    pub(super) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_serving(&self) -> bool {
         self.0.serving.load(Ordering::Acquire) > 0
     }
 
-    fn begun(&self) -> usize {
+    pub(super) fn begun(&self) -> usize {
         self.0.begun.load(Ordering::Acquire)
     }
 }
@@ -121,7 +134,7 @@ impl<S> Patience<S> {
             write_stall: timeouts.write_stall,
             opening: Opening::Unknown { seen: 0 },
             reading: None,
-            alarm: None,
+            alarm: Alarm::default(),
             lines: HeadLines::default(),
             writing: None,
         }
@@ -132,7 +145,10 @@ impl<S> Patience<S> {
             let same = PREFACE.iter().skip(seen).zip(bytes).all(|(wanted, byte)| wanted == byte);
             self.opening = match seen + bytes.len() {
                 _ if !same => Opening::Http1,
-                seen if seen >= PREFACE.len() => Opening::Http2,
+                seen if seen >= PREFACE.len() => {
+                    self.activity.0.is_http2.store(true, Ordering::Release);
+                    Opening::Http2
+                }
                 seen => Opening::Unknown { seen },
             };
         }
@@ -140,23 +156,15 @@ impl<S> Patience<S> {
 
     /// Called when there is nothing to read: is that still fine?
     fn poll_read_patience(&mut self, context: &mut Context<'_>) -> Poll<Awaits> {
-        if matches!(self.opening, Opening::Http2) || self.activity.is_serving() {
+        // A client that has not taken its last answer does not rest either.
+        if matches!(self.opening, Opening::Http2) || self.activity.is_serving() || self.writing.is_some() {
             self.reading = None;
             return Poll::Pending;
         }
         let (idle, begun) = (self.idle, self.activity.begun());
         self.reading.take_if(|deadline| deadline.begun != begun);
         let deadline = *self.reading.get_or_insert_with(|| Deadline::new(idle, Awaits::Request, begun));
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.at)));
-        if alarm.deadline() > deadline.at {
-            alarm.as_mut().reset(deadline.at);
-        }
-        ready!(alarm.as_mut().poll(context));
-        while Instant::now() < deadline.at {
-            alarm.as_mut().reset(deadline.at);
-            ready!(alarm.as_mut().poll(context));
-        }
-        Poll::Ready(deadline.awaits)
+        self.alarm.poll(deadline.at, context).map(|()| deadline.awaits)
     }
 
     fn poll_write_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
@@ -168,6 +176,13 @@ impl<S> Patience<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Patience<S> {
+    fn wrote(&mut self, result: &io::Result<usize>) {
+        self.writing = None;
+        if let (Opening::Http2, Ok(bytes)) = (&self.opening, result) {
+            self.activity.0.taken.fetch_add(*bytes, Ordering::AcqRel);
+        }
+    }
+
     /// Tells the client why its connection is closed, if nothing of an earlier answer is left to be sent: its end would
     /// be torn. It is as much as the socket takes at once, which is all of it where the client is not up to something.
     fn say(&mut self, context: &mut Context<'_>, answer: &[u8]) {
@@ -231,7 +246,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_write(context, bytes) {
-            this.writing = None;
+            this.wrote(&result);
             return Poll::Ready(result);
         }
         let error = ready!(this.poll_write_patience(context));
@@ -245,7 +260,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_write_vectored(context, bytes) {
-            this.writing = None;
+            this.wrote(&result);
             return Poll::Ready(result);
         }
         let error = ready!(this.poll_write_patience(context));

@@ -9,10 +9,12 @@ use http::{HeaderMap, StatusCode};
 use policy_config::schema::PolicyMode;
 use policy_engine::{Inspection, PolicyRecord, Verdict};
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Proxy;
+use super::inspect::Granted;
 use super::limits::{Cost, Limits};
 use super::route::Route;
 use super::trace::Trace;
@@ -40,6 +42,7 @@ pub(super) struct Record {
     limits: Limits,
     proxy: Arc<Proxy>,
     sink: DecisionSink,
+    granted: Granted,
     _under: Option<UnderPolicy>,
 }
 
@@ -96,8 +99,19 @@ impl Record {
             limits: Limits::default(),
             proxy: Arc::clone(proxy),
             sink: sink.clone(),
+            granted: Granted::default(),
             _under: policy.map(ActivePolicy::serves),
         }
+    }
+
+    /// What the request holds for as long as it lasts.
+    pub(super) fn granted(&mut self) -> &mut Granted {
+        &mut self.granted
+    }
+
+    /// For the engine: the turns that large bodies take, and what the request holds meanwhile.
+    pub(super) fn lends(&mut self) -> (&Arc<Semaphore>, &mut Granted) {
+        (&self.proxy.turns, &mut self.granted)
     }
 
     pub(super) fn trace(&self) -> Trace {

@@ -12,13 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use policy_engine::{Inspection, StreamInspector};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use super::inspect::Exchange;
 use super::patience::ActiveRequest;
 use super::record::{Phase, Record};
 use super::reply::{Refusal, error_event};
+use super::taking::Taken;
 use super::targets::{StreamPermit, Targets};
 use super::upstream::{AnswerBody, UpstreamFailure};
 use crate::activation::live::ActivePolicy;
@@ -39,10 +39,10 @@ pub(super) enum Content {
 
 /// Let go with the body: when it was sent, or when the client hung up.
 pub(super) struct Holds {
-    /// `None` for probes.
+    /// With the request's place; `None` for probes.
     pub(super) record: Option<Record>,
     pub(super) policy: Option<Arc<ActivePolicy>>,
-    pub(super) _place: Option<OwnedSemaphorePermit>,
+    pub(super) taken: Taken,
     pub(super) _counted: GaugeHold,
     pub(super) _active: ActiveRequest,
 }
@@ -66,6 +66,7 @@ pub(super) struct Relay {
 enum Cut {
     Broken,
     Silent,
+    Endless,
     PolicyFailed,
 }
 
@@ -86,16 +87,24 @@ impl Body for ReplyBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
-        let next = match (&mut this.content, &mut this.holds.record) {
+        let Holds { record, taken, .. } = &mut this.holds;
+        let next = match (&mut this.content, record) {
             (Content::Whole(bytes), record) => {
                 if let Some(record) = record {
                     record.ended(Ended::Complete);
                 }
+                taken.gave(None);
                 bytes.take()
             }
             (Content::Stream(relay), Some(record)) => match relay.poll_next(context, record) {
-                Poll::Ready(next) => next,
-                Poll::Pending => return Poll::Pending,
+                Poll::Ready(next) => {
+                    taken.gave(Some(relay.ends_at));
+                    next
+                }
+                Poll::Pending => {
+                    taken.waits(relay.quiet_until.deadline(), relay.ends_at);
+                    return Poll::Pending;
+                }
             },
             (Content::Stream(_), None) => None,
         };
@@ -166,7 +175,9 @@ impl Relay {
                 }
                 None => return Poll::Ready(self.finish(record)),
             };
-            self.heard();
+            if self.heard() >= self.ends_at {
+                return Poll::Ready(Some(self.cut(&Cut::Endless, record)));
+            }
             match self.inspect(data, record) {
                 Ok(data) if self.is_stopped() => {
                     let rest = self.finish(record);
@@ -181,9 +192,11 @@ impl Relay {
         }
     }
 
-    fn heard(&mut self) {
-        let quiet_until = (Instant::now() + self.silence).min(self.ends_at);
-        self.quiet_until.as_mut().reset(quiet_until);
+    /// Now.
+    fn heard(&mut self) -> Instant {
+        let now = Instant::now();
+        self.quiet_until.as_mut().reset((now + self.silence).min(self.ends_at));
+        now
     }
 
     fn inspect(&mut self, data: Bytes, record: &mut Record) -> Result<Bytes, Cut> {
@@ -226,7 +239,7 @@ impl Relay {
         let is_targets_fault = match cut {
             Cut::Broken => true,
             Cut::Silent => Instant::now() < self.ends_at,
-            Cut::PolicyFailed => false,
+            Cut::Endless | Cut::PolicyFailed => false,
         };
         if let Some((permit, targets)) = self.watched.take().filter(|_| is_targets_fault) {
             permit.failed(targets.now(), self.exchange.engine().circuit_breaker());
@@ -235,6 +248,7 @@ impl Relay {
         let refusal = match cut {
             Cut::Broken => UpstreamFailure::Broken { target }.into(),
             Cut::Silent => UpstreamFailure::TimedOut { target, what: "go on with its response" }.into(),
+            Cut::Endless => UpstreamFailure::TimedOut { target, what: "end its stream" }.into(),
             Cut::PolicyFailed => {
                 record.ended(Ended::Blocked);
                 Refusal::PolicyFailed

@@ -35,7 +35,7 @@ impl Proxy {
         connection: &Connection,
     ) -> Response<ReplyBody> {
         let active = connection.activity.begin();
-        let counted = self.metrics.hold_request();
+        let (counted, taken) = (self.metrics.hold_request(), connection.taking.begin());
         let policy = self.live.snapshot();
         let now = self.clock.now();
         let id = request_id(now);
@@ -45,7 +45,7 @@ impl Proxy {
 
         if let Some(probe) = route.filter(|route| route.is_probe() && route.allows(&method)) {
             let reply = self.probe(probe, policy.is_some(), &connection.drain);
-            let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
+            let holds = Holds { record: None, policy, taken, _counted: counted, _active: active };
             return stamp(whole(reply), id, version, holds, &connection.drain);
         }
 
@@ -54,19 +54,14 @@ impl Proxy {
             let answer = Box::pin(admin.answer(order, &method, body, Caller::Token, &connection.drain));
             let reply = of_door(answer.await);
             let policy = self.live.snapshot();
-            let holds = Holds { record: None, policy, _place: None, _counted: counted, _active: active };
+            let holds = Holds { record: None, policy, taken, _counted: counted, _active: active };
             return stamp(whole(reply), id, version, holds, &connection.drain);
         }
 
         let under = (policy.as_ref(), Trace::of(&head.headers));
         let mut record = Record::begin(self, &connection.decisions, id, now, route, under);
-        let place = Arc::clone(&self.in_flight).try_acquire_owned().ok();
-        if place.is_none() {
-            self.metrics.request_shed();
-        }
-        let served = self
-            .serve(route, (head, body), connection.peer, policy.as_ref(), place.as_ref(), &mut record)
-            .await;
+        record.granted().place = Arc::clone(&self.in_flight).try_acquire_owned().ok();
+        let served = self.serve(route, (head, body), connection.peer, policy.as_ref(), &mut record).await;
         let mut reply =
             served.unwrap_or_else(|refusal| whole(refusal.into_reply(route.and_then(Route::endpoint))));
         record.write_limits(&mut reply.headers);
@@ -74,7 +69,7 @@ impl Proxy {
         if method == Method::HEAD {
             record.ended(crate::decisions::Ended::Complete);
         }
-        let holds = Holds { record: Some(record), policy, _place: place, _counted: counted, _active: active };
+        let holds = Holds { record: Some(record), policy, taken, _counted: counted, _active: active };
         stamp(reply, id, version, holds, &connection.drain)
     }
 

@@ -10,7 +10,6 @@ use http::request::Parts;
 use http::{HeaderMap, Version};
 use hyper::body::{Body, Incoming};
 use policy_engine::Target;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::attempts::{Answered, Question};
@@ -38,10 +37,13 @@ impl Proxy {
         (head, body): (Parts, Incoming),
         peer: IpAddr,
         policy: Option<&Arc<ActivePolicy>>,
-        place: Option<&OwnedSemaphorePermit>,
         record: &mut Record,
     ) -> Result<Reply<Content>, Refusal> {
-        if place.is_none() {
+        if record.granted().place.is_none() {
+            self.metrics.request_shed();
+            if is_sending(&head, &body) {
+                Box::pin(self.body_budget.turn_away(body)).await;
+            }
             return Err(Refusal::Overloaded);
         }
         match admit(route, &head, policy) {
@@ -57,7 +59,7 @@ impl Proxy {
                 models::answer(route, &head, &policy.engine, around.as_ref()).map(whole)
             }
             Err(refusal) => {
-                if !body.is_end_stream() && !head.headers.contains_key(EXPECT) {
+                if is_sending(&head, &body) {
                     Box::pin(body::discard(body)).await;
                 }
                 Err(refusal)
@@ -80,7 +82,7 @@ impl Proxy {
         let body = body::read(body, limits, &self.body_budget).await?;
 
         let (inspected, began) = (body.clone(), Instant::now());
-        let inspection = on_engine(&exchange, body.len(), move |exchange| {
+        let inspection = on_engine(&exchange, body.len(), record.lends(), move |exchange| {
             exchange.engine().inspect_request(exchange.endpoint, &inspected, exchange.around.as_ref())
         })
         .await?;
@@ -131,6 +133,11 @@ impl Proxy {
         let relay = Relay::new(reply.body, exchange, target.id.to_string(), timeouts, watched);
         Reply { status: reply.status, headers: reply.headers, body: Content::Stream(Box::new(relay)) }
     }
+}
+
+/// Whether its client sends the body without being told to go on.
+fn is_sending(head: &Parts, body: &Incoming) -> bool {
+    !body.is_end_stream() && !head.headers.contains_key(EXPECT)
 }
 
 /// Everything about a request that is known before its body.

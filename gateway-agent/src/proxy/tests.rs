@@ -5,6 +5,8 @@ mod drain;
 mod events;
 mod fallback;
 mod harness;
+mod http2;
+mod leaving;
 mod limits;
 mod provider_answers;
 mod providers;

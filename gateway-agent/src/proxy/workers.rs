@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::accept::{self, Connection};
 use super::patience::Activity;
+use super::taking::Taking;
 use super::upstream::SWEEP_EVERY;
 use super::{Heir, Proxy};
 use crate::decisions::DecisionSink;
@@ -158,6 +159,7 @@ impl Worker {
                         let connection = Connection {
                             peer,
                             activity: Activity::default(),
+                            taking: Taking::of_connection(proxy.settings.timeouts.write_stall),
                             decisions: self.decisions.clone(),
                             drain: self.drain.clone(),
                         };

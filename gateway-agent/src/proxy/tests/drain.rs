@@ -8,7 +8,7 @@ use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainWatcher};
 use service_kit::readiness::Readiness;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::harness::{Gateway, config, target};
 use super::streaming::{delta, fed_provider, piece, streamed};
@@ -85,6 +85,32 @@ async fn who_waits_in_a_shared_backlog_is_left_to_the_other_process() {
         }
         trigger.drained(Duration::from_secs(30)).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_any_length_is_served_at_a_stop() {
+    // More than the runtime lets a task accept in one go.
+    const MANY: usize = 200;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = BoundProxy::inherit(socket.listen(1024).unwrap().into_std().unwrap()).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        let mut client = TcpStream::connect(bound.address()).await.unwrap();
+        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        clients.push(client);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (trigger, drain) = drain::channel();
+    trigger.start();
+    bound.serve(proxy(dir.path(), &drain), drain.clone()).await;
+    for (number, client) in clients.iter_mut().enumerate() {
+        let mut text = String::new();
+        let reading = client.read_to_string(&mut text);
+        let read = tokio::time::timeout(Duration::from_secs(20), reading).await.expect("an answer in time");
+        assert!(read.is_ok() && text.starts_with("HTTP/1.1 200"), "client {number}: {read:?} {text}");
+    }
+    trigger.drained(Duration::from_secs(30)).await.unwrap();
 }
 
 fn proxy(dir: &Path, drain: &DrainWatcher) -> Arc<Proxy> {

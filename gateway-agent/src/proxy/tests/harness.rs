@@ -28,11 +28,11 @@ use service_kit::clock::Clock;
 use service_kit::drain::{self, DrainTrigger, DrainWatcher};
 use service_kit::readiness::Readiness;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::activation::live::{ActivePolicy, LivePolicy};
 use crate::decisions::DecisionLog;
-use crate::proxy::{BoundProxy, Proxy, ProxySettings};
+use crate::proxy::{BoundProxy, Heir, Proxy, ProxySettings};
 
 pub(super) type ProviderBody = UnsyncBoxBody<Bytes, std::io::Error>;
 pub(super) type Handled = Pin<Box<dyn Future<Output = Response<ProviderBody>> + Send>>;
@@ -59,6 +59,13 @@ pub(super) struct Gateway {
     pub(super) address: SocketAddr,
     pub(super) live: LivePolicy,
     pub(super) trigger: DrainTrigger,
+    pub(super) heir: Heir,
+    /// Of the engine over large bodies.
+    pub(super) turns: Arc<Semaphore>,
+    /// For requests in flight.
+    pub(super) places: Arc<Semaphore>,
+    /// Of memory for bodies.
+    pub(super) shares: Arc<Semaphore>,
     log: PathBuf,
     _directory: tempfile::TempDir,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -258,12 +265,14 @@ impl Gateway {
         }
         let decisions = DecisionLog::open(&log, &watcher).unwrap();
         let proxy = Proxy::new(settings, live.clone(), Readiness::new(), decisions, Clock::system()).unwrap();
+        let shares = Arc::clone(&proxy.body_budget.shares);
+        let (turns, places) = (Arc::clone(&proxy.turns), Arc::clone(&proxy.in_flight));
         let bound = BoundProxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = bound.address();
+        let (address, heir) = (bound.address(), bound.heir());
         let told = watcher.clone();
         watcher.spawn("proxy", bound.serve(Arc::new(proxy), told));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, live, trigger, log, _directory: directory, client }
+        Self { address, live, trigger, heir, turns, places, shares, log, _directory: directory, client }
     }
 
     pub(super) fn request(&self, method: &str, path: &str) -> http::request::Builder {

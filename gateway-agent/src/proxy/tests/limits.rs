@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::harness::{COMPLETION, Gateway, ScriptedProvider, active, chat, config, eventually, target};
+use super::http2::{CONTINUATION, HEADERS, OPENING, RST_STREAM, SETTINGS, frame, request_head};
 use super::streaming::{delta, fed_provider, streamed};
 use super::wire::{alone, exchange, is_whole_error};
 use crate::proxy::ProxySettings;
@@ -108,31 +109,11 @@ fn a_thousand_clients_that_leave_at_once_during_a_swap_leave_nothing_behind() {
 
 // === HTTP/2, frame by frame ===
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const CONTINUATION: u8 = 9;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// `POST /v1/chat/completions`, as HPACK writes it without a table.
-fn request_head() -> Vec<u8> {
-    let mut block = vec![0x83, 0x86, 0x04, 20];
-    block.extend(b"/v1/chat/completions");
-    block.extend([0x41, 1, b'x']);
-    block
-}
-
 /// Sends frames until the gateway has had enough; how many it took.
 async fn until_closed(address: SocketAddr, mut next: impl FnMut(u32) -> Vec<u8>, most: u32) -> u32 {
     let (mut reader, mut writer) = TcpStream::connect(address).await.unwrap().into_split();
-    writer.write_all(PREFACE).await.unwrap();
+    writer.write_all(OPENING).await.unwrap();
+    writer.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
     let sent = async {
         for number in 0..most {
             if writer.write_all(&next(number)).await.is_err() {

@@ -318,19 +318,23 @@ async fn every_request_leaves_one_event_whatever_its_outcome() {
 
 #[tokio::test]
 async fn a_policy_that_panics_ends_its_request_closed_and_nothing_else() {
-    use crate::proxy::inspect::{Exchange, on_engine};
+    use crate::proxy::inspect::{Exchange, Granted, on_engine};
     let policy = active(&config("0.1.0", target("http://127.0.0.1:1")));
     let exchange = Exchange {
         endpoint: policy_engine::Endpoint::ChatCompletions,
         policy,
         around: std::sync::Arc::new(policy_engine::Nowhere),
     };
+    let turns = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    let mut granted = Granted::default();
     for size in [1, 1024 * 1024] {
-        let outcome: Result<(), _> = on_engine(&exchange, size, |_| panic!("planted")).await;
+        let lent = (&turns, &mut granted);
+        let outcome: Result<(), _> = on_engine(&exchange, size, lent, |_| panic!("planted")).await;
         let reply = outcome.unwrap_err().into_reply(None);
         let error: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!((reply.status.as_u16(), &error["error"]["code"]), (503, &"policy_failed".into()));
         assert!(!error.to_string().contains("planted"));
-        assert!(on_engine(&exchange, size, |exchange| exchange.engine().is_enabled()).await.unwrap());
+        let lent = (&turns, &mut granted);
+        assert!(on_engine(&exchange, size, lent, |exchange| exchange.engine().is_enabled()).await.unwrap());
     }
 }

@@ -180,3 +180,41 @@ async fn a_client_that_takes_nothing_is_given_up_and_its_provider_call_ended() {
     let [event] = &gateway.decisions().await[..] else { panic!("one event") };
     assert_eq!(event["ended"], "client_gone");
 }
+
+#[tokio::test]
+async fn a_stream_ends_after_its_whole_time_also_where_the_provider_never_pauses() {
+    use crate::proxy::{ProxySettings, ProxyTimeouts};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (provider, mut feeds) = fed_provider().await;
+    let timeouts = ProxyTimeouts { stream_total: Duration::from_millis(300), ..ProxyTimeouts::default() };
+    let policy = super::harness::active(&config("0.1.0", target(&provider.base_url)));
+    let gateway = Gateway::with(Some(policy), ProxySettings { timeouts, ..ProxySettings::default() }).await;
+    let body = streamed("hi");
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let feed = feeds.recv().await.unwrap();
+    let large = delta(&"x".repeat(256 * 1024));
+    let flooding = async { while feed.send(Ok(large.clone())).await.is_ok() {} };
+    // Slower than the provider, so that there is always more to be had.
+    let reading = async {
+        let mut last = Vec::new();
+        loop {
+            let start = last.len().saturating_sub(1024);
+            last.drain(..start);
+            last.reserve(64 * 1024);
+            match stream.read_buf(&mut last).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) if last.ends_with(b"\r\n0\r\n\r\n") => break,
+                Ok(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+        String::from_utf8_lossy(&last).into_owned()
+    };
+    let both = async { tokio::join!(flooding, reading).1 };
+    let end = tokio::time::timeout(Duration::from_secs(15), both).await.expect("the stream ends");
+    assert!(end.contains("upstream_timeout") && end.contains("end its stream"), "{end}");
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!(event["ended"], "upstream_failed");
+}
