@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ type ProviderClient = Client<Bounded<HttpsConnector<HttpConnector<ProviderResolv
 #[derive(Default)]
 pub(super) struct Upstream {
     /// One for each transport in use. Those that no pack uses any more go when another comes.
-    clients: RwLock<Vec<(Arc<Transport>, ProviderClient)>>,
+    clients: RwLock<Vec<(Weak<Transport>, ProviderClient)>>,
 }
 
 /// Why a provider gave no usable answer. The texts are for clients: they name the target and never
@@ -104,7 +104,7 @@ impl Upstream {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let failure = classify(target, &error);
-                tracing::warn!(target = %target.id, reason = %failure, detail = %chain_text(&error), "provider call failed");
+                tracing::debug!(target = %target.id, reason = %failure, detail = %chain_text(&error), "provider call failed");
                 Err(failure)
             }
             Err(_) => Err(UpstreamFailure::TimedOut { target: target.id.to_string(), what: "answer" }),
@@ -112,7 +112,8 @@ impl Upstream {
     }
 
     fn begin(&self, transport: &Arc<Transport>, request: Request<Full<Bytes>>) -> ResponseFuture {
-        let is_it = |(of, _): &&(Arc<Transport>, ProviderClient)| Arc::ptr_eq(of, transport);
+        let is_it =
+            |(of, _): &&(Weak<Transport>, ProviderClient)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(transport));
         {
             let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
             if let Some((_, client)) = clients.iter().find(is_it) {
@@ -124,10 +125,10 @@ impl Upstream {
             return client.request(request);
         }
         // Calls that are out hold their client themselves.
-        clients.retain(|(of, _)| Arc::strong_count(of) > 1);
+        clients.retain(|(of, _)| of.strong_count() > 0);
         let client = client_of(transport);
         let response = client.request(request);
-        clients.push((Arc::clone(transport), client));
+        clients.push((Arc::downgrade(transport), client));
         response
     }
 }
