@@ -93,8 +93,11 @@ fn a_reader_that_stalls_stops_nobody_and_what_is_lost_is_counted() {
     }
     let mut log = String::new();
     let mut stderr = BufReader::new(program.stderr.take().unwrap());
-    while !log.contains("lines of this log were lost") {
-        assert!(stderr.read_line(&mut log).unwrap() > 0, "{log}");
+    let mut line = String::new();
+    while !line.contains("lines of this log were lost") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "{log}");
+        log.push_str(&line);
     }
     drop(program.stdin.take());
     stderr.read_to_string(&mut log).unwrap();
