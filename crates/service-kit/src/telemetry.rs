@@ -21,7 +21,7 @@ use queue::Queue;
 /// What the end of a program waits for a reader that stalls.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 /// And a defect, which may be one that ends it.
-const DEFECT_WITHIN: Duration = Duration::from_millis(100);
+const WORST_WITHIN: Duration = Duration::from_millis(100);
 
 /// The one of this process.
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
@@ -92,8 +92,13 @@ pub fn lost() -> u64 {
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, "a defect of this program stopped one of its tasks; please report it");
+    say_before_the_worst();
+}
+
+/// What was said so far is written, unless its reader stalls: the next moment may be the last.
+pub(crate) fn say_before_the_worst() {
     if let Some(queue) = QUEUE.get() {
-        queue.wait_until_written(DEFECT_WITHIN);
+        queue.wait_until_written(WORST_WITHIN);
     }
 }
 
