@@ -11,7 +11,7 @@ mod writer;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use service_kit::drain::DrainWatcher;
 use tokio::sync::mpsc;
@@ -22,6 +22,8 @@ use crate::metrics::DecisionMetrics;
 
 /// Events that may wait for the writer; beyond it they are dropped and counted.
 const QUEUE: usize = 8192;
+/// Bytes of content that may wait with them, or are being written.
+const HELD: usize = 32 * 1024 * 1024;
 
 /// Where decision events go. It does not keep the writer alive: only a [`DecisionSink`] does, so
 /// the writer ends once it was told to drain and the last connection is gone.
@@ -29,6 +31,7 @@ const QUEUE: usize = 8192;
 pub struct DecisionLog {
     queue: mpsc::WeakSender<Box<Decision>>,
     dropped: Arc<AtomicU64>,
+    held: Arc<AtomicUsize>,
     metrics: DecisionMetrics,
 }
 
@@ -37,6 +40,7 @@ pub struct DecisionLog {
 pub struct DecisionSink {
     queue: Option<mpsc::Sender<Box<Decision>>>,
     dropped: Arc<AtomicU64>,
+    held: Arc<AtomicUsize>,
     metrics: DecisionMetrics,
 }
 
@@ -55,6 +59,7 @@ impl DecisionLog {
         let log = Self {
             queue: queue.downgrade(),
             dropped: Arc::new(AtomicU64::new(0)),
+            held: Arc::new(AtomicUsize::new(0)),
             metrics: DecisionMetrics::new(),
         };
         let file = writer::EventFile::open(path, rotate_at)?;
@@ -73,8 +78,14 @@ impl DecisionLog {
         DecisionSink {
             queue: self.queue.upgrade(),
             dropped: Arc::clone(&self.dropped),
+            held: Arc::clone(&self.held),
             metrics: self.metrics.clone(),
         }
+    }
+
+    /// Content that waits no more.
+    fn release(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::AcqRel);
     }
 
     fn count_written(&self, events: u64) {
@@ -92,11 +103,21 @@ impl DecisionLog {
 impl DecisionSink {
     /// Hands the event to the writer; never waits.
     pub fn record(&self, decision: Box<Decision>) {
-        let taken = self.queue.as_ref().is_some_and(|queue| queue.try_send(decision).is_ok());
+        let content = decision.content();
+        let has_room = content == 0 || self.reserve(content);
+        let taken = has_room && self.queue.as_ref().is_some_and(|queue| queue.try_send(decision).is_ok());
+        if has_room && !taken {
+            self.held.fetch_sub(content, Ordering::AcqRel);
+        }
         if !taken {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             self.metrics.dropped.increment(1);
         }
+    }
+
+    fn reserve(&self, content: usize) -> bool {
+        let more = |held: usize| Some(held.saturating_add(content)).filter(|held| *held <= HELD);
+        self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 }
 

@@ -36,13 +36,14 @@ pub struct GaugeHold(Gauge);
 
 /// What a request that met no route counts as, and a status that is not listed.
 const NONE: &str = "none";
-const ROUTES: [&str; 7] = [
+const ROUTES: [&str; 8] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/embeddings",
     "/v1/responses",
     "/v1/messages",
     "/v1/models",
+    "/v1/models/{model}",
     NONE,
 ];
 const STATUSES: [u16; 24] = [
@@ -155,6 +156,12 @@ pub fn render_live(live: &LivePolicy, text: &mut String) {
             let _ = writeln!(text, "{name}{{target=\"{}\"}} {}", label(&target.id.0), u8::from(is_open));
         }
     }
+    let name = "kt_gateway_log_lines_lost_total";
+    let lost = service_kit::telemetry::lost();
+    let _ = write!(
+        text,
+        "# HELP {name} Lines of the log that whoever reads it was too slow for.\n# TYPE {name} counter\n{name} {lost}\n"
+    );
     let name = "kt_gateway_retired_policies";
     let _ = write!(
         text,
@@ -200,5 +207,28 @@ impl GaugeHold {
 impl Drop for GaugeHold {
     fn drop(&mut self) {
         self.0.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_counts_under_its_route() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let counted = ProxyMetrics::new();
+            for route in [Some("/v1/models"), Some("/v1/models/{model}"), None] {
+                counted.request_ended(route, 200, None);
+            }
+        });
+        let text = handle.render();
+        for route in ["/v1/models", "/v1/models/{model}", "none"] {
+            let series =
+                format!("kt_gateway_requests_total{{route=\"{route}\",status=\"200\",verdict=\"none\"}} 1\n");
+            assert!(text.contains(&series), "{text}");
+        }
     }
 }

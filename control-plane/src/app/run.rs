@@ -31,7 +31,7 @@ pub fn main(args: Args) -> ExitCode {
 }
 
 fn start(args: &Args) -> Result<(), StartError> {
-    telemetry::init(&args.log, args.log_format.parse()?)?;
+    let _log = telemetry::init(&args.log, args.log_format.parse()?)?;
     // A build for users has none.
     let armed = failpoint::arm(std::env::var(failpoint::VARIABLE).ok().as_deref());
     armed.map_err(StartError::Failpoints)?;

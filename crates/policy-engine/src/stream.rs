@@ -123,6 +123,12 @@ impl StreamInspector {
         (if self.effect == Effect::Guard { Bytes::from(out) } else { Bytes::new() }, self.inspection)
     }
 
+    /// Of a stream that did not come to its end: what was decided, and what the provider told of its costs, so far.
+    pub fn abandon(mut self) -> Inspection {
+        self.inspection.usage = self.usage.usage();
+        self.inspection
+    }
+
     /// Of a `responses` stream: the number that its next event has, as far as its events were read.
     pub fn next_number(&self) -> u64 {
         self.numbers.0

@@ -99,7 +99,10 @@ fn strike(caller: &str, place: &str) -> Option<Action> {
     tracing::warn!(failpoint = name, action = told, "failpoint struck");
     match told.as_str() {
         "error" => Some(Action::Fail),
-        "abort" => std::process::abort(),
+        "abort" => {
+            crate::telemetry::say_before_the_worst();
+            std::process::abort()
+        }
         other => Some(Action::Delay(Duration::from_millis(other.strip_prefix("delay:")?.parse().ok()?))),
     }
 }

@@ -117,6 +117,11 @@ impl LivePolicy {
         self.cell.active.load_full()
     }
 
+    /// Whether this one is in force.
+    pub(crate) fn is(&self, policy: &ActivePolicy) -> bool {
+        self.cell.active.load().as_ref().is_some_and(|active| std::ptr::eq(Arc::as_ptr(active), policy))
+    }
+
     /// How many replaced policies are still held by a request.
     pub fn retired_draining(&self) -> usize {
         self.cell

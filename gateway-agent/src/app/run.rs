@@ -37,14 +37,17 @@ pub fn main(args: Args) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return failed(&error, error.exit_code()),
     };
-    if let Err(error) = telemetry::init(&filter, Format::Text) {
-        return failed(&format!("RUST_LOG: {error}"), 2);
-    }
+    let log = match telemetry::init(&filter, Format::Text) {
+        Ok(log) => log,
+        Err(error) => return failed(&format!("RUST_LOG: {error}"), 2),
+    };
     if let Err(error) = failpoint::arm(settings.environment.text(failpoint::VARIABLE).as_deref()) {
         return failed(&error, 2);
     }
     if check {
-        return ended(super::check(&settings));
+        let outcome = super::check(&settings);
+        drop(log);
+        return ended(outcome);
     }
     raise_open_files();
     // What steers; requests are served by threads of their own.
@@ -61,6 +64,7 @@ pub fn main(args: Args) -> ExitCode {
     let outcome = runtime.block_on(serve(settings, Launch { supervised, take_over, listener }));
     // What waits for another program (a lock, a disk) does not keep this one.
     runtime.shutdown_timeout(LAST_WORDS_WITHIN);
+    drop(log);
     ended(outcome)
 }
 

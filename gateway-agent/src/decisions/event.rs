@@ -146,6 +146,13 @@ impl Default for Decision {
     }
 }
 
+impl Decision {
+    /// Bytes of request and response in it.
+    pub(super) fn content(&self) -> usize {
+        [&self.request, &self.response].into_iter().flatten().map(String::len).sum()
+    }
+}
+
 /// To the microsecond.
 pub fn milliseconds(span: Duration) -> f64 {
     span.as_micros() as f64 / 1000.0

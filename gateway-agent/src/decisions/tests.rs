@@ -121,3 +121,56 @@ async fn what_is_no_file_is_written_and_never_moved() {
     assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_written_as_fast_as_the_disk_takes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("decisions.jsonl");
+    let (_trigger, watcher) = drain::channel();
+    let log = DecisionLog::open(&path, &watcher).unwrap();
+    let sink = log.sink();
+    let begun = tokio::time::Instant::now();
+    for _ in 0..super::QUEUE {
+        sink.record(event("m"));
+    }
+    let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
+    // The clock moves only while nobody has anything to do.
+    while lines() < super::QUEUE {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(begun.elapsed() < Duration::from_millis(100), "{} lines", lines());
+    }
+    assert_eq!(log.dropped(), 0);
+}
+
+#[tokio::test]
+async fn the_content_that_waits_is_bounded_in_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("decisions.jsonl");
+    let (trigger, watcher) = drain::channel();
+    let log = DecisionLog::open(&path, &watcher).unwrap();
+    let sink = log.sink();
+    let text = "x".repeat(1024 * 1024);
+    let large = |model: &str| {
+        let (request, response) = (Some(text.clone()), Some(text.clone()));
+        Box::new(Decision { request, response, ..*event(model) })
+    };
+    for number in 0..40 {
+        sink.record(large(&number.to_string()));
+    }
+    let taken = 40 - usize::try_from(log.dropped()).unwrap();
+    assert_eq!(taken, super::HELD / text.len() / 2);
+    sink.record(event("small"));
+    assert_eq!(log.dropped(), 40 - taken as u64, "what has no content is not in the way");
+    let written = async {
+        while log.held.load(std::sync::atomic::Ordering::Acquire) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written");
+    sink.record(large("later"));
+    assert_eq!(log.dropped(), 40 - taken as u64, "what is written makes room");
+    drop((sink, watcher));
+    trigger.start();
+    trigger.drained(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), taken + 2);
+}

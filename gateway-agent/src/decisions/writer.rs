@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use service_kit::drain::DrainWatcher;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Decision, DecisionLog, line};
 
@@ -18,14 +19,20 @@ pub(super) const ROTATE_AT: u64 = 64 * 1024 * 1024;
 /// Full files that are kept beside it: `.1` is the youngest.
 const KEPT: usize = 4;
 
-/// Between two batches. A request that finds nobody waiting for its event wakes no thread.
+/// Between two batches, unless there are more events than one takes. A request that finds nobody waiting for its event
+/// wakes no thread.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// Events written with one call.
+/// Events written with one call, unless their contents are more than `PIECE`.
 const BATCH: usize = 512;
 
 /// About as long as a line is, bytes.
 const LINE: usize = 1024;
+/// Bytes of content after which no further event is written with the same call.
+const PIECE: usize = 1024 * 1024;
+
+/// Between two words about events that were dropped.
+const SAID_EVERY: Duration = Duration::from_secs(1);
 
 /// The open file and how much is in it.
 pub(super) struct EventFile {
@@ -46,7 +53,7 @@ pub(super) async fn run(
     // last connection.
     let mut keep_open = Some(queue);
     let mut failing = false;
-    let mut reported = 0;
+    let (mut reported, mut said) = (0, None::<Instant>);
     loop {
         let mut batch = Vec::new();
         let received = tokio::select! {
@@ -59,27 +66,29 @@ pub(super) async fn run(
         if received == 0 {
             return;
         }
-        let lines = encode(&batch);
+        let content = batch.iter().map(|decision| decision.content()).sum();
         // File writes block: they belong on the blocking pool, one at a time, in order.
         let written = tokio::task::spawn_blocking(move || {
-            let result = file.append(&lines);
-            (file, result)
+            let (written, result) = file.append_all(&batch);
+            (file, written, result)
         });
-        let Ok((returned, result)) = written.await else {
+        let outcome = written.await;
+        log.release(content);
+        let Ok((returned, written, result)) = outcome else {
             tracing::error!("the decision log writer failed; no further events are written");
             return;
         };
         file = returned;
+        log.count_written(written as u64);
         match result {
             Ok(()) => {
-                log.count_written(received as u64);
                 if failing {
                     tracing::info!(path = %file.path.display(), "decision events are written again");
                 }
                 failing = false;
             }
             Err(error) => {
-                log.count_dropped(received as u64);
+                log.count_dropped((received - written) as u64);
                 if !failing {
                     tracing::warn!(
                         path = %file.path.display(), %error,
@@ -90,11 +99,13 @@ pub(super) async fn run(
             }
         }
         let dropped = log.dropped();
-        if dropped > reported && !failing {
+        if failing {
+            reported = dropped;
+        } else if dropped > reported && said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
             tracing::warn!(dropped = dropped - reported, "decision events were dropped: the queue was full");
+            (reported, said) = (dropped, Some(Instant::now()));
         }
-        reported = dropped;
-        if keep_open.is_some() {
+        if keep_open.is_some() && received < BATCH {
             tokio::time::sleep(GATHER).await;
         }
     }
@@ -106,6 +117,25 @@ impl EventFile {
     pub(super) fn open(path: &Path, rotate_at: u64) -> io::Result<Self> {
         let opened = open_for_append(path)?;
         Ok(Self { path: path.to_owned(), rotate_at, open: Some(opened) })
+    }
+
+    /// How many were written, and why not all.
+    fn append_all(&mut self, batch: &[Box<Decision>]) -> (usize, io::Result<()>) {
+        let mut written = 0;
+        while let Some(rest) = batch.get(written..).filter(|rest| !rest.is_empty()) {
+            let mut content = 0;
+            let fitting = rest.iter().take_while(|decision| {
+                let fits = content < PIECE;
+                content += decision.content();
+                fits
+            });
+            let count = fitting.count();
+            if let Err(error) = self.append(&encode(rest.get(..count).unwrap_or(rest))) {
+                return (written, Err(error));
+            }
+            written += count;
+        }
+        (written, Ok(()))
     }
 
     /// Appends whole lines. After an error the file is opened anew at the next call.

@@ -1,7 +1,6 @@
 //! Histograms of fixed buckets: recording is two additions, whoever scrapes or does not, and nothing piles up between
 //! two scrapes. One set a process, as the recorder of all other metrics is.
 
-use std::cell::RefCell;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -26,14 +25,15 @@ const OTHER: &str = "other";
 pub struct Timings {
     policies: [[Histogram; PHASES.len()]; KINDS.len()],
     inspections: [Histogram; PHASES.len()],
-    /// By target. Looked up by each thread once.
+    /// By target of the pack in force, which has them at hand for its calls.
     upstream: Mutex<Vec<(String, Arc<Histogram>)>>,
     first_byte: Histogram,
     requests: Histogram,
 }
 
+/// One series.
 #[derive(Default)]
-struct Histogram {
+pub struct Histogram {
     counts: [AtomicU64; ENDS.len() + 1],
     nanoseconds: AtomicU64,
 }
@@ -62,23 +62,6 @@ impl Timings {
         }
     }
 
-    /// From a call to the target's response head.
-    pub fn upstream(&self, target: &str, took: Duration) {
-        thread_local! {
-            static KNOWN: RefCell<Vec<(String, Arc<Histogram>)>> = const { RefCell::new(Vec::new()) };
-        }
-        KNOWN.with_borrow_mut(|known| {
-            if let Some((_, histogram)) = known.iter().find(|(name, _)| name == target) {
-                return histogram.record(took);
-            }
-            let histogram = self.of_target(target);
-            histogram.record(took);
-            if known.len() < MOST_TARGETS {
-                known.push((target.to_owned(), histogram));
-            }
-        });
-    }
-
     /// From a request's arrival to the first byte of its answer.
     pub fn first_byte(&self, took: Duration) {
         self.first_byte.record(took);
@@ -89,19 +72,29 @@ impl Timings {
         self.requests.record(took);
     }
 
-    fn of_target(&self, target: &str) -> Arc<Histogram> {
+    /// From a call to the response head, for each target of the pack in force. Series of other targets are gone; those
+    /// that stay go on.
+    pub fn series_of<'n>(&self, targets: impl Iterator<Item = &'n str> + Clone) -> Vec<Arc<Histogram>> {
         let mut all = self.upstream.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = if all.len() < MOST_TARGETS || all.iter().any(|(name, _)| name == target) {
-            target
-        } else {
-            OTHER
+        all.retain(|(known, _)| known == OTHER || targets.clone().any(|target| target == known));
+        let mut series = |name: &str| {
+            if let Some(histogram) = find(&all, name) {
+                return Some(histogram);
+            }
+            if name != OTHER && all.iter().filter(|(known, _)| known != OTHER).count() >= MOST_TARGETS {
+                return None;
+            }
+            let histogram = Arc::<Histogram>::default();
+            all.push((name.to_owned(), Arc::clone(&histogram)));
+            Some(histogram)
         };
-        if let Some((_, histogram)) = all.iter().find(|(known, _)| known == name) {
-            return Arc::clone(histogram);
-        }
-        let histogram = Arc::<Histogram>::default();
-        all.push((name.to_owned(), Arc::clone(&histogram)));
-        histogram
+        targets.map(|target| series(target).or_else(|| series(OTHER)).unwrap_or_default()).collect()
+    }
+
+    /// The same for a pack that is not in force any more: what has no series is not counted.
+    pub fn known<'n>(&self, targets: impl Iterator<Item = &'n str>) -> Vec<Arc<Histogram>> {
+        let all = self.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.map(|target| find(&all, target).unwrap_or_default()).collect()
     }
 
     /// As Prometheus reads it. A series appears with its first value.
@@ -133,6 +126,10 @@ impl Timings {
     }
 }
 
+fn find(all: &[(String, Arc<Histogram>)], name: &str) -> Option<Arc<Histogram>> {
+    all.iter().find(|(known, _)| known == name).map(|(_, histogram)| Arc::clone(histogram))
+}
+
 fn by_phase<'a>(phases: &'a [Histogram; PHASES.len()], phase: &str) -> Option<&'a Histogram> {
     PHASES.iter().position(|known| *known == phase).and_then(|at| phases.get(at))
 }
@@ -145,7 +142,7 @@ fn head(text: &mut String, name: &str, help: &str) {
 // === impl Histogram ===
 
 impl Histogram {
-    fn record(&self, took: Duration) {
+    pub fn record(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let at = ENDS.partition_point(|end| *end < micros);
         if let Some(count) = self.counts.get(at) {
@@ -207,14 +204,42 @@ mod tests {
     #[test]
     fn targets_beyond_the_bound_share_a_series() {
         let timings = Timings::default();
-        for number in 0..MOST_TARGETS + 10 {
-            // Each in a thread of its own: what a thread has looked up it does not look up again.
-            timings.of_target(&format!("t{number}\"")).record(Duration::from_millis(1));
+        let names: Vec<String> = (0..MOST_TARGETS + 10).map(|number| format!("t{number}\"")).collect();
+        for histogram in timings.series_of(names.iter().map(String::as_str)) {
+            histogram.record(Duration::from_millis(1));
         }
         let mut text = String::new();
         timings.render(&mut text);
         assert!(text.contains("kt_gateway_upstream_seconds_count{target=\"t0\\\"\"} 1\n"), "{text}");
         assert!(text.contains("kt_gateway_upstream_seconds_count{target=\"other\"} 10\n"), "{text}");
         assert_eq!(text.matches("kt_gateway_upstream_seconds_count").count(), MOST_TARGETS + 1);
+    }
+
+    #[test]
+    fn series_go_with_their_targets_and_make_room() {
+        let timings = Timings::default();
+        let names = |pack: usize| -> Vec<String> {
+            (0..MOST_TARGETS)
+                .map(|number| if number == 0 { "kept".to_owned() } else { format!("p{pack}-{number}") })
+                .collect()
+        };
+        for pack in 0..3 {
+            let names = names(pack);
+            for histogram in timings.series_of(names.iter().map(String::as_str)) {
+                histogram.record(Duration::from_millis(1));
+            }
+        }
+        // Late, of a pack that was replaced.
+        for histogram in timings.known(["kept", "p0-1"].into_iter()) {
+            histogram.record(Duration::from_millis(1));
+        }
+        let mut text = String::new();
+        timings.render(&mut text);
+        assert!(text.contains("kt_gateway_upstream_seconds_count{target=\"kept\"} 4\n"), "{text}");
+        assert!(
+            text.contains("target=\"p2-63\"") && !text.contains("p1-") && !text.contains("p0-"),
+            "{text}"
+        );
+        assert!(!text.contains("target=\"other\""), "{text}");
     }
 }

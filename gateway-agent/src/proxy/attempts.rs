@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Proxy;
 use super::inspect::Exchange;
+use super::limits::Cost;
 use super::provider_answer::{self, ProviderAnswer, Reading};
 use super::record::Record;
 use super::reply::Refusal;
@@ -65,10 +66,11 @@ impl Proxy {
         let engine = exchange.engine();
         let fallback = engine.fallback();
         let ends_by = fallback.total_timeout.map(|total| Instant::now() + total);
-        let mut choice = Choice::of(exchange, self.targets.stations(&exchange.policy), &question.candidates);
+        let stations = self.targets.stations(&exchange.policy, &self.live);
+        let mut choice = Choice::of(exchange, stations, &question.candidates);
         let Question { mut headers, body, candidates } = question;
         if choice.open.is_empty() {
-            return Err(down(exchange, &candidates, record));
+            return Err(self.down(exchange, &candidates, record));
         }
         let Some(mut called) = choice.next(self.targets.now()) else {
             let retry_after = seconds(choice.soonest.unwrap_or_default());
@@ -97,7 +99,9 @@ impl Proxy {
             match (next, trigger) {
                 (Some(next), Some(trigger)) if lane.may_go_on(self.targets.now()) => {
                     self.metrics.fell_back(&target.id, trigger);
-                    tracing::info!(from = %target.id, to = %next.target.id, attempts, "a request goes to the next target");
+                    if let Some(unsaid) = lane.moves().speaks(self.targets.now()) {
+                        tracing::info!(from = %target.id, to = %next.target.id, attempts, unsaid, "a request goes to the next target");
+                    }
                     called = next;
                 }
                 _ => return Ok(answer.map(|(answer, permit)| Answered { answer, target, permit })?),
@@ -118,16 +122,21 @@ impl Proxy {
         let begun = Instant::now();
         let whole = begun + target.timeouts.whole;
         let deadline = ends_by.map_or(whole, |ends_by| whole.min(ends_by));
+        record.costs(Some(Cost::Called));
         let answering = async {
             let call = self.upstream.call((station, target), exchange.endpoint, headers, body, deadline);
             let response = call.await?;
-            record.heard();
+            record.heard(station.timing());
             let inspected = exchange.engine().inspects_responses();
             let limit = self.settings.max_response;
             let reading = Reading { inspected, limit, deadline, budget: &self.body_budget };
             provider_answer::read(response, target, reading).await
         };
         let answer = answering.await;
+        record.costs(None);
+        if let Err(failure) = &answer {
+            record.tell(Some(station.lane()), failure);
+        }
         match &answer {
             Ok(ProviderAnswer::Stream(_)) => {
                 let permit = permit.streams(station.lane());
@@ -145,6 +154,21 @@ impl Proxy {
             Err(_) => drop(permit),
         }
         answer.map(|answer| (answer, None))
+    }
+
+    /// No candidate has what it needs on this host.
+    fn down(&self, exchange: &Exchange, candidates: &Candidates, record: &mut Record) -> Refusal {
+        let targets = exchange.engine().targets();
+        let first = candidates.targets.iter().find_map(|index| targets.get(index));
+        let Some((target, lacks)) = first.and_then(|target| Some((target, target.lacks()?))) else {
+            return Refusal::TargetsUnavailable { retry_after: 1 };
+        };
+        record.target(&target.id.0);
+        let unsaid = exchange.lane(&target.id.0).and_then(|lane| lane.failures().speaks(self.targets.now()));
+        if let Some(unsaid) = unsaid {
+            tracing::warn!(target = %target.id, secret = %lacks, unsaid, "a request met a target that lacks its key or certificates");
+        }
+        Refusal::TargetDown { target: target.id.to_string() }
     }
 }
 
@@ -194,16 +218,4 @@ fn trigger_of(answer: &ProviderAnswer) -> Option<FallbackTrigger> {
         }
         _ => None,
     }
-}
-
-/// No candidate has what it needs on this host.
-fn down(exchange: &Exchange, candidates: &Candidates, record: &mut Record) -> Refusal {
-    let targets = exchange.engine().targets();
-    let first = candidates.targets.iter().find_map(|index| targets.get(index));
-    let Some((target, lacks)) = first.and_then(|target| Some((target, target.lacks()?))) else {
-        return Refusal::TargetsUnavailable { retry_after: 1 };
-    };
-    record.target(&target.id.0);
-    tracing::warn!(target = %target.id, secret = %lacks, "a request met a target that lacks its key or certificates");
-    Refusal::TargetDown { target: target.id.to_string() }
 }

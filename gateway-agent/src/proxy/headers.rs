@@ -1,7 +1,10 @@
 //! Which headers cross the gateway, in both directions.
 
+mod identity;
+
 use http::header::{CONNECTION, HeaderMap, HeaderName};
 
+use self::identity::tells_of_client;
 use super::trace::{TRACEPARENT, TRACESTATE, Trace};
 
 /// Most headers of a request, and most bytes of names and values together.
@@ -22,37 +25,21 @@ const HOP_BY_HOP: &[&str] = &[
     "http2-settings",
 ];
 
-/// Who the client is: its business with the gateway, never a provider's.
-const CLIENT_IDENTITY: &[&str] = &[
-    "authorization",
-    "cookie",
-    "forwarded",
-    "via",
-    "origin",
-    "referer",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-auth-token",
-    "x-real-ip",
-    "openai-organization",
-    "openai-project",
+/// What SDKs say and providers read, of the names that do not begin with `x-`.
+const CROSSING: &[&str] = &[
+    "accept",
+    "accept-language",
+    "user-agent",
+    "idempotency-key",
+    "openai-beta",
+    "anthropic-version",
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "tracestate",
 ];
 
-/// Made anew for the provider call, because the body may have changed.
-const BODY_FRAMING: &[&str] = &[
-    "host",
-    "content-length",
-    "content-type",
-    "content-encoding",
-    "accept-encoding",
-    "expect",
-    "content-md5",
-    "content-digest",
-    "digest",
-    "signature",
-    "signature-input",
-];
+/// Names that would be held back for a word in them.
+const CROSSING_ALL_THE_SAME: &[&str] = &["x-client-request-id", "x-ms-client-request-id"];
 
 /// What a provider says about itself, its connection or our account with it.
 const PROVIDER_IDENTITY: &[&str] = &[
@@ -86,15 +73,10 @@ pub(super) fn for_provider(headers: &HeaderMap, trace: Trace) -> HeaderMap {
     let ends_here = named_by_connection(headers);
     let mut crossing = HeaderMap::with_capacity(headers.len() + ROOM);
     for (name, value) in headers {
-        let text = name.as_str();
-        let stays = HOP_BY_HOP.contains(&text)
-            || CLIENT_IDENTITY.contains(&text)
-            || BODY_FRAMING.contains(&text)
-            || has_prefix(text, &["x-kt-", "x-forwarded-", "cf-", "sec-", "proxy-"])
-            || ends_here.contains(name)
-            || *name == TRACEPARENT
-            || (*name == TRACESTATE && !trace.is_continued);
-        if !stays {
+        let crosses = may_cross(name.as_str())
+            && !ends_here.contains(name)
+            && (*name != TRACESTATE || trace.is_continued);
+        if crosses {
             crossing.append(name.clone(), value.clone());
         }
     }
@@ -102,6 +84,15 @@ pub(super) fn for_provider(headers: &HeaderMap, trace: Trace) -> HeaderMap {
         crossing.insert(TRACEPARENT, parent);
     }
     crossing
+}
+
+/// Of the many names that proxies and identity providers have for a client, none is known for good. So no name crosses
+/// but those that are known, and of what anybody may make up (`x-…`) those that have no word of identity in them.
+fn may_cross(name: &str) -> bool {
+    let Some(own) = name.strip_prefix("x-") else { return CROSSING.contains(&name) };
+    own.starts_with("stainless-")
+        || CROSSING_ALL_THE_SAME.contains(&name)
+        || !own.split(['-', '_', '.']).any(tells_of_client)
 }
 
 /// Takes out headers by their lower-case names.
@@ -178,6 +169,76 @@ mod tests {
         ]);
         let crossing = for_provider(&headers, Trace::of(&headers));
         assert_eq!(names(&crossing), ["accept", "traceparent", "x-stainless-lang"]);
+    }
+
+    #[test]
+    fn words_of_identity_are_found() {
+        for name in ["x-account-id", "x-username", "x-apikey", "x-xsrf", "x-addr", "x-url", "x-kt-anything"] {
+            assert!(!may_cross(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_says_who_the_client_is_stays_and_what_sdks_say_crosses() {
+        let stay = [
+            "true-client-ip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "x-forwarded",
+            "x-original-forwarded-for",
+            "x-amz-security-token",
+            "x-amzn-oidc-data",
+            "x-goog-iap-jwt-assertion",
+            "x-goog-authenticated-user-email",
+            "x-ms-client-principal",
+            "x-ms-token-aad-access-token",
+            "x-access-token",
+            "x-csrf-token",
+            "x-xsrf-token",
+            "x-user-id",
+            "x-userid",
+            "x-consumer-username",
+            "x-auth-request-email",
+            "x-session",
+            "x-apikey",
+            "x-secret",
+            "x-envoy-external-address",
+            "x-ssl-client-cert",
+            "x-remote-user",
+            "remote-user",
+            "baggage",
+            "ssl-client-cert",
+            "fastly-client-ip",
+            "client-ip",
+            "from",
+            "range",
+            "if-none-match",
+        ];
+        let cross = [
+            "accept",
+            "accept-language",
+            "user-agent",
+            "idempotency-key",
+            "openai-beta",
+            "anthropic-version",
+            "anthropic-beta",
+            "anthropic-dangerous-direct-browser-access",
+            "x-request-id",
+            "x-client-request-id",
+            "x-ms-client-request-id",
+            "x-stainless-runtime",
+            "x-stainless-retry-count",
+            "x-title",
+            "x-fake",
+        ];
+        for name in stay {
+            let headers = map(&[(name, "1")]);
+            assert_eq!(names(&for_provider(&headers, Trace::of(&headers))), ["traceparent"]);
+        }
+        for name in cross {
+            let headers = map(&[(name, "1")]);
+            assert!(for_provider(&headers, Trace::of(&headers)).contains_key(name), "{name}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::record::{Phase, Record};
 use super::relay::Content;
 use super::reply::{Refusal, Reply};
 use super::request::whole;
+use super::targets::Lane;
 use crate::activation::live::ActivePolicy;
 
 /// Bodies up to this size are inspected where they were read; larger ones would hold up the other
@@ -40,6 +41,12 @@ pub(super) struct Granted {
 impl Exchange {
     pub(super) fn engine(&self) -> &Engine {
         &self.policy.engine
+    }
+
+    /// What is known of a target that was called.
+    pub(super) fn lane(&self, target: &str) -> Option<&Lane> {
+        let index = self.engine().targets().iter().position(|known| known.id.0 == target)?;
+        self.policy.stations.get()?.get(index).map(|station| station.lane().as_ref())
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Limits {
 /// How a provider answers what is to be paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cost {
+    /// It was called and has not answered: what it was sent is to be paid.
+    Called,
     Whole,
     Stream,
 }
@@ -44,8 +46,8 @@ impl Limits {
         self.usage = inspection.usage.or(self.usage);
     }
 
-    pub(super) fn costs(&mut self, cost: Cost) {
-        self.cost = Some(cost);
+    pub(super) fn costs(&mut self, cost: Option<Cost>) {
+        self.cost = cost;
     }
 
     pub(super) fn sent(&mut self, bytes: usize) {
@@ -79,9 +81,10 @@ impl Limits {
         }
     }
 
-    /// `None`: no provider has answered.
+    /// `None`: no provider was called, or none gave an answer.
     fn spent(&self) -> Option<u64> {
         let received = match self.cost? {
+            Cost::Called => 0,
             Cost::Whole => self.received / BYTES_OF_TEXT,
             Cost::Stream => self.received / BYTES_OF_STREAM,
         };
@@ -128,10 +131,12 @@ mod tests {
         let mut limits = Limits::default();
         limits.sent(400);
         assert_eq!(limits.spent(), None, "no provider was asked");
+        limits.costs(Some(Cost::Called));
+        assert_eq!(limits.spent(), Some(100));
         limits.received(6400);
-        limits.costs(Cost::Stream);
+        limits.costs(Some(Cost::Stream));
         assert_eq!(limits.spent(), Some(200));
-        limits.costs(Cost::Whole);
+        limits.costs(Some(Cost::Whole));
         assert_eq!(limits.spent(), Some(1700));
         limits.usage = Some(Usage { input_tokens: 3, output_tokens: 4 });
         assert_eq!(limits.spent(), Some(7));

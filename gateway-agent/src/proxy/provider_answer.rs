@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
+use memchr::memmem;
 use policy_config::schema::Provider;
 use policy_engine::{KeyState, Target};
 use serde::Deserialize;
@@ -21,8 +22,10 @@ use super::upstream::{AnswerBody, UpstreamFailure};
 
 /// Largest provider error that is passed on.
 const ERROR_LIMIT: usize = 64 * 1024;
-/// A key shorter than this is not looked for in errors: it would match by chance.
+/// A key shorter than this is not looked for in headers and errors: it would match by chance.
 const KEY_MIN: usize = 8;
+/// Nor one shorter than this in answers: servers of one's own are given keys such as `not-needed`.
+const KEY_MIN_IN_ANSWERS: usize = 16;
 
 /// A provider's response, sorted.
 pub(super) enum ProviderAnswer {
@@ -61,17 +64,17 @@ pub(super) async fn read(
     let name = || target.id.to_string();
     let encoded = is_encoded(&head.headers);
     let is_stream = is_event_stream(&head.headers);
+    let headers = without_key(headers::for_client(head.headers), target);
     match head.status {
         status if status.is_success() => {
             if reading.inspected && encoded {
                 let why = "it is compressed although it was asked not to be";
                 return Err(UpstreamFailure::Uninspectable { target: name(), why });
             }
-            let headers = headers::for_client(head.headers);
             if is_stream {
                 return Ok(ProviderAnswer::Stream(Reply { status, headers, body }));
             }
-            let body = collect(body, target, reading).await?;
+            let body = hide_key(collect(body, target, reading).await?, target);
             Ok(ProviderAnswer::Whole(Reply { status, headers, body }))
         }
         status @ (StatusCode::UNAUTHORIZED
@@ -80,11 +83,10 @@ pub(super) async fn read(
         status if is_about_the_request(status) => {
             let reading = Reading { limit: ERROR_LIMIT, ..reading };
             let text = collect(body, target, reading).await.ok().filter(|_| !encoded);
-            let headers = headers::for_client(head.headers);
             Ok(ProviderAnswer::Rejected(rejection(status, headers, text, target)))
         }
         status => {
-            let retry_after = head.headers.get(RETRY_AFTER).cloned();
+            let retry_after = headers.get(RETRY_AFTER).cloned();
             Err(UpstreamFailure::Status { target: name(), status, retry_after })
         }
     }
@@ -130,9 +132,51 @@ pub(super) fn without_words(status: StatusCode, mut headers: HeaderMap, target: 
 
 /// Some endpoints repeat the credentials they refuse.
 fn holds_key(text: &[u8], target: &Target) -> bool {
-    let KeyState::Ready(secret) = target.api_key_value() else { return false };
+    key_of(target, KEY_MIN).is_some_and(|key| memmem::find(text, key).is_some())
+}
+
+/// What is secret of the key's header, if it has this length.
+fn key_of(target: &Target, at_least: usize) -> Option<&[u8]> {
+    let KeyState::Ready(secret) = target.api_key_value() else { return None };
     let key = secret.expose().split_ascii_whitespace().next_back().unwrap_or_default().as_bytes();
-    key.len() >= KEY_MIN && text.windows(key.len()).any(|window| window == key)
+    (key.len() >= at_least).then_some(key)
+}
+
+/// Without the values that repeat the key; there may be others of their names.
+fn without_key(headers: HeaderMap, target: &Target) -> HeaderMap {
+    let Some(key) = key_of(target, KEY_MIN) else { return headers };
+    // Most values are shorter than any key.
+    let repeats =
+        |value: &HeaderValue| value.len() >= key.len() && memmem::find(value.as_bytes(), key).is_some();
+    if !headers.values().any(repeats) {
+        return headers;
+    }
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    let mut last = None;
+    for (name, value) in headers {
+        // Further values of one name come without it.
+        last = name.or(last);
+        if let Some(name) = last.as_ref().filter(|_| !repeats(&value)) {
+            kept.append(name.clone(), value);
+        }
+    }
+    kept
+}
+
+/// Stars where the provider repeats the key, as many as it has bytes.
+fn hide_key(body: Bytes, target: &Target) -> Bytes {
+    let Some(key) = key_of(target, KEY_MIN_IN_ANSWERS) else { return body };
+    let mut places = memmem::find_iter(&body, key).peekable();
+    if places.peek().is_none() {
+        return body;
+    }
+    let mut hidden = body.to_vec();
+    for at in places {
+        if let Some(piece) = hidden.get_mut(at..at + key.len()) {
+            piece.fill(b'*');
+        }
+    }
+    Bytes::from(hidden)
 }
 
 async fn collect(
@@ -156,7 +200,7 @@ async fn collect(
             };
             let Some(frame) = frame else { break };
             let frame = frame.map_err(|error| {
-                tracing::warn!(target = %target.id, %error, "a provider response broke off");
+                tracing::debug!(target = %target.id, %error, "a provider response broke off");
                 UpstreamFailure::Broken { target: name() }
             })?;
             let Ok(data) = frame.into_data() else { continue };

@@ -17,12 +17,14 @@ use super::Proxy;
 use super::inspect::Granted;
 use super::limits::{Cost, Limits};
 use super::route::Route;
+use super::targets::Lane;
 use super::trace::Trace;
+use super::upstream::UpstreamFailure;
 use crate::activation::live::{ActivePolicy, UnderPolicy};
 use crate::decisions::{
     Decision, DecisionSink, Ended, Latency, PolicyDecision, Shared, TokenUsage, milliseconds,
 };
-use crate::metrics::timings::timings;
+use crate::metrics::timings::{Histogram, timings};
 
 /// What a client that left before its answer is written down as.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -139,11 +141,10 @@ impl Record {
     }
 
     /// The provider that was called last has sent the head of its response.
-    pub(super) fn heard(&mut self) {
-        let took = self.spent.called.map(|called| called.elapsed());
-        self.spent.upstream = took;
-        if let (Some(took), Some(target)) = (took, &self.decision.target) {
-            timings().upstream(target, took);
+    pub(super) fn heard(&mut self, timing: &Histogram) {
+        self.spent.upstream = self.spent.called.map(|called| called.elapsed());
+        if let Some(took) = self.spent.upstream {
+            timing.record(took);
         }
     }
 
@@ -201,14 +202,23 @@ impl Record {
         }
     }
 
-    /// The provider answers, and counts tokens for it.
-    pub(super) fn costs(&mut self, cost: Cost) {
+    /// What is to be paid if the request ends now.
+    pub(super) fn costs(&mut self, cost: Option<Cost>) {
         self.limits.costs(cost);
     }
 
     /// What the pack's limits leave, as clients of OpenAI read it.
     pub(super) fn write_limits(&self, headers: &mut HeaderMap) {
         self.limits.write(headers);
+    }
+
+    /// Says in the log that a call failed, but not for each of many.
+    pub(super) fn tell(&self, lane: Option<&Lane>, failure: &UpstreamFailure) {
+        let Some(lane) = lane else { return };
+        if let Some(unsaid) = lane.failures().speaks(self.proxy.targets.now()) {
+            let target = self.decision.target.as_deref().unwrap_or_default();
+            tracing::warn!(target, reason = %failure, unsaid, "a call to a provider failed");
+        }
     }
 
     pub(super) fn answered(&mut self, status: StatusCode) {

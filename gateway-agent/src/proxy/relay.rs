@@ -73,7 +73,11 @@ enum Cut {
 // === impl ReplyBody ===
 
 impl ReplyBody {
-    pub(super) fn new(content: Content, holds: Holds) -> Self {
+    pub(super) fn new(content: Content, mut holds: Holds) -> Self {
+        // Nobody asks for the pieces of a body that has none.
+        if let (Content::Whole(None), Some(record)) = (&content, &mut holds.record) {
+            record.ended(Ended::Complete);
+        }
         Self { content, holds }
     }
 }
@@ -127,6 +131,15 @@ impl Body for ReplyBody {
     }
 }
 
+impl Drop for ReplyBody {
+    /// Of a stream whose client left, what was decided so far is told.
+    fn drop(&mut self) {
+        if let (Content::Stream(relay), Some(record)) = (&mut self.content, &mut self.holds.record) {
+            relay.abandon(record);
+        }
+    }
+}
+
 // === impl Relay ===
 
 impl Relay {
@@ -170,7 +183,7 @@ impl Relay {
                     Err(_) => continue,
                 },
                 Some(Err(error)) => {
-                    tracing::warn!(target = %self.target, %error, "a provider stream broke off");
+                    tracing::debug!(target = %self.target, %error, "a provider stream broke off");
                     return Poll::Ready(Some(self.cut(&Cut::Broken, record)));
                 }
                 None => return Poll::Ready(self.finish(record)),
@@ -233,7 +246,7 @@ impl Relay {
     /// Hangs up on the provider and tells the client why. What was held back is not sent.
     fn cut(&mut self, cut: &Cut, record: &mut Record) -> Bytes {
         self.provider = None;
-        let number = self.inspector.take().map_or(0, |inspector| inspector.next_number());
+        let number = self.abandon(record);
         record.ended(Ended::UpstreamFailed);
         // A stream that was given all the time there is has not failed.
         let is_targets_fault = match cut {
@@ -245,16 +258,31 @@ impl Relay {
             permit.failed(targets.now(), self.exchange.engine().circuit_breaker());
         }
         let target = self.target.clone();
-        let refusal = match cut {
-            Cut::Broken => UpstreamFailure::Broken { target }.into(),
-            Cut::Silent => UpstreamFailure::TimedOut { target, what: "go on with its response" }.into(),
-            Cut::Endless => UpstreamFailure::TimedOut { target, what: "end its stream" }.into(),
-            Cut::PolicyFailed => {
+        let failure = match cut {
+            Cut::Broken => Some(UpstreamFailure::Broken { target }),
+            Cut::Silent => Some(UpstreamFailure::TimedOut { target, what: "go on with its response" }),
+            Cut::Endless => Some(UpstreamFailure::TimedOut { target, what: "end its stream" }),
+            Cut::PolicyFailed => None,
+        };
+        let refusal = match failure {
+            Some(failure) => {
+                record.tell(self.exchange.lane(&self.target), &failure);
+                failure.into()
+            }
+            None => {
                 record.ended(Ended::Blocked);
                 Refusal::PolicyFailed
             }
         };
         error_event(self.exchange.endpoint, &refusal, number)
+    }
+
+    /// Tells what was decided so far, unless the end has. Gives the number of the next event.
+    fn abandon(&mut self, record: &mut Record) -> u64 {
+        let Some(inspector) = self.inspector.take() else { return 0 };
+        let number = inspector.next_number();
+        record.decided(Phase::Output, &inspector.abandon());
+        number
     }
 }
 

@@ -110,11 +110,11 @@ impl Proxy {
         match answer {
             ProviderAnswer::Rejected(reply) => inspect_rejection(reply, &exchange, target, record).await,
             ProviderAnswer::Whole(reply) => {
-                record.costs(Cost::Whole);
+                record.costs(Some(Cost::Whole));
                 inspect_whole(reply, &exchange, record).await
             }
             ProviderAnswer::Stream(reply) => {
-                record.costs(Cost::Stream);
+                record.costs(Some(Cost::Stream));
                 Ok(self.relay(reply, exchange.clone(), target, permit))
             }
         }

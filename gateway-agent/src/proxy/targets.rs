@@ -1,9 +1,11 @@
 //! How each target of a pack is called, prepared once a pack, and what is known of it, kept over packs.
 //!
 //! A pack's [`Stations`] are made at its first request. What is known of a target (its [`Lane`]) goes on under the next
-//! pack where id and `base_url` are the same; what the next pack does not name is forgotten.
+//! pack where id and `base_url` are the same; what the next pack does not name is forgotten. A pack that was replaced
+//! before its first request leaves no trace.
 
 mod lane;
+mod quiet;
 mod transport;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +23,8 @@ pub(super) use lane::{Lane, Permit, StreamPermit};
 pub(super) use transport::{TlsRoots, Transport};
 
 use super::resolver::check_host;
-use crate::activation::live::ActivePolicy;
+use crate::activation::live::{ActivePolicy, LivePolicy};
+use crate::metrics::timings::{Histogram, timings};
 
 /// The targets of one pack, in file order.
 pub(crate) struct Stations(Box<[Station]>);
@@ -35,6 +38,7 @@ pub(super) struct Station {
     transport: Arc<Transport>,
     lane: Arc<Lane>,
     attempts: Counter,
+    timing: Arc<Histogram>,
 }
 
 /// Where one operation of a target is.
@@ -97,6 +101,11 @@ impl Station {
     pub(super) fn count_attempt(&self) {
         self.attempts.increment(1);
     }
+
+    /// How long its response heads take.
+    pub(super) fn timing(&self) -> &Histogram {
+        &self.timing
+    }
 }
 
 // === impl Operation ===
@@ -123,11 +132,12 @@ impl Targets {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn stations<'p>(&self, policy: &'p ActivePolicy) -> &'p Stations {
-        policy.stations.get_or_init(|| self.prepare(&policy.engine))
+    pub(super) fn stations<'p>(&self, policy: &'p ActivePolicy, live: &LivePolicy) -> &'p Stations {
+        policy.stations.get_or_init(|| self.prepare(&policy.engine, || live.is(policy)))
     }
 
-    fn prepare(&self, engine: &Engine) -> Stations {
+    /// A pack that is not in force any more takes part in what is known, and changes nothing of it.
+    fn prepare(&self, engine: &Engine, is_live: impl Fn() -> bool) -> Stations {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known: Vec<Known> = Vec::new();
         for target in engine.targets() {
@@ -140,15 +150,23 @@ impl Targets {
             let transport = transport.unwrap_or_else(|| Arc::new(Transport::to(target, &self.roots)));
             known.push(Known { id, base_url, lane, transport });
         }
-        let stations = engine.targets().iter().zip(&known).map(|(target, known)| Station {
+        // Asked while nobody else prepares: whoever came later has not written yet, or it is not in force.
+        let is_live = is_live();
+        let names = engine.targets().iter().map(|target| target.id.0.as_str());
+        let timings = if is_live { timings().series_of(names) } else { timings().known(names) };
+        let each = engine.targets().iter().zip(&known).zip(timings);
+        let stations = each.map(|((target, known), timing)| Station {
             operations: Endpoint::ALL.map(|endpoint| operation(target, endpoint)),
             key: key(target),
             transport: Arc::clone(&known.transport),
             lane: Arc::clone(&known.lane),
             attempts: metrics::counter!("kt_gateway_attempts_total", "target" => known.id.clone()),
+            timing,
         });
         let stations = Stations(stations.collect());
-        *last = known;
+        if is_live {
+            *last = known;
+        }
         stations
     }
 }

@@ -82,7 +82,7 @@ impl Upstream {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let failure = classify(target, &error);
-                tracing::warn!(target = %target.id, reason = %failure, detail = %chain_text(&error), "provider call failed");
+                tracing::debug!(target = %target.id, reason = %failure, detail = %chain_text(&error), "provider call failed");
                 Err(failure)
             }
             Err(_) => Err(UpstreamFailure::TimedOut { target: target.id.to_string(), what: "answer" }),

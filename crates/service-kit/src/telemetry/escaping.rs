@@ -2,24 +2,27 @@
 //! forge a log line or steer the terminal of whoever reads it.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Stderr behind an [`Escaping`] writer, one per event.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EscapedStderr;
+use super::queue::{Entry, Queue};
+
+/// The queue behind an [`Escaping`] writer, one per event.
+#[derive(Clone, Debug)]
+pub(super) struct EscapedQueue(pub(super) Arc<Queue>);
 
 /// Expects one event a call, ended by one newline, as the formatter writes it.
 #[derive(Debug)]
 pub(super) struct Escaping<W>(W);
 
-// === impl EscapedStderr ===
+// === impl EscapedQueue ===
 
-impl<'a> MakeWriter<'a> for EscapedStderr {
-    type Writer = Escaping<io::StderrLock<'static>>;
+impl<'a> MakeWriter<'a> for EscapedQueue {
+    type Writer = Escaping<Entry<'a>>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Escaping(io::stderr().lock())
+        Escaping(self.0.entry())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known of one target, in three atomic words that every request of every worker may touch.
+//! What is known of one target, in atomic words that every request of every worker may touch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,12 +7,16 @@ use std::time::Duration;
 use policy_config::schema::{CircuitBreaker, TargetId};
 use policy_engine::routing::{Admission, Breaker, RetryBudget};
 
-/// Its circuit breaker, the budget of attempts after its failures, and whose turn it is.
+use super::quiet::Quiet;
+
+/// Its circuit breaker, the budget of attempts after its failures, whose turn it is, and when of it was spoken last.
 #[derive(Debug)]
 pub(in crate::proxy) struct Lane {
     breaker: AtomicU64,
     budget: AtomicU64,
     turns: AtomicU64,
+    failures: Quiet,
+    moves: Quiet,
 }
 
 /// The right to call a target once. Dropped without a word, as with a client that left, it tells nothing of the target.
@@ -88,6 +92,16 @@ impl Lane {
         !matches!(Breaker::from_word(self.breaker.load(Ordering::Acquire)), Breaker::Closed { .. })
     }
 
+    /// What the log is told of calls that failed.
+    pub(in crate::proxy) fn failures(&self) -> &Quiet {
+        &self.failures
+    }
+
+    /// And of requests that went on elsewhere.
+    pub(in crate::proxy) fn moves(&self) -> &Quiet {
+        &self.moves
+    }
+
     fn turn_breaker(&self, target: &TargetId, next: impl Fn(Breaker) -> Breaker) {
         let changed = change(&self.breaker, |word| {
             let after = next(Breaker::from_word(word)).to_word();
@@ -114,6 +128,8 @@ impl Default for Lane {
             breaker: AtomicU64::new(Breaker::new().to_word()),
             budget: AtomicU64::new(RetryBudget::new().to_word()),
             turns: AtomicU64::new(0),
+            failures: Quiet::default(),
+            moves: Quiet::default(),
         }
     }
 }

@@ -86,3 +86,13 @@ async fn the_first_byte_of_a_stream_is_told_apart_from_its_last() {
     let time = |field: &str| event["latency"][field].as_f64().unwrap();
     assert!(time("total_ms") - time("first_byte_ms") > 50.0, "{event}");
 }
+
+#[tokio::test]
+async fn an_empty_answer_is_a_complete_one() {
+    let provider = ScriptedProvider::fixed(200, "").await;
+    let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+    let answer = gateway.post(chat("hi")).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+    assert_eq!((&event["status"], &event["ended"]), (&json!(200), &json!("complete")));
+}

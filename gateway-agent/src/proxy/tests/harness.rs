@@ -53,6 +53,8 @@ pub(super) struct ScriptedProvider {
     pub(super) seen: Arc<Mutex<Vec<Seen>>>,
     /// Connections it has accepted.
     pub(super) met: Arc<AtomicUsize>,
+    /// Those of them that are open.
+    pub(super) open: Arc<AtomicUsize>,
 }
 
 pub(super) struct Gateway {
@@ -89,15 +91,22 @@ impl ScriptedProvider {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let met = Arc::new(AtomicUsize::new(0));
         let (kept, answer, accepted) = (Arc::clone(&seen), Arc::new(answer), Arc::clone(&met));
+        let open = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&open);
         test_watcher().spawn("provider", async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 accepted.fetch_add(1, Ordering::SeqCst);
                 let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                test_watcher().spawn("provider connection", serve_provider(stream, kept, answer));
+                let counted = Arc::clone(&counted);
+                counted.fetch_add(1, Ordering::SeqCst);
+                test_watcher().spawn("provider connection", async move {
+                    serve_provider(stream, kept, answer).await;
+                    counted.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { base_url, seen, met }
+        Self { base_url, seen, met, open }
     }
 
     /// Answers every request with this status and JSON.

@@ -266,3 +266,50 @@ async fn provider_connections_are_kept_and_a_closed_one_is_replaced() {
     };
     tokio::join!(provider, client);
 }
+
+#[tokio::test]
+async fn a_key_that_a_provider_repeats_does_not_reach_the_client() {
+    const WORDS: &str = r#"{"error":{"message":"no","type":"requests","code":"no"}}"#;
+    let told: &'static str = COMPLETION.replace("hello", PROVIDER_KEY).leak();
+    let hidden = COMPLETION.replace("hello", &"*".repeat(PROVIDER_KEY.len()));
+    for (status, body, expected) in [(200, COMPLETION, COMPLETION), (400, WORDS, WORDS), (200, told, &hidden)]
+    {
+        let provider = ScriptedProvider::start(move |seen| {
+            Box::pin(async move {
+                let mut response = json_response(status, body);
+                let key = seen.headers["authorization"].clone();
+                response.headers_mut().insert("x-echo", key);
+                response.headers_mut().append("x-many", "one".parse().unwrap());
+                let within = format!("a=1;{PROVIDER_KEY};b=2");
+                response.headers_mut().append("x-many", within.parse().unwrap());
+                response
+            })
+        })
+        .await;
+        for config in
+            [config("0.1.0", target(&provider.base_url)), redacting("0.1.0", target(&provider.base_url))]
+        {
+            let answer = Gateway::start(&config).await.post(chat("hi")).await;
+            assert_eq!((answer.status.as_u16(), &*answer.body), (status, expected.as_bytes()));
+            assert!(!format!("{:?}", answer.headers).contains(PROVIDER_KEY), "{:?}", answer.headers);
+            assert_eq!(answer.header("x-many"), Some("one"), "the others of its name stay");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_headers_of_a_stream_do_not_repeat_the_key() {
+    let provider = ScriptedProvider::start(|seen| {
+        Box::pin(async move {
+            let (feed, pieces) = mpsc::channel(1);
+            feed.send(Ok("data: [DONE]\n\n".into())).await.unwrap();
+            let mut response = event_stream(pieces);
+            response.headers_mut().insert("x-echo", seen.headers["authorization"].clone());
+            response
+        })
+    })
+    .await;
+    let gateway = Gateway::start(&config("0.1.0", target(&provider.base_url))).await;
+    let answer = gateway.post(super::streaming::streamed("hi")).await;
+    assert_eq!((&*answer.body, answer.header("x-echo")), (&b"data: [DONE]\n\n"[..], None));
+}

@@ -183,3 +183,33 @@ async fn many_at_once_and_many_swaps_let_no_more_through_than_the_limit() {
     let (a, b, c, d) = tokio::join!(ask(), ask(), ask(), ask());
     assert_eq!((a + b + c + d, provider.calls().len()), (50, 50));
 }
+
+#[tokio::test]
+async fn who_leaves_before_the_answer_pays_for_what_was_sent_and_a_failure_costs_nothing() {
+    let provider = ScriptedProvider::start(|seen| {
+        Box::pin(async move {
+            if seen.body.windows(6).any(|word| word == b"\"fail\"") {
+                return super::harness::json_response(500, "{}");
+            }
+            std::future::pending().await
+        })
+    })
+    .await;
+    let rules = "  rate-limit: {limits: [{key: global, tokens: 150, window: 1h}]}\n";
+    let gateway = Gateway::start(&pack("0.1.0", &provider.base_url, "rate-limit", rules)).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.post(chat("fail")).await.status, 502);
+    }
+    let called = provider.calls().len();
+    let leaving = gateway.post(chat(&"word ".repeat(200)));
+    let arrived = super::harness::eventually("the provider is called", || provider.calls().len() > called);
+    // Whoever leaves closes its connection: the future is dropped.
+    tokio::select! {
+        answer = leaving => panic!("{answer:?}"),
+        () = arrived => {}
+    }
+    super::harness::eventually("its call is ended", || gateway.live.in_flight().values().sum::<usize>() == 0)
+        .await;
+    let answer = gateway.post(chat("fail")).await;
+    assert_eq!(answer.refusal(), refused(429, "rate_limit", "rate_limited"));
+}

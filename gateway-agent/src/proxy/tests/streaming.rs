@@ -11,6 +11,9 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::harness::{Gateway, ScriptedProvider, chat, config, event_stream, redacting, target};
 
+/// What a provider says of its costs in a stream.
+const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}\n\n";
+
 pub(super) type Feed = mpsc::Sender<std::io::Result<Bytes>>;
 
 /// A provider each of whose calls hands the test the sending end of its stream.
@@ -217,4 +220,41 @@ async fn a_stream_ends_after_its_whole_time_also_where_the_provider_never_pauses
     assert!(end.contains("upstream_timeout") && end.contains("end its stream"), "{end}");
     let [event] = &gateway.decisions().await[..] else { panic!("one event") };
     assert_eq!(event["ended"], "upstream_failed");
+}
+
+#[tokio::test]
+async fn what_was_decided_over_a_stream_is_told_however_it_ended() {
+    for (ending, ended) in
+        [("breaks", "upstream_failed"), ("falls silent", "upstream_failed"), ("", "client_gone")]
+    {
+        let (provider, mut feeds) = fed_provider().await;
+        let mut target = target(&provider.base_url);
+        if ending == "falls silent" {
+            target.idle_timeout = Duration::from_millis(300);
+        }
+        let gateway = Gateway::start(&redacting("0.1.0", target)).await;
+        let request = gateway.chat_request(streamed("hi"));
+        let (mut response, feed) = tokio::join!(gateway.open(request), async { feeds.recv().await.unwrap() });
+        feed.send(Ok(USAGE.into())).await.unwrap();
+        feed.send(Ok(delta("write to bob@example.com. Or"))).await.unwrap();
+        let mut told = String::new();
+        while !told.contains("[EMAIL]") {
+            told.push_str(std::str::from_utf8(&piece(&mut response).await.unwrap()).unwrap());
+        }
+        if ending == "breaks" {
+            feed.send(Err(std::io::Error::other("cut"))).await.unwrap();
+        }
+        if ending.is_empty() {
+            drop(response);
+            tokio::time::timeout(Duration::from_secs(10), feed.closed()).await.expect("the call is ended");
+        } else {
+            assert!(rest(response).await.contains("upstream_"), "{ending}");
+        }
+        let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+        assert_eq!(event["ended"], ended, "{ending}");
+        assert_eq!((&event["verdict"], &event["redactions"]), (&"redact".into(), &1.into()), "{event}");
+        assert_eq!(event["usage"], serde_json::json!({"input_tokens": 3, "output_tokens": 5}), "{event}");
+        let phases = event["policies"].as_array().unwrap().iter().map(|policy| &policy["phase"]);
+        assert!(phases.clone().any(|phase| phase == "output"), "{event}");
+    }
 }
