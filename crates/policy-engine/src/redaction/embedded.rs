@@ -44,8 +44,7 @@ fn scan_value<'l>(
         Shape::Number => {
             let number = document.raw(value.span);
             if let Some(first) = plain(look, number).into_iter().next() {
-                let marker = look.marker(first.label, number);
-                let replacement = format!("\"{}\"", encode(&marker));
+                let replacement = format!("\"{}\"", encode(&first.replacement));
                 found.push(Found { range: value.span.start..value.span.end, replacement, ..first });
             }
         }
