@@ -123,6 +123,11 @@ impl StreamInspector {
         (if self.effect == Effect::Guard { Bytes::from(out) } else { Bytes::new() }, self.inspection)
     }
 
+    /// Bytes that the next ones may lead to be looked at once more.
+    pub fn held(&self) -> usize {
+        self.flowing.text_held() + self.events.bytes()
+    }
+
     /// Of a `responses` stream: the number that its next event has, as far as its events were read.
     pub fn next_number(&self) -> u64 {
         self.numbers.0

@@ -152,7 +152,9 @@ impl<'a> Texts<'a> {
             let replacement = encode(&edit.replacement);
             match piece.number {
                 None => changes.push((piece.string.source_span(&edit.range), replacement)),
-                Some(span) if numbers.insert(span.start) => changes.push((span, format!("\"{replacement}\""))),
+                Some(span) if numbers.insert(span.start) => {
+                    changes.push((span, format!("\"{replacement}\"")))
+                }
                 Some(_) => {}
             }
             touched.extend(piece.choice);

@@ -164,21 +164,31 @@ fn keys_of_somebody_elses_choice_exempt_nothing() {
             Endpoint::Messages,
             Phase::Input,
             Model,
-            format!(r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","input":{input}}}]}}]}}"#),
+            format!(
+                r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","input":{input}}}]}}]}}"#
+            ),
         ),
-        (Endpoint::Responses, Phase::Input, User, format!(r#"{{"prompt":{{"id":"p","variables":{input}}}}}"#)),
+        (
+            Endpoint::Responses,
+            Phase::Input,
+            User,
+            format!(r#"{{"prompt":{{"id":"p","variables":{input}}}}}"#),
+        ),
         (
             Endpoint::ChatCompletions,
             Phase::Output,
             Model,
-            format!(r#"{{"choices":[{{"message":{{"tool_calls":[{{"function":{{"arguments":{input}}}}}]}}}}]}}"#),
+            format!(
+                r#"{{"choices":[{{"message":{{"tool_calls":[{{"function":{{"arguments":{input}}}}}]}}}}]}}"#
+            ),
         ),
     ] {
         let expected: Vec<_> = all.iter().map(|text| (author, (*text).to_owned())).collect();
         assert_eq!(found(endpoint, phase, &source), expected, "{source}");
     }
     // and what no endpoint has there is text
-    let message = r#"{"choices":[{"logprobs":{"content":[{"token":"x"}]},"message":{"stop":"s","logprobs":["l"]}}]}"#;
+    let message =
+        r#"{"choices":[{"logprobs":{"content":[{"token":"x"}]},"message":{"stop":"s","logprobs":["l"]}}]}"#;
     let expected = [(Model, "s".to_owned()), (Model, "l".to_owned())];
     assert_eq!(found(Endpoint::ChatCompletions, Phase::Output, message), expected);
     let part = r#"{"output":[{"content":[{"text":"t","logprobs":[{"token":"x"}]},{"logprobs":["l"]}]}]}"#;
