@@ -5,6 +5,7 @@ mod closure;
 mod embedded;
 mod flow;
 mod json_prefix;
+mod loose;
 mod segments;
 mod shapes;
 
@@ -108,6 +109,21 @@ fn matches_of<'l>(
         at = end;
     }
     Ok(all)
+}
+
+/// Both, in order, without those of the second that meet one of the first; each in order and without overlap.
+fn join<'l>(mut first: Vec<Found<'l>>, second: Vec<Found<'l>>) -> Vec<Found<'l>> {
+    let known = first.len();
+    for one in second {
+        let earlier = first.get(..known).unwrap_or_default();
+        let begun = earlier.partition_point(|known| known.range.start < one.range.end);
+        let last = begun.checked_sub(1).and_then(|at| earlier.get(at));
+        if last.is_none_or(|last| last.range.end <= one.range.start) {
+            first.push(one);
+        }
+    }
+    first.sort_by_key(|one| one.range.start);
+    first
 }
 
 /// Without a byte that no shape holds, something in it may be too long to be found.

@@ -1,7 +1,8 @@
 //! A text that is JSON itself (arguments of a tool call, most answers of tools) is read as such, so that its own
 //! escapes hide nothing and what is spliced in leaves it JSON.
 
-use super::{Found, Look, plain};
+use super::json_prefix::JsonPrefix;
+use super::{Found, Look, join, loose, plain};
 use crate::budget::Budget;
 use crate::json::{Document, Shape, Span, Value, encode};
 use crate::policies::CannotJudge;
@@ -28,19 +29,10 @@ fn scan_text<'l>(
     let may_be_json = levels > 0 && text.trim_start().starts_with(['{', '[']);
     if let Some(document) = may_be_json.then(|| Document::parse(text.as_bytes()).ok()).flatten() {
         scan_value(look, &document, document.root(), levels - 1, budget, &mut found)?;
+    } else if may_be_json && JsonPrefix::default().read(text) {
+        found = loose::scan(look, text, levels - 1, budget)?;
     }
-    let embedded = found.len();
-    for plain in plain(look, text, budget)? {
-        // those found as JSON are in the order of the text and disjoint
-        let as_json = found.get(..embedded).unwrap_or_default();
-        let begun = as_json.partition_point(|inner| inner.range.start < plain.range.end);
-        let last = begun.checked_sub(1).and_then(|at| as_json.get(at));
-        if last.is_none_or(|inner| inner.range.end <= plain.range.start) {
-            found.push(plain);
-        }
-    }
-    found.sort_by_key(|one| one.range.start);
-    Ok(found)
+    Ok(join(found, plain(look, text, budget)?))
 }
 
 fn scan_value<'l>(

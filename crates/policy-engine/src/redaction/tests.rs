@@ -196,6 +196,35 @@ fn a_text_that_is_read_in_slices_has_what_the_whole_has() {
     }
 }
 
+#[test]
+fn escapes_hide_nothing_in_what_is_json_to_some_reader() {
+    let deep = format!("{}\"a\\u0040b.org\"{}", "[".repeat(65), "]".repeat(65));
+    for (text, expected) in [
+        (r#"{"a":1,"a":"a\u0040b.org"}"#, r#"{"a":1,"a":"[EMAIL]"}"#),
+        (r#"{"s":"\ud83d","to":"a\u0040b.org 1\/2"}"#, r#"{"s":"\ud83d","to":"[EMAIL] 1\/2"}"#),
+        (
+            r#"{"n":[NaN,-Infinity],"to":"\ud83d\ude00 a\u0040b\u002eorg"}"#,
+            "{\"n\":[NaN,-Infinity],\"to\":\"\\ud83d\\ude00 [EMAIL]\"}",
+        ),
+        (
+            "{\"a\":\"a\\u0040b.org\"}\n{\"b\":\"1.2.3.\\u0034\"}\n",
+            "{\"a\":\"[EMAIL]\"}\n{\"b\":\"[IP_ADDRESS]\"}\n",
+        ),
+        (r#"{"cut":"a\u0040b.org"#, r#"{"cut":"[EMAIL]"#),
+        (
+            r#"{"in":"{\"to\":\"a\\u0040b.org\"}","in":"c@d.org"}"#,
+            r#"{"in":"{\"to\":\"[EMAIL]\"}","in":"[EMAIL]"}"#,
+        ),
+        (deep.as_str(), &deep.replace(r"a\u0040b.org", "[EMAIL]")),
+    ] {
+        let policy = &policies()[0];
+        assert_eq!(whole(policy, text).0, expected);
+        for cut in 0..text.len() {
+            assert_eq!(flowed(policy, split(text, &[cut])).0, expected, "{text:?} cut at {cut}");
+        }
+    }
+}
+
 /// Bits of personal data, of what surrounds it, and of what glues them together.
 fn text() -> impl Strategy<Value = String> {
     let part = prop_oneof![
@@ -248,6 +277,7 @@ proptest! {
         let text = match json {
             0 => serde_json::json!({"a": text, "b": [text]}).to_string(),
             1 => format!("{text}{}", serde_json::json!([text])),
+            2 => format!("{{\"a\":1,\"a\":{}", serde_json::json!(text).to_string().replace('@', "\\u0040")),
             _ => text,
         };
         for (at, policy) in policies().iter().enumerate() {
