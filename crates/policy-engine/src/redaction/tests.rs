@@ -225,6 +225,27 @@ fn escapes_hide_nothing_in_what_is_json_to_some_reader() {
     }
 }
 
+#[test]
+fn filler_hides_nothing() {
+    let policy = &policies()[0];
+    let card = "4111 1111 1111 1111";
+    for filler in ["1 ", "a"] {
+        for before in [LONGEST - 19, 2 * LONGEST - 4096 - 10] {
+            let filler = filler.repeat(before / filler.len() + 1);
+            let filler = &filler[..before];
+            let text = match filler.starts_with('a') {
+                true => format!("{filler}@b.org {filler} c@d.org"),
+                false => format!("{filler} {card} and so on"),
+            };
+            let expected = whole(policy, &text);
+            assert!(expected.0.contains("[CREDIT_CARD]") || expected.0.ends_with(" [EMAIL]"), "{before}");
+            assert!(!expected.0.contains(card), "{before}");
+            let cuts: Vec<usize> = (0..text.len()).step_by(7777).collect();
+            assert_eq!(flowed(policy, split(&text, &cuts)), expected, "{before}");
+        }
+    }
+}
+
 /// Bits of personal data, of what surrounds it, and of what glues them together.
 fn text() -> impl Strategy<Value = String> {
     let part = prop_oneof![
