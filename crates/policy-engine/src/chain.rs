@@ -69,6 +69,12 @@ impl Chain {
         restricting.map_or_else(|| vec![target.model.clone()], |policy| policy.shown_models(target, around))
     }
 
+    /// Whether the enforced policies let whoever asks use this model of a target.
+    pub(crate) fn permits_model(&self, target: &Target, model: &str, around: &dyn Surroundings) -> bool {
+        let enforced = self.policies().filter(|policy| policy.mode() == PolicyMode::Enforce);
+        enforced.map(|policy| policy.permits_model(target, model, around)).all(|permits| permits)
+    }
+
     /// `model`: that the request asks for.
     pub(crate) fn inspect_input(
         &self,

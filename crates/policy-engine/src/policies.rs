@@ -49,6 +49,11 @@ pub(crate) trait Policy: std::fmt::Debug + Send + Sync {
         vec![target.model.clone()]
     }
 
+    /// Whether whoever asks may use this model of a target.
+    fn permits_model(&self, _: &Target, _model: &str, _: &dyn Surroundings) -> bool {
+        true
+    }
+
     /// Begins one text of a stream. `None`: this policy judges whole texts only, so each is held until it ends.
     fn flow(&self) -> Option<Box<dyn Flow>> {
         None
