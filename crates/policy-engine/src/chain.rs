@@ -222,6 +222,11 @@ impl Run<'_> {
                 Some(Err(fault)) => on_fault(policy, fault),
                 _ => {
                     let decision = judge(policy, &self.subject(&texts));
+                    let decision = if texts.can_be_spliced(&decision.edits) {
+                        decision
+                    } else {
+                        unless_coded(self.phase, decision)
+                    };
                     within(&self.budget, policy, decision)
                 }
             };
@@ -333,6 +338,14 @@ const fn block_code(class: BlockClass, phase: Phase) -> &'static str {
         (BlockClass::Violation, Phase::Input) => "input_blocked",
         (BlockClass::Violation, Phase::Output) => "output_blocked",
     }
+}
+
+/// What would be redacted in a file is blocked.
+fn unless_coded(phase: Phase, decision: Decision) -> Decision {
+    let what = if phase == Phase::Input { "Request" } else { "Response" };
+    let message =
+        format!("{what} blocked: a file in it holds what must not pass, and a file cannot be redacted");
+    Decision { verdict: Verdict::Block, edits: Vec::new(), message, ..decision }
 }
 
 /// What one policy says of texts of an answer.

@@ -4,8 +4,10 @@
 //! Every string is text unless its key says that it is a name or media and it is written like one, so
 //! that a field nobody thought of is inspected and not waved through.
 
+mod media;
 mod places;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -37,6 +39,8 @@ pub(crate) struct Piece<'a> {
     string: JsonString<'a>,
     /// It is a number, here: what is found in it makes a string of it.
     number: Option<Span>,
+    /// What the string says once it is decoded. Nothing can be spliced into it.
+    decoded: Option<String>,
     /// Of a response: the position of its choice in `choices`, of its item in `output`.
     choice: Option<usize>,
 }
@@ -105,7 +109,7 @@ const FOREIGN: &[&str] = &["input", "arguments", "variables", "metadata"];
 
 impl Piece<'_> {
     pub(crate) fn text(&self) -> &str {
-        self.string.text()
+        self.decoded.as_deref().unwrap_or_else(|| self.string.text())
     }
 
     /// Where the text begins in the source.
@@ -140,6 +144,11 @@ impl<'a> Texts<'a> {
 
     pub(crate) fn pieces(&self) -> &[Piece<'a>] {
         &self.pieces
+    }
+
+    /// Whether all of it can be done: what is sent in a coded form is judged and not changed.
+    pub(crate) fn can_be_spliced(&self, edits: &[Edit]) -> bool {
+        edits.iter().all(|edit| self.pieces.get(edit.piece).is_none_or(|piece| piece.decoded.is_none()))
     }
 
     /// The source with the edits in it. Edits of one piece do not overlap.
@@ -180,7 +189,20 @@ impl<'a> Texts<'a> {
     }
 
     fn add(&mut self, author: Author, string: JsonString<'a>, choice: Option<usize>) {
-        self.pieces.push(Piece { author, string, number: None, choice });
+        self.pieces.push(Piece { author, string, number: None, decoded: None, choice });
+    }
+
+    /// What a string says once it is decoded, if it says something.
+    fn add_decoded(
+        &mut self,
+        author: Author,
+        string: JsonString<'a>,
+        decoded: Option<String>,
+        choice: Option<usize>,
+    ) {
+        if decoded.is_some() {
+            self.pieces.push(Piece { author, string, number: None, decoded, choice });
+        }
     }
 
     /// The value as its key says, and the key itself where it is more than a word.
@@ -216,6 +238,16 @@ impl<'a> Texts<'a> {
             let is_text = || document.member_text(value, "type").is_some_and(|kind| kind == "text");
             match document.string(member.key).text() {
                 "data" if is_text() => self.read(document, &member.value, author, choice),
+                "data" if is_coded_text(document, value) => {
+                    let data = document.string(member.value.span);
+                    let text = media::text_of_base64(data.text().as_bytes());
+                    self.add_decoded(author, document.string(member.value.span), text, choice);
+                }
+                "url" | "uri" | "file_url" if member.value.is_string() => {
+                    let text = media::text_of_url(document.string(member.value.span).text());
+                    self.add_decoded(author, document.string(member.value.span), text, choice);
+                    self.read(document, &member.value, author, choice);
+                }
                 "logprobs" if self.is_of_words(document, value, member) => self.leave_out(member, choice),
                 _ => self.read_member(document, member, author, choice),
             }
@@ -240,7 +272,7 @@ impl<'a> Texts<'a> {
             Shape::String => self.add(author, document.string(value.span), choice),
             Shape::Number => {
                 let string = JsonString::bare(document.raw(value.span));
-                self.pieces.push(Piece { author, string, number: Some(value.span), choice });
+                self.pieces.push(Piece { author, string, number: Some(value.span), decoded: None, choice });
             }
             Shape::Array(items) => {
                 items.iter().for_each(|item| self.read_all(document, item, author, choice));
@@ -265,6 +297,8 @@ impl<'a> Texts<'a> {
     ) {
         if value.is_string() {
             let string = document.string(value.span);
+            let text = media::text_of_url(string.text());
+            self.add_decoded(author, document.string(value.span), text, choice);
             if !is_word(string.text()) {
                 self.add(author, string, choice);
             }
@@ -286,6 +320,13 @@ impl<'a> Texts<'a> {
 /// Whether a value under this key holds words, however it is written.
 pub(crate) fn is_text(key: &str) -> bool {
     !NAMES_AND_MEDIA.contains(&key)
+}
+
+/// A file of text as base64: `{"type": "base64", "media_type": "text/…", "data": …}`.
+fn is_coded_text(document: &Document<'_>, value: &Value) -> bool {
+    let is_textual = |kind: Cow<'_, str>| media::is_textual(&kind);
+    document.member(value, "data").is_some_and(Value::is_string)
+        && document.member_text(value, "media_type").is_some_and(is_textual)
 }
 
 /// Tokens that are there, and what stands in their place.

@@ -239,3 +239,16 @@ fn a_stream_has_one_budget() {
     }
     assert_eq!(pushed(&event("word "), 1000, BUDGET), (None, 0), "what is small is not timed");
 }
+
+#[test]
+fn what_cannot_be_redacted_is_blocked() {
+    let file = r#"{"type":"file","file":{"file_data":"data:text/plain;base64,YUBiLm9yZw=="}}"#;
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{file}]}}]}}"#);
+    let inspection = inspect(&chain(vec![pii()]), body.as_bytes(), &Nowhere);
+    let block = inspection.block.unwrap();
+    assert_eq!((block.code, block.reason_code, inspection.body), ("input_blocked", "pii.detected", None));
+    assert_eq!(
+        block.message,
+        "Request blocked: a file in it holds what must not pass, and a file cannot be redacted"
+    );
+}

@@ -205,3 +205,23 @@ fn a_number_that_is_changed_becomes_a_string() {
     let spliced = String::from_utf8(texts.splice(&document, &[edit(1..9), edit(9..17)])).unwrap();
     assert_eq!(spliced, source.replacen("-4111111111111111", r#""[\"C]""#, 1));
 }
+
+#[test]
+fn text_that_is_sent_as_media_is_read() {
+    let file = "data:text/plain;base64,YUBiLm9yZw==";
+    let sources = [
+        format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"file","file":{{"filename":"f","file_data":"{file}"}}}}]}}]}}"#),
+        format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{file}"}}}}]}}]}}"#),
+        format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":"{file}"}}]}}]}}"#),
+        r#"{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"text/csv","data":"YUBiLm9yZw=="}}]}]}"#.to_owned(),
+    ];
+    for source in &sources {
+        let document = Document::parse(source.as_bytes()).unwrap();
+        let texts = Texts::of(Phase::Input, &document);
+        let at = texts.pieces().iter().position(|piece| piece.text() == "a@b.org");
+        let edit = Edit { piece: at.expect(source), range: 0..7, replacement: String::new() };
+        assert!(!texts.can_be_spliced(&[edit]), "{source}");
+    }
+    let image = sources[1].replace("text/plain", "image/png");
+    assert!(request_texts(&image).iter().all(|(_, text)| !text.contains('@')));
+}
