@@ -71,8 +71,8 @@ impl Chain {
 
     /// Whether the enforced policies let whoever asks use this model of a target.
     pub(crate) fn permits_model(&self, target: &Target, model: &str, around: &dyn Surroundings) -> bool {
-        let enforced = self.policies().filter(|policy| policy.mode() == PolicyMode::Enforce);
-        enforced.map(|policy| policy.permits_model(target, model, around)).all(|permits| permits)
+        let mut enforced = self.policies().filter(|policy| policy.mode() == PolicyMode::Enforce);
+        enforced.all(|policy| policy.permits_model(target, model, around))
     }
 
     /// `model`: that the request asks for.

@@ -51,15 +51,15 @@ pub(super) struct Holds {
 type Worked = (Option<Inspected>, Duration);
 
 enum Inspected {
-    Piece(StreamInspector, Bytes),
-    End(Bytes, Inspection),
+    Piece(Box<StreamInspector>, Bytes),
+    End(Bytes, Box<Inspection>),
 }
 
 /// One provider stream, inspected as it passes. Dropping it ends the provider call.
 pub(super) struct Relay {
     provider: Option<Incoming>,
     /// `None` once the stream is over, while it works elsewhere, or if it is out of order.
-    inspector: Option<StreamInspector>,
+    inspector: Option<Box<StreamInspector>>,
     working: Option<JoinHandle<Worked>>,
     exchange: Exchange,
     target: String,
@@ -137,11 +137,11 @@ impl Relay {
         total: Duration,
     ) -> Self {
         let engine = exchange.engine();
-        let inspector = Some(engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around)));
+        let inspector = engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around));
         let now = Instant::now();
         Self {
             provider: Some(provider),
-            inspector,
+            inspector: Some(Box::new(inspector)),
             working: None,
             exchange,
             target,
@@ -227,7 +227,7 @@ impl Relay {
             Some(Inspected::End(rest, inspection)) => (Bytes::new(), rest, inspection),
             Some(Inspected::Piece(inspector, data)) if inspector.is_ended() => {
                 let (rest, inspection) = inspector.finish();
-                (data, rest, inspection)
+                (data, rest, Box::new(inspection))
             }
             Some(Inspected::Piece(inspector, data)) => {
                 self.inspector = Some(inspector);
@@ -259,7 +259,7 @@ impl Relay {
     }
 }
 
-fn work(mut inspector: StreamInspector, piece: Option<Bytes>) -> Worked {
+fn work(mut inspector: Box<StreamInspector>, piece: Option<Bytes>) -> Worked {
     let began = Instant::now();
     let inspect = || match piece {
         Some(piece) => {
@@ -268,7 +268,7 @@ fn work(mut inspector: StreamInspector, piece: Option<Bytes>) -> Worked {
         }
         None => {
             let (rest, inspection) = inspector.finish();
-            Inspected::End(rest, inspection)
+            Inspected::End(rest, Box::new(inspection))
         }
     };
     let inspected = catch_unwind(AssertUnwindSafe(inspect)).ok();
