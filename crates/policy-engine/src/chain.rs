@@ -69,6 +69,12 @@ impl Chain {
         restricting.map_or_else(|| vec![target.model.clone()], |policy| policy.shown_models(target, around))
     }
 
+    /// Whether the enforced policies let whoever asks use this model of a target.
+    pub(crate) fn permits_model(&self, target: &Target, model: &str, around: &dyn Surroundings) -> bool {
+        let mut enforced = self.policies().filter(|policy| policy.mode() == PolicyMode::Enforce);
+        enforced.all(|policy| policy.permits_model(target, model, around))
+    }
+
     /// `model`: that the request asks for.
     pub(crate) fn inspect_input(
         &self,
@@ -136,19 +142,17 @@ impl Chain {
 
     /// The decision over an answer of which this policy reads nothing.
     fn judge_unread(&self, policy: &dyn Policy) -> Decision {
-        self.judge_answer(policy, &Texts::default(), 0, &Nowhere)
+        judge_answer(policy, &Texts::default(), &Nowhere, &Budget::new(&Nowhere, self.budget, 0))
     }
 
-    /// What one policy says of texts of an answer that have so many bytes.
-    pub(crate) fn judge_answer(
+    /// For a part of a stream, after so much was used; `size` with what is held of its text.
+    pub(crate) fn budget_of_part<'a>(
         &self,
-        policy: &dyn Policy,
-        texts: &Texts<'_>,
-        bytes: usize,
-        around: &dyn Surroundings,
-    ) -> Decision {
-        let budget = Budget::new(around, self.budget, bytes);
-        judge(policy, &Subject { phase: Phase::Output, texts, model: "", around, budget: &budget })
+        around: &'a dyn Surroundings,
+        spent: Duration,
+        size: usize,
+    ) -> Budget<'a> {
+        Budget::of_part(around, self.budget, spent, size)
     }
 
     fn inspect(
@@ -216,7 +220,15 @@ impl Run<'_> {
         for policy in policies {
             let decision = match policy.reads_text().then(|| self.budget.check()) {
                 Some(Err(fault)) => on_fault(policy, fault),
-                _ => judge(policy, &self.subject(&texts)),
+                _ => {
+                    let decision = judge(policy, &self.subject(&texts));
+                    let decision = if texts.can_be_spliced(&decision.edits) {
+                        decision
+                    } else {
+                        unless_coded(self.phase, decision)
+                    };
+                    within(&self.budget, policy, decision)
+                }
             };
             let applies = policy.mode() == PolicyMode::Enforce && decision.verdict == Verdict::Redact;
             let body = applies.then(|| texts.splice(document, &decision.edits));
@@ -325,6 +337,35 @@ const fn block_code(class: BlockClass, phase: Phase) -> &'static str {
         (BlockClass::Fault, _) => "policy_failed",
         (BlockClass::Violation, Phase::Input) => "input_blocked",
         (BlockClass::Violation, Phase::Output) => "output_blocked",
+    }
+}
+
+/// What would be redacted in a file is blocked.
+fn unless_coded(phase: Phase, decision: Decision) -> Decision {
+    let what = if phase == Phase::Input { "Request" } else { "Response" };
+    let message =
+        format!("{what} blocked: a file in it holds what must not pass, and a file cannot be redacted");
+    Decision { verdict: Verdict::Block, edits: Vec::new(), message, ..decision }
+}
+
+/// What one policy says of texts of an answer.
+pub(crate) fn judge_answer(
+    policy: &dyn Policy,
+    texts: &Texts<'_>,
+    around: &dyn Surroundings,
+    budget: &Budget<'_>,
+) -> Decision {
+    judge(policy, &Subject { phase: Phase::Output, texts, model: "", around, budget })
+}
+
+/// What a policy came to counts if it came to it in time.
+pub(crate) fn within(budget: &Budget<'_>, policy: &dyn Policy, decision: Decision) -> Decision {
+    if decision.verdict.stops() || !policy.reads_text() {
+        return decision;
+    }
+    match budget.check() {
+        Ok(()) => decision,
+        Err(fault) => on_fault(policy, fault),
     }
 }
 

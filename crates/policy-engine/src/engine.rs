@@ -16,7 +16,7 @@ use crate::secrets::Secrets;
 use crate::self_test::{self, SelfTestError};
 use crate::stream::StreamInspector;
 use crate::surroundings::Surroundings;
-use crate::target::{Target, glob_matches};
+use crate::target::Target;
 use crate::usage::UsageReader;
 use crate::vectors;
 use crate::verdict::Inspection;
@@ -92,10 +92,10 @@ impl Engine {
         shown
     }
 
-    /// Whether this model is among them.
+    /// Whether whoever asks may use this model.
     pub fn shows(&self, model: &str, around: &dyn Surroundings, of: impl Fn(&Target) -> bool) -> bool {
-        let shown = self.models_for(around, of);
-        shown.iter().any(|shown| glob_matches(shown.as_bytes(), model.as_bytes()))
+        let mut serving = self.targets.iter().filter(|target| of(target) && target.serves(model));
+        serving.any(|target| self.chain.permits_model(target, model, around))
     }
 
     /// Headers that say who asks, in lower case: for the policies, and never sent on to a provider.

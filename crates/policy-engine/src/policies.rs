@@ -51,6 +51,11 @@ pub(crate) trait Policy: std::fmt::Debug + Send + Sync {
         vec![target.model.clone()]
     }
 
+    /// Whether whoever asks may use this model of a target.
+    fn permits_model(&self, _: &Target, _model: &str, _: &dyn Surroundings) -> bool {
+        true
+    }
+
     /// Begins one text of a stream. `None`: this policy judges whole texts only, so each is held until it ends.
     fn flow(&self) -> Option<Box<dyn Flow>> {
         None
@@ -73,8 +78,17 @@ pub(crate) struct Subject<'a> {
 /// can change it. However the text is cut, what is given on is what [`Policy::judge`] makes of it as a whole.
 pub(crate) trait Flow: Send {
     /// Takes more of the text and adds what may be sent on to `out`; `last`: the text ends with it, nothing is
-    /// held any longer. Not called again after a block or after `last`.
-    fn take(&mut self, text: &str, last: bool, out: &mut Flowed);
+    /// held any longer. Not called again after a block, an error or after `last`.
+    ///
+    /// # Errors
+    /// It takes more than is left of the stream's budget.
+    fn take(
+        &mut self,
+        text: &str,
+        last: bool,
+        budget: &Budget<'_>,
+        out: &mut Flowed,
+    ) -> Result<(), CannotJudge>;
 
     /// Bytes of text that are held.
     fn held(&self) -> usize;

@@ -5,6 +5,7 @@ mod closure;
 mod embedded;
 mod flow;
 mod json_prefix;
+mod loose;
 mod segments;
 mod shapes;
 
@@ -14,6 +15,8 @@ pub(crate) use self::closure::unite;
 pub(crate) use self::flow::{Finding, LookFlow};
 use self::segments::{BEFORE, LONGEST, Part, Segments};
 pub(crate) use self::shapes::Shapes;
+use crate::budget::Budget;
+use crate::policies::CannotJudge;
 use crate::text::Edit;
 
 /// What is looked for, and what stands in its place.
@@ -41,30 +44,86 @@ pub(crate) struct Found<'l> {
 /// done.
 const STRIDE: usize = 64;
 
+/// So much is looked at before the budget is asked again.
+const SLICE: usize = 32 * 1024;
+/// A character, at most.
+const CHARACTER: usize = 4;
+
 /// What is found in a text, in order, without overlap; in its JSON, if it is some.
-pub(crate) fn scan<'l>(look: &'l impl Look, text: &str) -> Vec<Found<'l>> {
-    embedded::scan(look, text)
+///
+/// # Errors
+/// It takes more than is left of the budget.
+pub(crate) fn scan<'l>(
+    look: &'l impl Look,
+    text: &str,
+    budget: &Budget<'_>,
+) -> Result<Vec<Found<'l>>, CannotJudge> {
+    embedded::scan(look, text, budget)
 }
 
 /// What is found in a text that is read as it stands.
-fn plain<'l>(look: &'l impl Look, text: &str) -> Vec<Found<'l>> {
-    let matches = look.matches(text, 0);
+fn plain<'l>(look: &'l impl Look, text: &str, budget: &Budget<'_>) -> Result<Vec<Found<'l>>, CannotJudge> {
     let is_long = text.len() >= LONGEST && may_be_cut(look.shapes(), text);
+    let matches = if is_long { Vec::new() } else { matches_of(look, text, budget)? };
     if matches.is_empty() && !is_long {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let mut reading = Reading { look, text, segments: Segments::default(), at: 0, found: Vec::new() };
+    let mut reading = Reading { look, text, budget, segments: Segments::default(), at: 0, found: Vec::new() };
     if is_long {
-        reading.take(text.len());
-        return reading.found;
+        while reading.at < text.len() {
+            reading.take((reading.at + SLICE).min(text.len()))?;
+        }
+        return Ok(reading.found);
     }
     for (_, place) in matches {
         if place.start >= reading.at {
             reading.go_to(place.start);
-            reading.read_from(place.start);
+            reading.read_from(place.start)?;
         }
     }
-    reading.found
+    Ok(reading.found)
+}
+
+/// The matches of a text, looked at in slices. Each ends with a byte over which nothing is found, so it has what the
+/// whole text has in its place.
+fn matches_of<'l>(
+    look: &'l impl Look,
+    text: &str,
+    budget: &Budget<'_>,
+) -> Result<Vec<(&'l str, Range<usize>)>, CannotJudge> {
+    if text.len() <= SLICE {
+        return Ok(look.matches(text, 0));
+    }
+    let mut all = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let ahead = text.as_bytes().get(at + SLICE..).unwrap_or_default();
+        let apart = ahead.iter().position(|byte| !look.shapes().holds(*byte));
+        let end = apart.map_or(text.len(), |apart| text.ceil_char_boundary(at + SLICE + apart + 1));
+        budget.spend(end - at)?;
+        let begin = text.floor_char_boundary(at.saturating_sub(BEFORE));
+        let window = text.get(begin..text.ceil_char_boundary(end + CHARACTER)).unwrap_or_default();
+        let found = look.matches(window, at - begin).into_iter();
+        let found = found.map(|(label, range)| (label, range.start + begin..range.end + begin));
+        all.extend(found.filter(|(_, range)| range.start < end));
+        at = end;
+    }
+    Ok(all)
+}
+
+/// Both, in order, without those of the second that meet one of the first; each in order and without overlap.
+fn join<'l>(mut first: Vec<Found<'l>>, second: Vec<Found<'l>>) -> Vec<Found<'l>> {
+    let known = first.len();
+    for one in second {
+        let earlier = first.get(..known).unwrap_or_default();
+        let begun = earlier.partition_point(|known| known.range.start < one.range.end);
+        let last = begun.checked_sub(1).and_then(|at| earlier.get(at));
+        if last.is_none_or(|last| last.range.end <= one.range.start) {
+            first.push(one);
+        }
+    }
+    first.sort_by_key(|one| one.range.start);
+    first
 }
 
 /// Without a byte that no shape holds, something in it may be too long to be found.
@@ -80,6 +139,7 @@ fn may_be_cut(shapes: &Shapes, text: &str) -> bool {
 struct Reading<'l, 't, L> {
     look: &'l L,
     text: &'t str,
+    budget: &'t Budget<'t>,
     segments: Segments,
     at: usize,
     found: Vec<Found<'l>>,
@@ -98,21 +158,23 @@ impl<L: Look> Reading<'_, '_, L> {
     }
 
     /// Reads on beyond `start`, until nothing has begun and what was replaced is too far back to count.
-    fn read_from(&mut self, start: usize) {
+    fn read_from(&mut self, start: usize) -> Result<(), CannotJudge> {
         while self.at < self.text.len() {
             let ahead = self.text.as_bytes().get(self.at + STRIDE..).unwrap_or_default();
             let apart = ahead.iter().position(|byte| !self.look.shapes().holds(*byte));
-            self.take(apart.map_or(self.text.len(), |apart| self.at + STRIDE + apart + 1));
+            self.take(apart.map_or(self.text.len(), |apart| self.at + STRIDE + apart + 1))?;
             let replaced_to = self.found.last().map_or(0, |last| last.range.end + BEFORE);
             if self.at > start.max(replaced_to) && self.segments.is_idle() {
-                return;
+                return Ok(());
             }
         }
+        Ok(())
     }
 
-    fn take(&mut self, to: usize) {
+    fn take(&mut self, to: usize) -> Result<(), CannotJudge> {
         let to = self.text.ceil_char_boundary(to.min(self.text.len()));
         let piece = self.text.get(self.at..to).unwrap_or_default();
+        self.budget.spend(piece.len())?;
         let mut given = self.at - self.segments.held();
         let found = &mut self.found;
         self.segments.take(self.look, piece, to == self.text.len(), &mut |part| match part {
@@ -123,6 +185,7 @@ impl<L: Look> Reading<'_, '_, L> {
             }
         });
         self.at = to;
+        Ok(())
     }
 }
 

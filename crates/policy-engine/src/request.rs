@@ -2,6 +2,8 @@
 
 mod shape;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::endpoint::Endpoint;
 use crate::json::{Document, JsonError, Shape, Value};
 
@@ -69,6 +71,10 @@ pub(crate) fn read(endpoint: Endpoint, body: &[u8]) -> Result<RequestHead<'_>, R
     if model.is_empty() {
         return Err(wrong("model", "a model name"));
     }
+    // a rule would not know it, and whoever reads it behind the gateway may
+    if !model.chars().all(is_of_names) {
+        return Err(wrong("model", "a model name of plain characters, without blanks"));
+    }
     let stream = match document.member(root, "stream").map(|value| &value.shape) {
         Some(Shape::Bool(stream)) => *stream,
         None | Some(Shape::Null) => false,
@@ -77,6 +83,13 @@ pub(crate) fn read(endpoint: Endpoint, body: &[u8]) -> Result<RequestHead<'_>, R
     check_destination(&document, root)?;
     let tokens = shape::check(endpoint, &document)?;
     Ok(RequestHead { model, stream, tokens, document })
+}
+
+/// What shows, and has no other spelling: no blanks, controls, dashes and forms that only look like ASCII.
+fn is_of_names(c: char) -> bool {
+    // the fillers are letters that nobody sees
+    let is_filler = ('\u{115f}'..='\u{1160}').contains(&c);
+    c.is_ascii_graphic() || (c.is_alphanumeric() && !is_filler && std::iter::once(c).nfkc().eq([c]))
 }
 
 /// Nothing here would follow such a field; a proxy behind the target may.

@@ -129,6 +129,11 @@ impl StreamInspector {
         self.inspection
     }
 
+    /// Bytes that the next ones may lead to be looked at once more.
+    pub fn held(&self) -> usize {
+        self.flowing.text_held() + self.events.bytes()
+    }
+
     /// Of a `responses` stream: the number that its next event has, as far as its events were read.
     pub fn next_number(&self) -> u64 {
         self.numbers.0

@@ -4,8 +4,10 @@
 //! Every string is text unless its key says that it is a name or media and it is written like one, so
 //! that a field nobody thought of is inspected and not waved through.
 
+mod media;
 mod places;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -35,6 +37,10 @@ pub(crate) enum Author {
 pub(crate) struct Piece<'a> {
     pub(crate) author: Author,
     string: JsonString<'a>,
+    /// It is a number, here: what is found in it makes a string of it.
+    number: Option<Span>,
+    /// What the string says once it is decoded. Nothing can be spliced into it.
+    decoded: Option<String>,
     /// Of a response: the position of its choice in `choices`, of its item in `output`.
     choice: Option<usize>,
 }
@@ -45,6 +51,7 @@ pub(crate) struct Texts<'a> {
     pieces: Vec<Piece<'a>>,
     /// Token lists spell a choice's text again; they go when the text is changed, for what is given here.
     logprobs: Vec<(usize, Span, &'static str)>,
+    is_answer: bool,
 }
 
 /// A part of a piece's text to be replaced.
@@ -94,19 +101,20 @@ const NAMES_AND_MEDIA: &[&str] = &[
     "service_tier",
 ];
 
-/// Strings under these keys are compared with what the model says, or repeat it; no model reads them.
-const NEVER_TEXT: &[&str] = &["stop", "logprobs"];
+/// What is no string under these keys has keys of somebody else's choice, which say nothing about their values: all of
+/// it is read, numbers and keys as well.
+const FOREIGN: &[&str] = &["input", "arguments", "variables", "metadata"];
 
 // === impl Piece ===
 
 impl Piece<'_> {
     pub(crate) fn text(&self) -> &str {
-        self.string.text()
+        self.decoded.as_deref().unwrap_or_else(|| self.string.text())
     }
 
     /// Where the text begins in the source.
     pub(crate) fn place(&self) -> usize {
-        self.string.source_span(&(0..0)).start
+        self.number.map_or_else(|| self.string.source_span(&(0..0)).start, |span| span.start)
     }
 }
 
@@ -119,7 +127,7 @@ impl<'a> Texts<'a> {
     }
 
     pub(crate) fn at(endpoint: Endpoint, phase: Phase, document: &'a Document<'_>) -> Self {
-        let mut texts = Self::default();
+        let mut texts = Self { is_answer: phase == Phase::Output, ..Self::default() };
         match phase {
             Phase::Input => texts.read_request(endpoint, document),
             Phase::Output => texts.read_response(endpoint, document),
@@ -129,21 +137,35 @@ impl<'a> Texts<'a> {
 
     /// One text that stands in no JSON.
     pub(crate) fn bare(text: &'a str) -> Self {
-        let piece = Piece { author: Author::Model, string: JsonString::bare(text), choice: None };
-        Self { pieces: vec![piece], logprobs: Vec::new() }
+        let mut texts = Self::default();
+        texts.add(Author::Model, JsonString::bare(text), None);
+        texts
     }
 
     pub(crate) fn pieces(&self) -> &[Piece<'a>] {
         &self.pieces
     }
 
+    /// Whether all of it can be done: what is sent in a coded form is judged and not changed.
+    pub(crate) fn can_be_spliced(&self, edits: &[Edit]) -> bool {
+        edits.iter().all(|edit| self.pieces.get(edit.piece).is_none_or(|piece| piece.decoded.is_none()))
+    }
+
     /// The source with the edits in it. Edits of one piece do not overlap.
     pub(crate) fn splice(&self, document: &Document<'_>, edits: &[Edit]) -> Vec<u8> {
         let mut changes: Vec<(Span, String)> = Vec::with_capacity(edits.len());
         let mut touched = BTreeSet::new();
+        let mut numbers = BTreeSet::new();
         for edit in edits {
             let Some(piece) = self.pieces.get(edit.piece) else { continue };
-            changes.push((piece.string.source_span(&edit.range), encode(&edit.replacement)));
+            let replacement = encode(&edit.replacement);
+            match piece.number {
+                None => changes.push((piece.string.source_span(&edit.range), replacement)),
+                Some(span) if numbers.insert(span.start) => {
+                    changes.push((span, format!("\"{replacement}\"")))
+                }
+                Some(_) => {}
+            }
             touched.extend(piece.choice);
         }
         let spelled_again = self.logprobs.iter().filter(|(choice, ..)| touched.contains(choice));
@@ -166,6 +188,23 @@ impl<'a> Texts<'a> {
         replaced
     }
 
+    fn add(&mut self, author: Author, string: JsonString<'a>, choice: Option<usize>) {
+        self.pieces.push(Piece { author, string, number: None, decoded: None, choice });
+    }
+
+    /// What a string says once it is decoded, if it says something.
+    fn add_decoded(
+        &mut self,
+        author: Author,
+        string: JsonString<'a>,
+        decoded: Option<String>,
+        choice: Option<usize>,
+    ) {
+        if decoded.is_some() {
+            self.pieces.push(Piece { author, string, number: None, decoded, choice });
+        }
+    }
+
     /// The value as its key says, and the key itself where it is more than a word.
     fn read_member(
         &mut self,
@@ -175,23 +214,21 @@ impl<'a> Texts<'a> {
         choice: Option<usize>,
     ) {
         let key = document.string(member.key);
-        if let Some(choice) = choice.filter(|_| key.text() == "logprobs") {
-            return self.logprobs.extend(no_tokens(&member.value).map(|(span, none)| (choice, span, none)));
-        }
-        if is_text(key.text()) {
+        if FOREIGN.contains(&key.text()) {
+            self.read_all(document, &member.value, author, choice);
+        } else if is_text(key.text()) {
             self.read(document, &member.value, author, choice);
         } else {
-            let never = NEVER_TEXT.contains(&key.text());
-            self.read_named(document, &member.value, never, author, choice);
+            self.read_named(document, &member.value, author, choice);
         }
         if !is_word(key.text()) {
-            self.pieces.push(Piece { author, string: key, choice });
+            self.add(author, key, choice);
         }
     }
 
     fn read(&mut self, document: &'a Document<'_>, value: &Value, author: Author, choice: Option<usize>) {
         if value.is_string() {
-            self.pieces.push(Piece { author, string: document.string(value.span), choice });
+            self.add(author, document.string(value.span), choice);
         }
         for item in value.items() {
             self.read(document, item, author, choice);
@@ -199,36 +236,80 @@ impl<'a> Texts<'a> {
         for member in value.members() {
             // a document that is text: `{"type": "text", "data": …}`
             let is_text = || document.member_text(value, "type").is_some_and(|kind| kind == "text");
-            if document.string(member.key).text() == "data" && is_text() {
-                self.read(document, &member.value, author, choice);
-            } else {
-                self.read_member(document, member, author, choice);
+            match document.string(member.key).text() {
+                "data" if is_text() => self.read(document, &member.value, author, choice),
+                "data" if is_coded_text(document, value) => {
+                    let data = document.string(member.value.span);
+                    let text = media::text_of_base64(data.text().as_bytes());
+                    self.add_decoded(author, document.string(member.value.span), text, choice);
+                }
+                "url" | "uri" | "file_url" if member.value.is_string() => {
+                    let text = media::text_of_url(document.string(member.value.span).text());
+                    self.add_decoded(author, document.string(member.value.span), text, choice);
+                    self.read(document, &member.value, author, choice);
+                }
+                "logprobs" if self.is_of_words(document, value, member) => self.leave_out(member, choice),
+                _ => self.read_member(document, member, author, choice),
             }
         }
     }
 
-    /// A name or media. `never`: strings are no text whatever they say.
+    /// The tokens of a part of an answer, which stand beside its text.
+    fn is_of_words(&self, document: &Document<'_>, part: &Value, tokens: &Member) -> bool {
+        let holds = |key| document.member(part, key).is_some_and(Value::is_string);
+        self.is_answer && !tokens.value.is_string() && (holds("text") || holds("delta"))
+    }
+
+    /// Tokens are no text of their own.
+    fn leave_out(&mut self, tokens: &Member, choice: Option<usize>) {
+        let Some(choice) = choice else { return };
+        self.logprobs.extend(no_tokens(&tokens.value).map(|(span, none)| (choice, span, none)));
+    }
+
+    /// Everything: strings, numbers and keys.
+    fn read_all(&mut self, document: &'a Document<'_>, value: &Value, author: Author, choice: Option<usize>) {
+        match &value.shape {
+            Shape::String => self.add(author, document.string(value.span), choice),
+            Shape::Number => {
+                let string = JsonString::bare(document.raw(value.span));
+                self.pieces.push(Piece { author, string, number: Some(value.span), decoded: None, choice });
+            }
+            Shape::Array(items) => {
+                items.iter().for_each(|item| self.read_all(document, item, author, choice));
+            }
+            Shape::Object(members) => {
+                for member in members {
+                    self.add(author, document.string(member.key), choice);
+                    self.read_all(document, &member.value, author, choice);
+                }
+            }
+            Shape::Null | Shape::Bool(_) => {}
+        }
+    }
+
+    /// A name or media.
     fn read_named(
         &mut self,
         document: &'a Document<'_>,
         value: &Value,
-        never: bool,
         author: Author,
         choice: Option<usize>,
     ) {
-        if value.is_string() && !never {
+        if value.is_string() {
             let string = document.string(value.span);
+            let text = media::text_of_url(string.text());
+            self.add_decoded(author, document.string(value.span), text, choice);
             if !is_word(string.text()) {
-                self.pieces.push(Piece { author, string, choice });
+                self.add(author, string, choice);
             }
         }
         for item in value.items() {
-            self.read_named(document, item, never, author, choice);
+            self.read_named(document, item, author, choice);
         }
         for member in value.members() {
             // `image_url: {url: …}`
             if document.string(member.key).text() == "url" {
-                self.read_named(document, &member.value, false, author, choice);
+                self.read_named(document, &member.value, author, choice);
             } else {
                 self.read_member(document, member, author, choice);
             }
@@ -238,7 +319,14 @@ impl<'a> Texts<'a> {
 
 /// Whether a value under this key holds words, however it is written.
 pub(crate) fn is_text(key: &str) -> bool {
-    !NAMES_AND_MEDIA.contains(&key) && !NEVER_TEXT.contains(&key)
+    !NAMES_AND_MEDIA.contains(&key)
+}
+
+/// A file of text as base64: `{"type": "base64", "media_type": "text/…", "data": …}`.
+fn is_coded_text(document: &Document<'_>, value: &Value) -> bool {
+    let is_textual = |kind: Cow<'_, str>| media::is_textual(&kind);
+    document.member(value, "data").is_some_and(Value::is_string)
+        && document.member_text(value, "media_type").is_some_and(is_textual)
 }
 
 /// Tokens that are there, and what stands in their place.

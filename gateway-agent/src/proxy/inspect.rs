@@ -18,7 +18,7 @@ use crate::activation::live::ActivePolicy;
 
 /// Bodies up to this size are inspected where they were read; larger ones would hold up the other
 /// requests of the worker thread.
-const INLINE_INSPECTION: usize = 64 * 1024;
+pub(super) const INLINE_INSPECTION: usize = 64 * 1024;
 
 /// One request under one policy, for as long as either side has something to say.
 #[derive(Clone)]

@@ -6,15 +6,16 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use policy_engine::{Inspection, StreamInspector};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
-use super::inspect::Exchange;
+use super::inspect::{Exchange, INLINE_INSPECTION};
 use super::patience::ActiveRequest;
 use super::record::{Phase, Record};
 use super::reply::{Refusal, error_event};
@@ -47,11 +48,20 @@ pub(super) struct Holds {
     pub(super) _active: ActiveRequest,
 }
 
+/// What came of a part of a stream, unless a policy broke on it, and how long that took.
+type Worked = (Option<Inspected>, Duration);
+
+enum Inspected {
+    Piece(Box<StreamInspector>, Bytes),
+    End(Bytes, Box<Inspection>),
+}
+
 /// One provider stream, inspected as it passes. Dropping it ends the provider call.
 pub(super) struct Relay {
     provider: Option<AnswerBody>,
-    /// `None` once the stream is over, or the inspector is out of order.
-    inspector: Option<StreamInspector>,
+    /// `None` once the stream is over, while it works elsewhere, or if it is out of order.
+    inspector: Option<Box<StreamInspector>>,
+    working: Option<JoinHandle<Worked>>,
     exchange: Exchange,
     target: String,
     /// Longest silence of the provider.
@@ -152,11 +162,12 @@ impl Relay {
         watched: Option<(StreamPermit, Arc<Targets>)>,
     ) -> Self {
         let engine = exchange.engine();
-        let inspector = Some(engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around)));
+        let inspector = engine.stream_inspector(exchange.endpoint, Arc::clone(&exchange.around));
         let now = Instant::now();
         Self {
             provider: Some(provider),
-            inspector,
+            inspector: Some(Box::new(inspector)),
+            working: None,
             exchange,
             target,
             silence,
@@ -168,39 +179,51 @@ impl Relay {
 
     fn poll_next(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Option<Bytes>> {
         loop {
-            let Some(provider) = &mut self.provider else { return Poll::Ready(None) };
+            let worked = match &mut self.working {
+                Some(working) => {
+                    let worked = ready!(Pin::new(working).poll(context));
+                    self.working = None;
+                    self.heard();
+                    worked.unwrap_or_default()
+                }
+                None if self.provider.is_none() => return Poll::Ready(None),
+                None => match ready!(self.poll_piece(context)) {
+                    Err(cut) => return Poll::Ready(Some(self.cut(&cut, record))),
+                    Ok(piece) => match self.inspect(piece) {
+                        Some(worked) => worked,
+                        None => continue,
+                    },
+                },
+            };
+            if let Some(given) = self.go_on(worked, record) {
+                return Poll::Ready(given);
+            }
+        }
+    }
+
+    /// What the provider says next; `None` at its end.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Cut>> {
+        loop {
+            let Some(provider) = &mut self.provider else { return Poll::Ready(Ok(None)) };
             let frame = match Pin::new(provider).poll_frame(context) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending if self.quiet_until.as_mut().poll(context).is_ready() => {
-                    return Poll::Ready(Some(self.cut(&Cut::Silent, record)));
+                    return Poll::Ready(Err(Cut::Silent));
                 }
                 Poll::Pending => return Poll::Pending,
             };
-            let data = match frame {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => data,
-                    // Trailers speak of the provider's connection.
-                    Err(_) => continue,
-                },
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                None => return Poll::Ready(Ok(None)),
+                Some(Ok(Ok(data))) => {
+                    let is_over = self.heard() >= self.ends_at;
+                    return Poll::Ready(if is_over { Err(Cut::Endless) } else { Ok(Some(data)) });
+                }
+                // Trailers speak of the provider's connection.
+                Some(Ok(Err(_))) => {}
                 Some(Err(error)) => {
                     tracing::debug!(target = %self.target, %error, "a provider stream broke off");
-                    return Poll::Ready(Some(self.cut(&Cut::Broken, record)));
+                    return Poll::Ready(Err(Cut::Broken));
                 }
-                None => return Poll::Ready(self.finish(record)),
-            };
-            if self.heard() >= self.ends_at {
-                return Poll::Ready(Some(self.cut(&Cut::Endless, record)));
-            }
-            match self.inspect(data, record) {
-                Ok(data) if self.is_stopped() => {
-                    let rest = self.finish(record);
-                    let joined = [data, rest.unwrap_or_default()].concat();
-                    return Poll::Ready((!joined.is_empty()).then(|| Bytes::from(joined)));
-                }
-                // Held back for now: the provider has more to say.
-                Ok(data) if data.is_empty() => {}
-                Ok(data) => return Poll::Ready(Some(data)),
-                Err(cut) => return Poll::Ready(Some(self.cut(&cut, record))),
             }
         }
     }
@@ -212,27 +235,32 @@ impl Relay {
         now
     }
 
-    fn inspect(&mut self, data: Bytes, record: &mut Record) -> Result<Bytes, Cut> {
-        let Some(inspector) = &mut self.inspector else { return Err(Cut::PolicyFailed) };
-        let began = Instant::now();
-        // An inspector that panicked is not asked again: the stream ends here.
-        let passed = catch_unwind(AssertUnwindSafe(|| inspector.push(data)));
-        record.inspected(Phase::Output, began.elapsed());
-        passed.map_err(|_| Cut::PolicyFailed)
+    /// The piece or the end of the stream; `None`: it is much, and so looked at off the worker thread.
+    fn inspect(&mut self, piece: Option<Bytes>) -> Option<Worked> {
+        let Some(inspector) = self.inspector.take() else { return Some(Worked::default()) };
+        let size = inspector.held() + piece.as_ref().map_or(0, Bytes::len);
+        if size <= INLINE_INSPECTION {
+            return Some(work(inspector, piece));
+        }
+        self.working = Some(tokio::task::spawn_blocking(move || work(inspector, piece)));
+        None
     }
 
-    fn is_stopped(&self) -> bool {
-        self.inspector.as_ref().is_some_and(StreamInspector::is_ended)
-    }
-
-    /// The provider's end, or a policy's.
-    fn finish(&mut self, record: &mut Record) -> Option<Bytes> {
-        let inspector = self.inspector.take()?;
-        let began = Instant::now();
-        let finished = catch_unwind(AssertUnwindSafe(|| inspector.finish()));
-        record.inspected(Phase::Output, began.elapsed());
-        let Ok((rest, inspection)) = finished else {
-            return Some(self.cut(&Cut::PolicyFailed, record));
+    /// What to send of it. `None`: it is held back for now, and the provider has more to say.
+    fn go_on(&mut self, (inspected, took): Worked, record: &mut Record) -> Option<Option<Bytes>> {
+        record.inspected(Phase::Output, took);
+        let (data, rest, inspection) = match inspected {
+            // An inspector that panicked is not asked again: the stream ends here.
+            None => return Some(Some(self.cut(&Cut::PolicyFailed, record))),
+            Some(Inspected::End(rest, inspection)) => (Bytes::new(), rest, inspection),
+            Some(Inspected::Piece(inspector, data)) if inspector.is_ended() => {
+                let (rest, inspection) = inspector.finish();
+                (data, rest, Box::new(inspection))
+            }
+            Some(Inspected::Piece(inspector, data)) => {
+                self.inspector = Some(inspector);
+                return (!data.is_empty()).then_some(Some(data));
+            }
         };
         self.provider = None;
         if let Some((permit, _)) = self.watched.take() {
@@ -240,7 +268,8 @@ impl Relay {
         }
         record.ended(ended_by(&inspection));
         record.decided(Phase::Output, &inspection);
-        (!rest.is_empty()).then_some(rest)
+        let joined = if data.is_empty() { rest } else { Bytes::from([data, rest].concat()) };
+        Some((!joined.is_empty()).then_some(joined))
     }
 
     /// Hangs up on the provider and tells the client why. What was held back is not sent.
@@ -284,6 +313,22 @@ impl Relay {
         record.decided(Phase::Output, &inspector.abandon());
         number
     }
+}
+
+fn work(mut inspector: Box<StreamInspector>, piece: Option<Bytes>) -> Worked {
+    let began = Instant::now();
+    let inspect = || match piece {
+        Some(piece) => {
+            let data = inspector.push(piece);
+            Inspected::Piece(inspector, data)
+        }
+        None => {
+            let (rest, inspection) = inspector.finish();
+            Inspected::End(rest, Box::new(inspection))
+        }
+    };
+    let inspected = catch_unwind(AssertUnwindSafe(inspect)).ok();
+    (inspected, began.elapsed())
 }
 
 fn ended_by(inspection: &Inspection) -> Ended {

@@ -189,3 +189,66 @@ fn each_policy_is_told_its_time() {
     let times: Vec<Duration> = inspection.policies.iter().map(|record| record.took).collect();
     assert_eq!((times, around.time.load(Ordering::Relaxed)), (vec![step; 2], 3));
 }
+
+/// One text of so many bytes under one policy, by what a look at the processor costs.
+fn inspect_text(bytes: usize, step: Duration) -> (Option<&'static str>, u32) {
+    let text = "1.1.1.1.".repeat(bytes / 8);
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+    let around = Ticking::by(step);
+    let inspection = inspect(&chain(vec![pii()]), body.as_bytes(), &around);
+    (inspection.block.map(|block| block.reason_code), around.looks.load(Ordering::Relaxed))
+}
+
+#[test]
+fn one_long_text_is_left_in_the_middle_and_what_took_too_long_does_not_count() {
+    // begun, before the policy, and then within the text
+    assert_eq!(inspect_text(300_000, BUDGET / 3), (Some(EXCEEDED), 5));
+    assert_eq!(inspect_text(300_000, BUDGET / 100).0, None);
+    // begun, before, and once the last policy is done
+    assert_eq!(inspect_text(33_000, BUDGET * 2 / 3), (Some(EXCEEDED), 3));
+}
+
+#[test]
+fn a_stream_has_one_budget() {
+    let pushed = |event: &str, times: usize, step| {
+        let around = std::sync::Arc::new(Ticking::by(step));
+        let chain = std::sync::Arc::new(chain(vec![pii()]));
+        let mut inspector = crate::StreamInspector::new(
+            Endpoint::ChatCompletions,
+            chain,
+            std::sync::Arc::clone(&around) as _,
+        );
+        for _ in 0..times {
+            let _ = inspector.push(bytes::Bytes::copy_from_slice(event.as_bytes()));
+        }
+        let block = inspector.finish().1.block;
+        (block.map(|block| block.reason_code), around.looks.load(Ordering::Relaxed))
+    };
+    let event = |text: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+    };
+    let large = event(&"word ".repeat(1000));
+    assert_eq!(pushed(&large, 3, BUDGET / 100).0, None);
+    assert_eq!(pushed(&large, 30, BUDGET / 10).0, Some(EXCEEDED));
+    // in one event, and held until the end as it may be JSON
+    for start in ["", "[\\\"1."] {
+        let one = event(&format!("{start}{}", "1.1.".repeat(100_000)));
+        let (reason, looks) = pushed(&one, 1, BUDGET / 3);
+        assert_eq!(reason, Some(EXCEEDED));
+        assert!(looks <= 8, "the rest of the text is left alone: {looks} looks");
+    }
+    assert_eq!(pushed(&event("word "), 1000, BUDGET), (None, 0), "what is small is not timed");
+}
+
+#[test]
+fn what_cannot_be_redacted_is_blocked() {
+    let file = r#"{"type":"file","file":{"file_data":"data:text/plain;base64,YUBiLm9yZw=="}}"#;
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{file}]}}]}}"#);
+    let inspection = inspect(&chain(vec![pii()]), body.as_bytes(), &Nowhere);
+    let block = inspection.block.unwrap();
+    assert_eq!((block.code, block.reason_code, inspection.body), ("input_blocked", "pii.detected", None));
+    assert_eq!(
+        block.message,
+        "Request blocked: a file in it holds what must not pass, and a file cannot be redacted"
+    );
+}

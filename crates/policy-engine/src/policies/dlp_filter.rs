@@ -87,7 +87,7 @@ impl Policy for DlpFilterPolicy {
         let mut labels: Vec<&str> = Vec::new();
         for (at, piece) in subject.texts.pieces().iter().enumerate() {
             subject.budget.spend(piece.text().len())?;
-            for found in redaction::scan(self.filter.as_ref(), piece.text()) {
+            for found in redaction::scan(self.filter.as_ref(), piece.text(), subject.budget)? {
                 if !labels.contains(&found.label) {
                     labels.push(found.label);
                 }

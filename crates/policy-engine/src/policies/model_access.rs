@@ -160,6 +160,16 @@ impl Policy for ModelAccessPolicy {
             Err(Access::Allow) => vec![target.model.clone()],
         }
     }
+
+    fn permits_model(&self, target: &Target, model: &str, around: &dyn Surroundings) -> bool {
+        match self.rule_of(around) {
+            Ok(rule) => {
+                let permits = |filter: &Arc<TargetFilter>| filter.permits(&target.id.0);
+                rule.targets.as_ref().is_none_or(permits) && rule.models.permit(model)
+            }
+            Err(access) => access == Access::Allow,
+        }
+    }
 }
 
 // === impl Rule ===

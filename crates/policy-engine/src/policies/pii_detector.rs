@@ -74,7 +74,7 @@ impl Policy for PiiDetectorPolicy {
         let mut labels: Vec<&str> = Vec::new();
         for (at, piece) in subject.texts.pieces().iter().enumerate() {
             subject.budget.spend(piece.text().len())?;
-            for found in redaction::scan(self.scanner.as_ref(), piece.text()) {
+            for found in redaction::scan(self.scanner.as_ref(), piece.text(), subject.budget)? {
                 if !labels.contains(&found.label) {
                     labels.push(found.label);
                 }

@@ -1,9 +1,11 @@
 //! Whether a text that has begun may yet turn out to be JSON.
 
-use crate::json::MAX_DEPTH;
+/// Levels that are followed; the strict reader takes fewer.
+const MAX_DEPTH: usize = 1024;
 
-/// Follows a text byte by byte. It takes for JSON whatever the strict reader takes, and a little more: numbers are
-/// not checked, nor what stands twice.
+/// Follows a text byte by byte. It takes for JSON whatever the strict reader takes, and more that some reader takes:
+/// numbers are not checked, nor what stands twice, nor surrogates; NaN and Infinity are numbers; several values may
+/// follow one another.
 #[derive(Debug, Default)]
 pub(super) struct JsonPrefix {
     /// Of what is open, inside last: whether it is an object.
@@ -34,7 +36,7 @@ enum Next {
     /// More of a number, or what may follow a value.
     Number,
     Word(&'static [u8]),
-    /// White space only.
+    /// White space, or one more object or array.
     End,
     /// It is none.
     Nothing,
@@ -75,16 +77,19 @@ impl JsonPrefix {
                 }
             }
             (Next::Number, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-') => Next::Number,
+            (Next::Number, b'I') => Next::Word(b"nfinity"),
             (Next::Number, b' ' | b'\t' | b'\n' | b'\r') => Next::Separator,
             (Next::Number, _) => self.separated(byte),
             (Next::Word(_), _) => Next::Nothing,
             (next, b' ' | b'\t' | b'\n' | b'\r') => next,
-            (Next::Beginning | Next::Value | Next::FirstValue, b'{') => self.opened(true),
-            (Next::Beginning | Next::Value | Next::FirstValue, b'[') => self.opened(false),
+            (Next::Beginning | Next::End | Next::Value | Next::FirstValue, b'{') => self.opened(true),
+            (Next::Beginning | Next::End | Next::Value | Next::FirstValue, b'[') => self.opened(false),
             (Next::Value | Next::FirstValue, b'"') => Next::Text { key: false, escaped: false },
             (Next::Value | Next::FirstValue, b'-' | b'0'..=b'9') => Next::Number,
             (Next::Value | Next::FirstValue, b't') => Next::Word(b"rue"),
             (Next::Value | Next::FirstValue, b'f') => Next::Word(b"alse"),
+            (Next::Value | Next::FirstValue, b'N') => Next::Word(b"aN"),
+            (Next::Value | Next::FirstValue, b'I') => Next::Word(b"nfinity"),
             (Next::Value | Next::FirstValue, b'n') => Next::Word(b"ull"),
             (Next::Key | Next::FirstKey, b'"') => Next::Text { key: true, escaped: false },
             (Next::FirstValue | Next::FirstKey, b']' | b'}') => self.closed(byte),
@@ -128,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_can_be_no_json_is_known_at_the_first_byte_that_says_so() {
-        for (text, at) in [("Hello", 0), (" \n[Note] x", 3), ("{a", 1), ("[1] and", 4), ("{\"a\" 1", 5)] {
+        for (text, at) in [("Hello", 0), (" \n[Some] x", 3), ("{a", 1), ("[1] and", 4), ("{\"a\" 1", 5)] {
             let mut prefix = JsonPrefix::default();
             assert!(prefix.read(&text[..at]), "{text}");
             assert!(!prefix.read(&text[at..=at]), "{text}");

@@ -50,6 +50,9 @@ enum Outcome<'l> {
 
 /// What is longer than this is not found: the text is read as if it ended there and another began.
 pub(super) const LONGEST: usize = 64 * 1024;
+/// The other begins so far before that end, so that whatever is no longer than this lies in one of them. No built-in
+/// kind is longer.
+const OVERLAP: usize = 4 * 1024;
 /// Bytes before a match that decide about it.
 pub(super) const BEFORE: usize = 64;
 /// Bytes behind a match that decide about it: up to two characters.
@@ -76,16 +79,13 @@ impl Segments {
         let mut left = text.len();
         for (offset, byte) in text.bytes().enumerate() {
             left -= 1;
-            let end = self.read + 1;
-            if let Some(start) = self.threads.read(look.shapes(), byte, self.read, true) {
-                self.matched(start..end + AFTER);
-            }
-            self.read = end;
+            self.read_byte(look, byte);
+            let end = self.read;
             if end - self.base >= LONGEST && text.is_char_boundary(offset + 1) {
                 let rest = self.text.split_off(self.text.len() - left);
                 self.settle(look, false, give);
                 if end - self.base >= LONGEST {
-                    self.settle(look, true, give);
+                    self.cut(look, give);
                 }
                 self.text.push_str(&rest);
             }
@@ -146,6 +146,41 @@ impl Segments {
         }
         let open = self.islands.front().map_or(alive, |island| island.place.start.min(alive));
         self.give_to(open, give);
+    }
+
+    /// Ends what is too long, and begins another text before its end.
+    fn cut<'l>(&mut self, look: &'l impl Look, give: &mut impl FnMut(Part<'_, 'l>)) {
+        let end = self.read;
+        let mut next = self.base + self.text.floor_char_boundary(end - self.base - OVERLAP);
+        while let Some(island) = self.islands.pop_front().filter(|island| island.place.start < next) {
+            self.give_to(island.place.start, give);
+            let island_end = self.boundary(island.place.end);
+            match self.look_at(look, island_end, true, true) {
+                Outcome::Redacted(mut found) => {
+                    let begin = self.base;
+                    found.retain(|one| begin + one.range.start < next);
+                    let found_to = found.last().map_or(begin, |last| begin + last.range.end);
+                    next = next.max(found_to);
+                    self.give_found(island_end.min(next), found, give);
+                }
+                _ => self.give_to(island_end.min(next), give),
+            }
+        }
+        self.give_to(next, give);
+        self.islands.clear();
+        self.threads.clear();
+        self.read = self.base;
+        for byte in self.text.clone().bytes() {
+            self.read_byte(look, byte);
+        }
+    }
+
+    fn read_byte(&mut self, look: &impl Look, byte: u8) {
+        let end = self.read + 1;
+        if let Some(start) = self.threads.read(look.shapes(), byte, self.read, true) {
+            self.matched(start..end + AFTER);
+        }
+        self.read = end;
     }
 
     /// Looks at the text up to `end` as one. `sure`: whatever comes of it is not looked at again.

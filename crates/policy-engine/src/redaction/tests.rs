@@ -5,11 +5,12 @@ use std::time::Duration;
 use policy_config::schema::{MarkerFormat, PiiAction, PiiDetector, PolicyMode};
 use proptest::prelude::*;
 
+use super::SLICE;
 use super::segments::LONGEST;
 use crate::budget::Budget;
 use crate::json::Document;
 use crate::policies::pii_detector::PiiDetectorPolicy;
-use crate::policies::{Decision, Flowed, Policy, Subject};
+use crate::policies::{Decision, Flow, Flowed, Policy, Subject};
 use crate::surroundings::Nowhere;
 use crate::text::{Phase, Texts};
 
@@ -69,13 +70,17 @@ fn judge(policy: &PiiDetectorPolicy, texts: &Texts<'_>) -> Decision {
     policy.judge(&subject).unwrap()
 }
 
+fn take(flow: &mut dyn Flow, text: &str, last: bool, out: &mut Flowed) {
+    flow.take(text, last, &Budget::new(&Nowhere, Duration::MAX, 0), out).unwrap();
+}
+
 fn flowed<'p>(policy: &PiiDetectorPolicy, parts: impl IntoIterator<Item = &'p str>) -> (String, u32) {
     let mut flow = policy.flow().unwrap();
     let mut out = Flowed::default();
     for part in parts {
-        flow.take(part, false, &mut out);
+        take(flow.as_mut(), part, false, &mut out);
     }
-    flow.take("", true, &mut out);
+    take(flow.as_mut(), "", true, &mut out);
     (out.text, out.redactions)
 }
 
@@ -83,7 +88,7 @@ fn flowed<'p>(policy: &PiiDetectorPolicy, parts: impl IntoIterator<Item = &'p st
 fn given(policy: &PiiDetectorPolicy, parts: &[&str]) -> String {
     let mut flow = policy.flow().unwrap();
     let mut out = Flowed::default();
-    parts.iter().for_each(|part| flow.take(part, false, &mut out));
+    parts.iter().for_each(|part| take(flow.as_mut(), part, false, &mut out));
     out.text
 }
 
@@ -131,7 +136,7 @@ fn prose_flows_word_by_word() {
         let mut out = Flowed::default();
         let mut said = String::new();
         for token in words.split_inclusive(' ') {
-            flow.take(token, false, &mut out);
+            take(flow.as_mut(), token, false, &mut out);
             said.push_str(token);
             let held = said.len() - out.text.len();
             assert!(held <= 16, "{held} bytes of {said:?} are held");
@@ -176,6 +181,69 @@ fn what_is_too_long_is_read_as_two_texts() {
     let expected = whole(&policies()[0], &digits);
     let cuts: Vec<usize> = (0..digits.len()).step_by(777).collect();
     assert_eq!(flowed(&policies()[0], split(&digits, &cuts)), expected);
+}
+
+#[test]
+fn a_text_that_is_read_in_slices_has_what_the_whole_has() {
+    let data = "jane@example.com, 4111 1111 1111 1111; v1.2.3.4 10.0.0.1 project x, the secret E123456! ";
+    let policy = &policies()[0];
+    for begin in (SLICE - data.len()..=SLICE).step_by(7) {
+        let words = "\u{e9} word ".repeat(SLICE / 8);
+        let words = &words[..words.floor_char_boundary(begin)];
+        let text = format!("{words}{data}");
+        let cuts: Vec<usize> = (0..text.len()).step_by(4099).collect();
+        assert_eq!(whole(policy, &text), flowed(policy, split(&text, &cuts)), "{begin}");
+    }
+}
+
+#[test]
+fn escapes_hide_nothing_in_what_is_json_to_some_reader() {
+    let deep = format!("{}\"a\\u0040b.org\"{}", "[".repeat(65), "]".repeat(65));
+    for (text, expected) in [
+        (r#"{"a":1,"a":"a\u0040b.org"}"#, r#"{"a":1,"a":"[EMAIL]"}"#),
+        (r#"{"s":"\ud83d","to":"a\u0040b.org 1\/2"}"#, r#"{"s":"\ud83d","to":"[EMAIL] 1\/2"}"#),
+        (
+            r#"{"n":[NaN,-Infinity],"to":"\ud83d\ude00 a\u0040b\u002eorg"}"#,
+            "{\"n\":[NaN,-Infinity],\"to\":\"\\ud83d\\ude00 [EMAIL]\"}",
+        ),
+        (
+            "{\"a\":\"a\\u0040b.org\"}\n{\"b\":\"1.2.3.\\u0034\"}\n",
+            "{\"a\":\"[EMAIL]\"}\n{\"b\":\"[IP_ADDRESS]\"}\n",
+        ),
+        (r#"{"cut":"a\u0040b.org"#, r#"{"cut":"[EMAIL]"#),
+        (
+            r#"{"in":"{\"to\":\"a\\u0040b.org\"}","in":"c@d.org"}"#,
+            r#"{"in":"{\"to\":\"[EMAIL]\"}","in":"[EMAIL]"}"#,
+        ),
+        (deep.as_str(), &deep.replace(r"a\u0040b.org", "[EMAIL]")),
+    ] {
+        let policy = &policies()[0];
+        assert_eq!(whole(policy, text).0, expected);
+        for cut in 0..text.len() {
+            assert_eq!(flowed(policy, split(text, &[cut])).0, expected, "{text:?} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn filler_hides_nothing() {
+    let policy = &policies()[0];
+    let card = "4111 1111 1111 1111";
+    for filler in ["1 ", "a"] {
+        for before in [LONGEST - 19, 2 * LONGEST - 4096 - 10] {
+            let filler = filler.repeat(before / filler.len() + 1);
+            let filler = &filler[..before];
+            let text = match filler.starts_with('a') {
+                true => format!("{filler}@b.org {filler} c@d.org"),
+                false => format!("{filler} {card} and so on"),
+            };
+            let expected = whole(policy, &text);
+            assert!(expected.0.contains("[CREDIT_CARD]") || expected.0.ends_with(" [EMAIL]"), "{before}");
+            assert!(!expected.0.contains(card), "{before}");
+            let cuts: Vec<usize> = (0..text.len()).step_by(7777).collect();
+            assert_eq!(flowed(policy, split(&text, &cuts)), expected, "{before}");
+        }
+    }
 }
 
 /// Bits of personal data, of what surrounds it, and of what glues them together.
@@ -230,6 +298,7 @@ proptest! {
         let text = match json {
             0 => serde_json::json!({"a": text, "b": [text]}).to_string(),
             1 => format!("{text}{}", serde_json::json!([text])),
+            2 => format!("{{\"a\":1,\"a\":{}", serde_json::json!(text).to_string().replace('@', "\\u0040")),
             _ => text,
         };
         for (at, policy) in policies().iter().enumerate() {

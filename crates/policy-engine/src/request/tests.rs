@@ -9,6 +9,7 @@ fn a_refusal_names_the_field() {
         ("{}", "`model` is required"),
         (r#"{"model":5}"#, "`model` must be a string"),
         (r#"{"model":""}"#, "`model` must be a model name"),
+        (r#"{"model":"m "}"#, "`model` must be a model name of plain characters, without blanks"),
         (r#"{"model":"m","stream":"yes"}"#, "`stream` must be true or false"),
         (r#"{"model":"m"}"#, "`messages` is required"),
         (r#"{"model":"m","messages":[]}"#, "`messages` must be an array with at least one message"),
@@ -110,5 +111,31 @@ fn what_may_stand_for_a_text_is_taken() {
     ] {
         let head = read(endpoint, body.as_bytes()).unwrap_or_else(|error| panic!("{body}: {error}"));
         assert_eq!(head.tokens.as_deref(), tokens, "{body}");
+    }
+}
+
+#[test]
+fn a_model_has_one_spelling() {
+    let read_as = |model: &str| {
+        let body = serde_json::json!({"model": model, "messages": [{"role": "user"}]}).to_string();
+        read(Endpoint::ChatCompletions, body.as_bytes()).map(|head| head.model)
+    };
+    for model in ["gpt-5-pro", "meta-llama/Llama-3.3:free", "a@b#c(d)", "модель-1", "模型"] {
+        assert_eq!(read_as(model).as_deref(), Ok(model));
+    }
+    for model in [
+        "gpt-5 ",
+        "gpt-5\n",
+        " gpt",
+        "g\u{200b}pt",
+        "gpt\u{2011}5",
+        "gpt\0",
+        "g\u{301}",
+        "\u{ff47}pt",
+        "gpt\u{3000}",
+        "gpt\u{1160}",
+        "\u{e0067}",
+    ] {
+        assert!(matches!(read_as(model), Err(RequestError::WrongType { .. })), "{model:?}");
     }
 }

@@ -1,11 +1,13 @@
 //! The texts of a stream that have begun and not ended, each under every policy that reads answers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use policy_config::schema::PolicyMode;
 
 use super::key::Key;
-use crate::chain::{Chain, guarded};
+use crate::budget::Budget;
+use crate::chain::{Chain, guarded, judge_answer, on_fault, within};
 use crate::policies::{Decision, Flow, Flowed, Policy};
 use crate::surroundings::Surroundings;
 use crate::text::{Phase, Texts};
@@ -16,6 +18,8 @@ use crate::verdict::{Inspection, Verdict};
 pub(super) struct Flowing {
     open: BTreeMap<Key, Field>,
     held: usize,
+    /// Of the stream's budget.
+    spent: Duration,
 }
 
 /// One text: what the chain's policies hold of it, in chain order.
@@ -57,7 +61,10 @@ impl Flowing {
         }
         let Some(field) = self.open.get_mut(key) else { return Ok(String::new()) };
         self.held = self.held.saturating_sub(field.held);
-        let given = field.take(text, last, (chain, around), inspection);
+        let text_held = field.held.saturating_sub(FIELD_COST);
+        let budget = chain.budget_of_part(around, self.spent, text.len() + text_held);
+        let given = field.take(text, last, (chain, around, &budget), inspection);
+        self.spent = budget.spent();
         field.held = FIELD_COST + field.stages.iter().map(Stage::held).sum::<usize>();
         if last {
             self.open.remove(key);
@@ -75,6 +82,11 @@ impl Flowing {
     /// Bytes, roughly.
     pub(super) fn held(&self) -> usize {
         self.held
+    }
+
+    /// Bytes of text alone.
+    pub(super) fn text_held(&self) -> usize {
+        self.held.saturating_sub(FIELD_COST * self.open.len())
     }
 }
 
@@ -95,13 +107,14 @@ impl Field {
         &mut self,
         text: &str,
         last: bool,
-        (chain, around): (&Chain, &dyn Surroundings),
+        (chain, around, budget): (&Chain, &dyn Surroundings, &Budget<'_>),
         inspection: &mut Inspection,
     ) -> Result<String, Stopped> {
         let mut left = text.to_owned();
         for (at, (policy, stage)) in chain.running(Phase::Output).zip(&mut self.stages).enumerate() {
             let begun = around.now();
-            let (given, redactions, decision) = stage.take(policy, &left, last, (chain, around));
+            let (given, redactions, decision) = stage.take(policy, &left, last, (around, budget));
+            let decision = within(budget, policy, decision);
             if matches!(stage, Stage::Over) {
                 continue;
             }
@@ -131,14 +144,15 @@ impl Stage {
         policy: &dyn Policy,
         text: &str,
         last: bool,
-        (chain, around): (&Chain, &dyn Surroundings),
+        (around, budget): (&dyn Surroundings, &Budget<'_>),
     ) -> (String, u32, Decision) {
         match self {
             Self::Over => Flowed::default().into_parts(),
             Self::Flows(flow) => {
                 let mut flowed = Flowed::default();
-                match guarded(policy, || flow.take(text, last, &mut flowed)) {
-                    Ok(()) => flowed.into_parts(),
+                match guarded(policy, || flow.take(text, last, budget, &mut flowed)) {
+                    Ok(Ok(())) => flowed.into_parts(),
+                    Ok(Err(fault)) => (String::new(), 0, on_fault(policy, fault)),
                     Err(decision) => (String::new(), 0, *decision),
                 }
             }
@@ -148,7 +162,7 @@ impl Stage {
                     return Flowed::default().into_parts();
                 }
                 let texts = Texts::bare(held);
-                let decision = chain.judge_answer(policy, &texts, held.len(), around);
+                let decision = judge_answer(policy, &texts, around, budget);
                 let left = match decision.verdict {
                     Verdict::Redact => texts.replaced(&decision.edits),
                     _ => held.clone(),

@@ -18,12 +18,14 @@ impl<'a> Texts<'a> {
                     member.value.items().iter().for_each(|message| self.read_message(document, message));
                 }
                 (Endpoint::Completions, "prompt" | "suffix") | (Endpoint::Embeddings, "input") => {
-                    self.read_member(document, member, Author::User, None);
+                    self.read(document, &member.value, Author::User, None);
                 }
+                // compared with what the model says; no model reads it
+                (_, "stop") if !member.value.is_object() => {}
                 (Endpoint::Responses, "input") if !member.value.items().is_empty() => {
                     member.value.items().iter().for_each(|item| self.read_message(document, item));
                 }
-                (Endpoint::Responses, "input") => self.read_member(document, member, Author::User, None),
+                (Endpoint::Responses, "input") => self.read(document, &member.value, Author::User, None),
                 (Endpoint::Responses, "prompt") => self.read_prompt(document, &member.value),
                 _ => self.read_member(document, member, Author::Application, None),
             }
@@ -56,9 +58,27 @@ impl<'a> Texts<'a> {
             return self.read(document, prompt, Author::Application, None);
         }
         for field in prompt.members() {
-            let filled_in = document.string(field.key).text() == "variables";
-            let author = if filled_in { Author::User } else { Author::Application };
-            self.read_member(document, field, author, None);
+            if document.string(field.key).text() == "variables" {
+                self.read_variables(document, &field.value);
+            } else {
+                self.read_member(document, field, Author::Application, None);
+            }
+        }
+    }
+
+    /// Strings, and parts of content: their keys are those of every part.
+    fn read_variables(&mut self, document: &'a Document<'_>, variables: &Value) {
+        if !variables.is_object() {
+            return self.read_all(document, variables, Author::User, None);
+        }
+        for variable in variables.members() {
+            self.add(Author::User, document.string(variable.key), None);
+            let kind = document.member_text(&variable.value, "type");
+            if kind.is_some_and(|kind| kind.starts_with("input_")) {
+                self.read(document, &variable.value, Author::User, None);
+            } else {
+                self.read_all(document, &variable.value, Author::User, None);
+            }
         }
     }
 
@@ -81,6 +101,7 @@ impl<'a> Texts<'a> {
                         }
                     }
                 }
+                (_, "logprobs") if self.is_of_words(document, root, member) => {}
                 _ => self.read_member(document, member, Author::Model, None),
             }
         }
@@ -88,7 +109,15 @@ impl<'a> Texts<'a> {
 
     fn read_choices(&mut self, document: &'a Document<'_>, choices: &Member) {
         for (at, choice) in choices.value.items().iter().enumerate() {
-            self.read(document, choice, Author::Model, Some(at));
+            if !choice.is_object() {
+                self.read(document, choice, Author::Model, Some(at));
+            }
+            for member in choice.members() {
+                match document.string(member.key).text() {
+                    "logprobs" if !member.value.is_string() => self.leave_out(member, Some(at)),
+                    _ => self.read_member(document, member, Author::Model, Some(at)),
+                }
+            }
         }
     }
 }

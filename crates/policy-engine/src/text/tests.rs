@@ -45,9 +45,10 @@ fn a_key_for_names_hides_no_words() {
              "name":{"type":["string","null"],"description":"of whom"},"stop":{"description":"when"}}}}}]}"#,
     );
     let expected = [
+        (Author::Application, "id"),
         (Author::Application, "a@b.org"),
-        (Author::Application, "7"),
         (Author::Application, "order id"),
+        (Author::Application, "7"),
         (Author::User, "system\nas told"),
         (Author::User, "s"),
         (Author::User, "f 1"),
@@ -94,7 +95,7 @@ fn each_endpoint_has_its_texts_and_whose_words_they_are() {
         (
             Endpoint::Responses,
             r#"{"model":"m","input":"i","instructions":"s","prompt":{"id":"p","variables":{"a":"v","b":{"type":"input_text","text":"w"}}}}"#,
-            vec![(User, "i"), (Application, "s"), (User, "v"), (User, "w")],
+            vec![(User, "i"), (Application, "s"), (User, "a"), (User, "v"), (User, "b"), (User, "w")],
         ),
         (
             Endpoint::Responses,
@@ -119,7 +120,7 @@ fn each_endpoint_has_its_texts_and_whose_words_they_are() {
             {"role":"user","content":"u"},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{"to":"i"}}]},
             {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"r"}]},
               {"type":"document","source":{"type":"text","media_type":"text/plain","data":"word"}}]}]}"#,
-            vec![(Application, "s"), (User, "u"), (Model, "i"), (User, "r"), (User, "word")],
+            vec![(Application, "s"), (User, "u"), (Model, "to"), (Model, "i"), (User, "r"), (User, "word")],
         ),
     ] {
         let expected: Vec<_> = expected.into_iter().map(|(author, text)| (author, text.to_owned())).collect();
@@ -137,4 +138,90 @@ fn tokens_of_a_changed_item_are_taken_out() {
     let expected =
         source.replacen(r#""a@b.org","logprobs":[{"token":"a@b.org"}]"#, r#""x","logprobs":[]"#, 1);
     assert_eq!(spliced, expected);
+}
+
+#[test]
+fn keys_of_somebody_elses_choice_exempt_nothing() {
+    use Author::{Model, User};
+    let input = r#"{"id":"1-2","stop":["a b"],"n":[41,true],"data":{"logprobs":"w"}}"#;
+    let all = ["id", "1-2", "stop", "a b", "n", "41", "data", "logprobs", "w"];
+    let found = |endpoint, phase, source: &str| {
+        let document = Document::parse(source.as_bytes()).unwrap();
+        let texts = Texts::at(endpoint, phase, &document);
+        for piece in texts.pieces() {
+            assert!(source[piece.place()..].starts_with(piece.text()), "{piece:?}");
+        }
+        texts.pieces().iter().map(|piece| (piece.author, piece.text().to_owned())).collect::<Vec<_>>()
+    };
+    for (endpoint, phase, author, source) in [
+        (
+            Endpoint::Messages,
+            Phase::Output,
+            Model,
+            format!(r#"{{"content":[{{"type":"tool_use","id":"t","name":"f","input":{input}}}]}}"#),
+        ),
+        (
+            Endpoint::Messages,
+            Phase::Input,
+            Model,
+            format!(
+                r#"{{"messages":[{{"role":"assistant","content":[{{"type":"tool_use","input":{input}}}]}}]}}"#
+            ),
+        ),
+        (
+            Endpoint::Responses,
+            Phase::Input,
+            User,
+            format!(r#"{{"prompt":{{"id":"p","variables":{input}}}}}"#),
+        ),
+        (
+            Endpoint::ChatCompletions,
+            Phase::Output,
+            Model,
+            format!(
+                r#"{{"choices":[{{"message":{{"tool_calls":[{{"function":{{"arguments":{input}}}}}]}}}}]}}"#
+            ),
+        ),
+    ] {
+        let expected: Vec<_> = all.iter().map(|text| (author, (*text).to_owned())).collect();
+        assert_eq!(found(endpoint, phase, &source), expected, "{source}");
+    }
+    // and what no endpoint has there is text
+    let message =
+        r#"{"choices":[{"logprobs":{"content":[{"token":"x"}]},"message":{"stop":"s","logprobs":["l"]}}]}"#;
+    let expected = [(Model, "s".to_owned()), (Model, "l".to_owned())];
+    assert_eq!(found(Endpoint::ChatCompletions, Phase::Output, message), expected);
+    let part = r#"{"output":[{"content":[{"text":"t","logprobs":[{"token":"x"}]},{"logprobs":["l"]}]}]}"#;
+    let expected = [(Model, "t".to_owned()), (Model, "l".to_owned())];
+    assert_eq!(found(Endpoint::Responses, Phase::Output, part), expected);
+}
+
+#[test]
+fn a_number_that_is_changed_becomes_a_string() {
+    let source = r#"{"content":[{"type":"tool_use","input":{"card": -4111111111111111 ,"n":2}}]}"#;
+    let document = Document::parse(source.as_bytes()).unwrap();
+    let texts = Texts::at(Endpoint::Messages, Phase::Output, &document);
+    let edit = |range| Edit { piece: 1, range, replacement: "[\"C]".to_owned() };
+    let spliced = String::from_utf8(texts.splice(&document, &[edit(1..9), edit(9..17)])).unwrap();
+    assert_eq!(spliced, source.replacen("-4111111111111111", r#""[\"C]""#, 1));
+}
+
+#[test]
+fn text_that_is_sent_as_media_is_read() {
+    let file = "data:text/plain;base64,YUBiLm9yZw==";
+    let sources = [
+        format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"file","file":{{"filename":"f","file_data":"{file}"}}}}]}}]}}"#),
+        format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{file}"}}}}]}}]}}"#),
+        format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":"{file}"}}]}}]}}"#),
+        r#"{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"text/csv","data":"YUBiLm9yZw=="}}]}]}"#.to_owned(),
+    ];
+    for source in &sources {
+        let document = Document::parse(source.as_bytes()).unwrap();
+        let texts = Texts::of(Phase::Input, &document);
+        let at = texts.pieces().iter().position(|piece| piece.text() == "a@b.org");
+        let edit = Edit { piece: at.expect(source), range: 0..7, replacement: String::new() };
+        assert!(!texts.can_be_spliced(&[edit]), "{source}");
+    }
+    let image = sources[1].replace("text/plain", "image/png");
+    assert!(request_texts(&image).iter().all(|(_, text)| !text.contains('@')));
 }

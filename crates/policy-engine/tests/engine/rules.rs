@@ -2,7 +2,7 @@
 
 use policy_config::document::PolicyDocument;
 use policy_config::schema::PolicyKind;
-use policy_engine::{Endpoint, Engine, Nowhere, Secrets, SelfTestError, Verdict, read_golden};
+use policy_engine::{Endpoint, Engine, Nowhere, Secrets, SelfTestError, Surroundings, Verdict, read_golden};
 use serde_json::{Value, json};
 
 fn engine(chain: &str, blocks: &str) -> Engine {
@@ -12,6 +12,27 @@ fn engine(chain: &str, blocks: &str) -> Engine {
     );
     let (config, report) = PolicyDocument::new(source).parse();
     Engine::compile(&config.ok_or(report).unwrap(), Secrets::new()).unwrap()
+}
+
+/// Somebody of team `a-1` asks.
+struct Team;
+
+impl Surroundings for Team {
+    fn header(&self, name: &str) -> Option<&str> {
+        (name == "x-team").then_some("a-1")
+    }
+
+    fn address(&self) -> Option<std::net::IpAddr> {
+        None
+    }
+
+    fn now(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
+    fn cpu(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }
 
 fn decided(engine: &Engine, input: &Value) -> (Verdict, Option<&'static str>) {
@@ -44,6 +65,17 @@ fn a_case_says_who_asks_for_which_model() {
     assert_eq!(decided(&shadowed, &json!({})), (Verdict::Allow, None));
     assert_eq!(shadowed.models_for(&Nowhere, |_| true), ["gpt-*"]);
     assert_eq!(engine.models_for(&Nowhere, |_| true), [""; 0]);
+    for (model, shown) in
+        [("gpt-5", true), ("gpt-*", true), ("gpt-5-pro", false), ("Gpt-5-PRO", false), ("o3", false)]
+    {
+        assert_eq!(engine.shows(model, &Team, |_| true), shown, "{model}");
+        assert!(!engine.shows(model, &Nowhere, |_| true), "{model}");
+        assert_eq!(
+            shadowed.shows(model, &Nowhere, |_| true),
+            model != "o3" && !model.starts_with('G'),
+            "{model}"
+        );
+    }
     assert_eq!(engine.identity_headers().collect::<Vec<_>>(), ["x-team"]);
 }
 

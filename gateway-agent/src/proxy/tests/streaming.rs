@@ -93,6 +93,32 @@ async fn personal_data_that_is_split_over_pieces_is_redacted() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_held_for_long_is_looked_at_elsewhere_and_arrives_whole() {
+    for end in ["data: [DONE]\n\n", ""] {
+        let (provider, mut feeds) = fed_provider().await;
+        let gateway = Gateway::start(&redacting("0.1.0", target(&provider.base_url))).await;
+        let request = gateway.chat_request(streamed("hi"));
+        let part = "words ".repeat(2000);
+        let feeding = async {
+            let feed = feeds.recv().await.unwrap();
+            feed.send(Ok(delta("{\"to\":\"bob\\u0040example.com\",\"text\":\""))).await.unwrap();
+            for _ in 0..10 {
+                feed.send(Ok(delta(&part))).await.unwrap();
+            }
+            feed.send(Ok(delta("\"}"))).await.unwrap();
+            feed.send(Ok(end.into())).await.unwrap();
+        };
+        let (response, ()) = tokio::join!(gateway.open(request), feeding);
+        let text = rest(response).await;
+        assert!(text.contains("[EMAIL]") && !text.contains("example.com"), "{} bytes", text.len());
+        assert_eq!(text.matches("words ").count(), 20_000);
+        assert!(text.ends_with(end));
+        let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+        assert_eq!((&event["verdict"], &event["ended"]), (&"redact".into(), &"complete".into()));
+    }
+}
+
+#[tokio::test]
 async fn prose_flows_while_it_is_redacted() {
     let (provider, mut feeds) = fed_provider().await;
     let gateway = Gateway::start(&redacting("0.1.0", target(&provider.base_url))).await;

@@ -17,24 +17,61 @@ pub(super) enum Read {
     Nothing,
 }
 
-/// Read as nothing. A class of the regex crate says the same below.
+/// Read as nothing: controls, what Unicode calls ignorable, and marks that are laid over letters of any script or that
+/// their script may do without (points of Hebrew, short vowels of Arabic), in order. A class of the regex crate says the
+/// same below.
 const NOTHING: &[RangeInclusive<char>] = &[
+    '\u{0}'..='\u{8}',
+    '\u{e}'..='\u{1f}',
+    '\u{7f}'..='\u{84}',
+    '\u{86}'..='\u{9f}',
     '\u{ad}'..='\u{ad}',
     '\u{300}'..='\u{36f}',
+    '\u{483}'..='\u{489}',
+    '\u{591}'..='\u{5bd}',
+    '\u{5bf}'..='\u{5bf}',
+    '\u{5c1}'..='\u{5c2}',
+    '\u{5c4}'..='\u{5c5}',
+    '\u{5c7}'..='\u{5c7}',
+    '\u{610}'..='\u{61a}',
     '\u{61c}'..='\u{61c}',
+    '\u{64b}'..='\u{65f}',
+    '\u{670}'..='\u{670}',
+    '\u{6d6}'..='\u{6dc}',
+    '\u{6df}'..='\u{6e4}',
+    '\u{6e7}'..='\u{6e8}',
+    '\u{6ea}'..='\u{6ed}',
     '\u{115f}'..='\u{1160}',
     '\u{17b4}'..='\u{17b5}',
     '\u{180b}'..='\u{180f}',
+    '\u{1ab0}'..='\u{1aff}',
+    '\u{1cd0}'..='\u{1cd2}',
+    '\u{1cd4}'..='\u{1ce8}',
+    '\u{1ced}'..='\u{1ced}',
+    '\u{1cf4}'..='\u{1cf4}',
+    '\u{1cf7}'..='\u{1cf9}',
+    '\u{1dc0}'..='\u{1dff}',
     '\u{200b}'..='\u{200f}',
     '\u{202a}'..='\u{202e}',
     '\u{2060}'..='\u{206f}',
+    '\u{20d0}'..='\u{20ff}',
+    '\u{302a}'..='\u{302d}',
     '\u{3164}'..='\u{3164}',
+    '\u{a66f}'..='\u{a672}',
+    '\u{a674}'..='\u{a67d}',
+    '\u{a69e}'..='\u{a69f}',
     '\u{fe00}'..='\u{fe0f}',
+    '\u{fe20}'..='\u{fe2f}',
     '\u{feff}'..='\u{feff}',
     '\u{ffa0}'..='\u{ffa0}',
-    '\u{1d173}'..='\u{1d17a}',
+    '\u{fff0}'..='\u{fffb}',
+    '\u{1bca0}'..='\u{1bca3}',
+    '\u{1d165}'..='\u{1d169}',
+    '\u{1d16d}'..='\u{1d182}',
+    '\u{1d185}'..='\u{1d18b}',
+    '\u{1d1aa}'..='\u{1d1ad}',
     '\u{e0000}'..='\u{e001f}',
-    '\u{e007f}'..='\u{e01ef}',
+    '\u{e007f}'..='\u{e0fff}',
 ];
 
 /// Where letters stand that are other spellings of some letter elsewhere, beside its other case.
@@ -68,9 +105,9 @@ pub(super) fn read(c: char) -> Read {
     match c {
         'a'..='z' | '0'..='9' => Read::Letter(c),
         'A'..='Z' => Read::Letter(c.to_ascii_lowercase()),
-        '-' | '_' | '\u{2010}'..='\u{2015}' => Read::Gap,
+        '-' | '_' | '\u{2010}'..='\u{2015}' | '\u{2800}' => Read::Gap,
+        '!'..='~' => Read::Letter(c),
         c if c.is_whitespace() => Read::Gap,
-        c if c.is_ascii() => Read::Letter(c),
         c if within(NOTHING, c) => Read::Nothing,
         c if within(SPELLINGS, c) => Read::Letter(folded(c)),
         c => Read::Letter(lower(c)),
@@ -121,8 +158,10 @@ fn lower(c: char) -> char {
     }
 }
 
+/// Of ranges in order.
 fn within(ranges: &[RangeInclusive<char>], c: char) -> bool {
-    ranges.iter().any(|range| range.contains(&c))
+    let begun = ranges.partition_point(|range| *range.start() <= c);
+    begun.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|range| range.contains(&c))
 }
 
 #[cfg(test)]
@@ -151,11 +190,18 @@ mod tests {
         ] {
             assert_eq!(read(spelling), Read::Letter(letter), "{spelling}");
         }
-        for gap in [' ', '\n', '-', '_', '\u{a0}', '\u{2011}', '\u{3000}'] {
+        for gap in [' ', '\n', '\u{b}', '\u{85}', '-', '_', '\u{a0}', '\u{2011}', '\u{2800}', '\u{3000}'] {
             assert_eq!(read(gap), Read::Gap, "{gap:?}");
         }
-        for nothing in ['\u{200b}', '\u{301}', '\u{ad}', '\u{feff}', '\u{fe0f}'] {
+        for nothing in
+            "\u{200b}\u{301}\u{ad}\u{feff}\u{fe0f}\0\u{8}\u{7f}\u{9f}\u{fff9}\u{e0fff}\u{1dc4}\u{20dd}\u{1cd0}\u{488}\u{34f}"
+                .chars()
+        {
             assert_eq!(read(nothing), Read::Nothing, "{nothing:?}");
+        }
+        // without these a word is another
+        for letter in ['\u{93f}', '\u{94d}', '\u{e31}', '\u{bcd}', '\u{3099}'] {
+            assert_eq!(read(letter), Read::Letter(letter), "{letter:?}");
         }
     }
 

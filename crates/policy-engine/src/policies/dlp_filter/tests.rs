@@ -45,6 +45,10 @@ fn redacted(text: &str) -> String {
     judge(&REDACTING, text).1
 }
 
+fn take(flow: &mut dyn Flow, text: &str, last: bool, out: &mut Flowed) {
+    flow.take(text, last, &Budget::new(&Nowhere, Duration::MAX, 0), out).unwrap();
+}
+
 fn flowed(text: &str, cuts: &[usize]) -> String {
     let mut flow = REDACTING.flow().unwrap();
     let (mut out, mut from) = (Flowed::default(), 0);
@@ -52,10 +56,10 @@ fn flowed(text: &str, cuts: &[usize]) -> String {
         cuts.iter().map(|cut| text.floor_char_boundary(cut % (text.len() + 1))).collect();
     cuts.sort_unstable();
     for cut in cuts {
-        flow.take(&text[from..cut], false, &mut out);
+        take(flow.as_mut(), &text[from..cut], false, &mut out);
         from = cut;
     }
-    flow.take(&text[from..], true, &mut out);
+    take(flow.as_mut(), &text[from..], true, &mut out);
     out.text
 }
 
@@ -66,6 +70,8 @@ fn a_term_is_found_however_it_is_spelled() {
         ("a falcon.", "a [BLOCKED_TERM]."),
         ("fal\u{200b}con", "[BLOCKED_TERM]"),
         ("falcon\u{200b}!", "[BLOCKED_TERM]!"),
+        ("fal\0con fal\u{1dc4}\u{20dd}con f\u{e0fff}alcon", "[BLOCKED_TERM] [BLOCKED_TERM] [BLOCKED_TERM]"),
+        ("project\u{2800}blue\0 book", "[BLOCKED_TERM]"),
         ("ｆａｌｃｏｎ", "[BLOCKED_TERM]"),
         ("𝐟𝐚𝐥𝐜𝐨𝐧 ⓕⓐⓛⓒⓞⓝ", "[BLOCKED_TERM] [BLOCKED_TERM]"),
         ("fàlcön fa\u{301}lcon", "[BLOCKED_TERM] [BLOCKED_TERM]"),
@@ -92,6 +98,7 @@ fn a_part_of_a_word_is_no_term() {
         "2falcon",
         "fal con",
         "fal.con",
+        "project/blueish/book",
         "blues",
         "книгами",
         "naivete",
@@ -114,9 +121,9 @@ fn reasons_and_messages_say_what_it_was_and_not_the_words() {
     assert_eq!(decision.message, "Response blocked: it holds what must not pass (TICKET, BLOCKED_TERM)");
     let mut flow = blocking.flow().unwrap();
     let mut out = Flowed::default();
-    flow.take("harmless words and then the fal", false, &mut out);
+    take(flow.as_mut(), "harmless words and then the fal", false, &mut out);
     assert_eq!(out.text, "harmless words and then the ", "only what may become a term is held");
-    flow.take("con.", true, &mut out);
+    take(flow.as_mut(), "con.", true, &mut out);
     assert_eq!(out.stopped.unwrap().reason_codes, [TERM]);
 }
 
@@ -164,6 +171,8 @@ fn texts() -> impl Strategy<Value = String> {
             "{\"a\":\"",
             "\"}",
             "\\u0066",
+            "\0",
+            "\u{20dd}",
         ])
         .prop_map(str::to_owned),
         any::<char>().prop_map(String::from),
