@@ -43,8 +43,9 @@ pub(crate) struct Piece<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Texts<'a> {
     pieces: Vec<Piece<'a>>,
-    /// Token lists spell a choice's text again; they go when the text is changed, for what is given here.
-    logprobs: Vec<(usize, Span, &'static str)>,
+    /// Token lists spell a choice's text again, or (`None`) the prompt's; they go when the text is changed, for what
+    /// is given here.
+    logprobs: Vec<(Option<usize>, Span, &'static str)>,
 }
 
 /// A part of a piece's text to be replaced.
@@ -146,7 +147,8 @@ impl<'a> Texts<'a> {
             changes.push((piece.string.source_span(&edit.range), encode(&edit.replacement)));
             touched.extend(piece.choice);
         }
-        let spelled_again = self.logprobs.iter().filter(|(choice, ..)| touched.contains(choice));
+        let is_touched = |choice: &Option<usize>| choice.is_none_or(|choice| touched.contains(&choice));
+        let spelled_again = self.logprobs.iter().filter(|(choice, ..)| is_touched(choice));
         changes.extend(spelled_again.map(|(_, span, nothing)| (*span, (*nothing).to_owned())));
         splice(document.source(), changes)
     }
@@ -175,8 +177,8 @@ impl<'a> Texts<'a> {
         choice: Option<usize>,
     ) {
         let key = document.string(member.key);
-        if let Some(choice) = choice.filter(|_| key.text() == "logprobs") {
-            return self.logprobs.extend(no_tokens(&member.value).map(|(span, none)| (choice, span, none)));
+        if choice.is_some() && spells_tokens(key.text()) {
+            return self.leave_tokens(member, choice);
         }
         if is_text(key.text()) {
             self.read(document, &member.value, author, choice);
@@ -187,6 +189,10 @@ impl<'a> Texts<'a> {
         if !is_word(key.text()) {
             self.pieces.push(Piece { author, string: key, choice });
         }
+    }
+
+    fn leave_tokens(&mut self, member: &Member, choice: Option<usize>) {
+        self.logprobs.extend(no_tokens(&member.value).map(|(span, none)| (choice, span, none)));
     }
 
     fn read(&mut self, document: &'a Document<'_>, value: &Value, author: Author, choice: Option<usize>) {
@@ -241,6 +247,11 @@ pub(crate) fn is_text(key: &str) -> bool {
     !NAMES_AND_MEDIA.contains(&key) && !NEVER_TEXT.contains(&key)
 }
 
+/// Whether a value under this key spells texts again, token by token.
+pub(crate) fn spells_tokens(key: &str) -> bool {
+    matches!(key, "logprobs" | "token_ids" | "prompt_token_ids" | "prompt_logprobs")
+}
+
 /// Tokens that are there, and what stands in their place.
 pub(crate) fn no_tokens(logprobs: &Value) -> Option<(Span, &'static str)> {
     match &logprobs.shape {
@@ -252,7 +263,7 @@ pub(crate) fn no_tokens(logprobs: &Value) -> Option<(Span, &'static str)> {
 }
 
 /// One word as names, base64 and URLs are written: no sentence and no email address is one.
-fn is_word(text: &str) -> bool {
+pub(crate) fn is_word(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
 }
 
