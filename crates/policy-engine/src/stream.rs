@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::events::{Event, EventReader};
-use self::fields::{Fields, How, Piece};
+use self::fields::{Fields, How, Piece, share_lane};
 use self::flowing::{Flowing, Stopped};
 use self::key::{Head, Key};
 use crate::chain::Chain;
@@ -176,7 +176,14 @@ impl StreamInspector {
         }
         let last_pieces = fields.last_pieces();
         let ends = |key: &Key| fields.ends.end(key) && !last_pieces.contains_key(key);
-        self.release(&|key| ends(key) || fields.leaves(key), out)?;
+        // several calls in one place, one after the other, told apart by their ids alone
+        let other_id = |id: &&Piece| self.flowing.had_another(&id.key, document.string(id.span).text());
+        let begun: Vec<&Key> = fields.call_ids().filter(other_id).map(|id| &id.key).collect();
+        let begins = |key: &Key| begun.iter().any(|id| share_lane(id, key));
+        self.release(&|key| ends(key) || fields.leaves(key) || begins(key), out)?;
+        if !begun.is_empty() {
+            self.flowing.forget_all(begins);
+        }
         if !fields.pieces.is_empty() {
             self.head.read(&document);
         }

@@ -4,6 +4,8 @@
 
 mod finder;
 
+use memchr::memmem;
+
 use self::finder::Finder;
 use crate::json::Document;
 use crate::verdict::Usage;
@@ -36,18 +38,26 @@ struct Found {
 }
 
 const DATA: &[u8] = b"data:";
+const KEY: &[u8] = b"\"usage\"";
 
 // === impl UsageReader ===
 
 impl UsageReader {
     /// Of an answer that is there as a whole.
     pub(crate) fn of_whole(body: &[u8]) -> Option<Usage> {
+        memmem::find(body, KEY)?;
         let mut found = Found::default();
         Finder::default().read(body, &mut |usage| found.read(usage));
         found.usage()
     }
 
     pub(crate) fn pass(&mut self, bytes: &[u8]) {
+        // whole events, as they mostly come, and nothing in them
+        let is_between = self.finder.has_not_begun() && matches!(self.line, Line::Begun(0));
+        if is_between && bytes.ends_with(b"\n\n") && memmem::find(bytes, KEY).is_none() {
+            self.after_return = false;
+            return;
+        }
         let mut rest = bytes;
         if self.after_return && !rest.is_empty() {
             self.after_return = false;

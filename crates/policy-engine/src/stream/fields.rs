@@ -98,6 +98,12 @@ impl Fields {
         self.lanes.get(choice).is_some_and(|lanes| !lanes.contains(lane(path)))
     }
 
+    /// The `id` of each call of a tool that the event names.
+    pub(super) fn call_ids(&self) -> impl Iterator<Item = &Piece> {
+        let is_id = |path: &[Step]| is_call(path) && matches!(path, [_, _, _, Step::Key(key)] if key == "id");
+        self.pieces.iter().filter(move |piece| matches!(&piece.key, Key::Choice(_, path) if is_id(path)))
+    }
+
     /// What is to stand in the event instead of what came with it, where `texts` may be sent of its pieces.
     pub(super) fn changes(
         &self,
@@ -314,6 +320,16 @@ fn is_tokens(document: &Document<'_>, member: &Member) -> bool {
 /// Of a path of a choice: as far as it names one text, or one call of a tool.
 fn lane(path: &[Step]) -> &[Step] {
     path.get(..if is_call(path) { 3 } else { 2 }).unwrap_or(path)
+}
+
+/// Whether both are of one text, or of one call.
+pub(super) fn share_lane(one: &Key, other: &Key) -> bool {
+    match (one, other) {
+        (Key::Choice(choice, path), Key::Choice(other, other_path)) => {
+            choice == other && lane(path) == lane(other_path)
+        }
+        _ => false,
+    }
 }
 
 fn is_call(path: &[Step]) -> bool {

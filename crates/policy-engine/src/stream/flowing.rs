@@ -176,6 +176,19 @@ impl Flowing {
         Some(tail)
     }
 
+    /// Whether an event before this one brought another word under this key.
+    pub(super) fn had_another(&self, key: &Key, word: &str) -> bool {
+        !word.is_empty() && self.ended.get(key).is_some_and(|tail| tail.latest != word)
+    }
+
+    /// These texts begin anew: nothing was sent of them.
+    pub(super) fn forget_all(&mut self, are: impl Fn(&Key) -> bool) {
+        let keys: Vec<Key> = self.ended.keys().filter(|key| are(key)).cloned().collect();
+        for key in keys {
+            self.forget(&key);
+        }
+    }
+
     /// The names of those that have begun, in order.
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.open.keys()

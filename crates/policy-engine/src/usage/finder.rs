@@ -43,6 +43,10 @@ const LONGEST_KEY: usize = 8;
 // === impl Finder ===
 
 impl Finder {
+    pub(super) fn has_not_begun(&self) -> bool {
+        self.depth == 0 && self.text.is_none()
+    }
+
     /// Reads on, and gives each object that is whole.
     pub(super) fn read(&mut self, bytes: &[u8], found: &mut impl FnMut(&[u8])) {
         let mut rest = bytes;

@@ -111,6 +111,25 @@ fn a_call_is_whole_before_the_next_one_begins() {
 }
 
 #[test]
+fn calls_in_one_place_are_told_apart_by_their_ids() {
+    let call = |id: &str, arguments: &str| {
+        let call = serde_json::json!({"tool_calls": [{"index": 0, "id": id, "type": "function",
+            "function": {"name": "f", "arguments": arguments}}]});
+        chunk(&call.to_string(), "null")
+    };
+    let source = [
+        call("first", "{\"a\":"),
+        call("first", "4111111111111111}"),
+        call("second", "{\"to\":\"a\\u0040b.org\"}"),
+        chunk("{}", "\"tool_calls\""),
+    ];
+    let out = chat(&source);
+    let whole = r#"{"a":"[CREDIT_CARD]"}{"to":"[EMAIL]"}"#;
+    assert_eq!(said(&out, "/delta/tool_calls/0/function/arguments"), whole);
+    assert!(out.find("CREDIT_CARD") < out.find("second"), "{out}");
+}
+
+#[test]
 fn a_text_is_whole_before_another_of_its_choice_begins_and_before_an_error() {
     let source = [
         chunk(r#"{"reasoning_content":"think 4155"}"#, "null"),
