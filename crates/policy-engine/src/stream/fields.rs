@@ -319,7 +319,7 @@ fn is_tokens(document: &Document<'_>, member: &Member) -> bool {
 
 /// Of a path of a choice: as far as it names one text, or one call of a tool.
 fn lane(path: &[Step]) -> &[Step] {
-    path.get(..if is_call(path) { 3 } else { 2 }).unwrap_or(path)
+    path.get(..3).filter(|_| is_call(path)).unwrap_or(path)
 }
 
 /// Whether both are of one text, or of one call.

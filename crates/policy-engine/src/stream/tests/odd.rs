@@ -169,8 +169,12 @@ fn texts_of_one_choice_that_come_side_by_side_flow_side_by_side() {
 fn a_part_that_was_held_says_what_it_is() {
     let part =
         |text: &str| chunk(&format!("{{\"content\":[{{\"type\":\"text\",\"text\":\"{text}\"}}]}}"), "null");
-    let source =
-        [part("mail jane@ex"), part("ample.com then"), chunk(r#"{"content":"Answer."}"#, "\"stop\"")];
+    let source = [
+        part("mail jane@ex"),
+        part("ample.com then"),
+        chunk(r#"{"content":"Answer."}"#, "null"),
+        chunk("{}", "\"stop\""),
+    ];
     let out = chat(&source);
     assert_eq!(said(&out, "/delta/content/0/text"), "mail [EMAIL] then");
     assert_eq!(said(&out, "/delta/content"), "Answer.");
