@@ -208,11 +208,11 @@ impl Fields {
                     path.iter().any(|step| matches!(step, Step::Key(key) if OPEN.contains(&key.as_str())));
                 for member in members {
                     let key = document.string(member.key).into_text().into_owned();
-                    let is_named = !is_open && !is_text(&key) && !(key == "data" && is_text_part());
+                    let is_words = is_open || is_text(&key) || (key == "data" && is_text_part());
                     let is_whole = how == How::Flows && (is_open || NOTES.contains(&key.as_str()));
                     let how = if is_whole { How::Whole } else { how };
                     path.push(Step::Key(key));
-                    self.read_strings(document, &member.value, (how, is_named), key_of, path);
+                    self.read_strings(document, &member.value, (how, !is_words), key_of, path);
                     path.pop();
                 }
             }

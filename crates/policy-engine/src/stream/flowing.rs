@@ -1,15 +1,17 @@
 //! The texts of a stream that have begun and not ended, each under every policy that reads answers.
 
+mod judged;
+
 use std::collections::BTreeMap;
 
 use policy_config::schema::PolicyMode;
 
+use self::judged::{Judged, keep_end};
 use super::key::Key;
-use crate::chain::{Chain, guarded};
-use crate::policies::{Decision, Flow, Flowed, Policy};
+use crate::chain::Chain;
 use crate::surroundings::Surroundings;
-use crate::text::{Phase, Texts, is_word};
-use crate::verdict::{Inspection, Verdict};
+use crate::text::{Phase, is_word};
+use crate::verdict::Inspection;
 
 /// Texts by what names them.
 #[derive(Default)]
@@ -19,32 +21,29 @@ pub(super) struct Flowing {
     held: usize,
 }
 
-/// One text: what the chain's policies hold of it, in chain order.
+/// One text under the chain's policies, in chain order.
 #[derive(Default)]
 struct Field {
-    stages: Vec<Stage>,
+    stages: Vec<Judged>,
     held: usize,
-    /// The end of what was sent of it.
-    said: String,
-    /// Of a text that goes on behind its end: what was sent already and is yet to come out again.
-    owed: String,
 }
 
-enum Stage {
-    /// It reads no texts, or has stopped one already and is shadowed.
-    Over,
-    Flows(Box<dyn Flow>),
-    /// It judges whole texts only.
-    Holds(String),
-}
-
-/// What was sent of a text that has ended, as far back as what follows may make something of it.
+/// A text that has ended, as far back as what follows may make something of it.
 #[derive(Default)]
 struct Tail {
-    /// `None`: too long to be kept.
-    text: Option<String>,
+    /// By policy, what to begin with if it goes on; `None`: too long to be kept.
+    ends: Option<Vec<End>>,
     /// What the last event brought of it, if that was all of the text.
     latest: String,
+}
+
+/// The end of a text under one policy.
+#[derive(Default)]
+struct End {
+    /// What had been given on before the end, then what was held there, as it came.
+    read: String,
+    /// What was given on in all.
+    given: String,
 }
 
 /// Nothing more may be sent.
@@ -88,23 +87,22 @@ impl Flowing {
             }
             let mut field = Field::begin(judges.0);
             if let Some(tail) = self.forget(key) {
-                field.begin_behind(&tail.text.ok_or(Stopped::Sent)?, judges, inspection)?;
+                field.begin_behind(&tail.ends.ok_or(Stopped::Sent)?, judges, inspection)?;
             }
             self.open.insert(key.clone(), field);
         }
         let Some(field) = self.open.get_mut(key) else { return Ok(String::new()) };
         self.held = self.held.saturating_sub(field.held);
-        let mut given = field.take(text, judges, inspection)?;
-        if last {
-            given.push_str(&field.end(judges, inspection)?);
-            let said = std::mem::take(&mut field.said);
-            self.open.remove(key);
-            self.remember(key, Some(said), "");
-        } else {
-            field.held = FIELD_COST + field.stages.iter().map(Stage::held).sum::<usize>();
+        let given = field.take(text, judges, inspection)?;
+        if !last {
+            field.held = FIELD_COST + field.stages.iter().map(|judged| judged.stage.held()).sum::<usize>();
             self.held += field.held;
+            return Ok(given);
         }
-        Ok(given)
+        let (held, ends) = field.end(judges, inspection)?;
+        self.open.remove(key);
+        self.remember(key, ends, "");
+        Ok(given + &held)
     }
 
     /// A text that ends with its event. If an earlier event brought the same, this is the same again; else they are
@@ -122,26 +120,26 @@ impl Flowing {
         if text.is_empty() || (is_repeated && named && is_word(text)) {
             return Ok(text.to_owned());
         }
-        let before = tail.and_then(|tail| tail.text.as_deref()).filter(|_| !is_repeated).unwrap_or_default();
-        let is_open = self.open.contains_key(key);
-        if named
-            && !is_open
-            && is_word(text)
-            && is_word(before)
-            && tail.is_none_or(|tail| tail.text.is_some())
-        {
-            let mut both = before.to_owned();
-            both.push_str(text);
-            keep_end(&mut both, 4 * BEFORE);
-            self.remember(key, Some(both), text);
-            return Ok(text.to_owned());
+        if named && !self.open.contains_key(key) && is_word(text) {
+            let before = tail.map_or(Some(""), Tail::word);
+            if let Some(before) = before {
+                let mut both = before.to_owned() + text;
+                keep_end(&mut both, 4 * BEFORE);
+                let end = || End { read: both.clone(), given: both.clone() };
+                let ends = judges.0.running(Phase::Output).map(|_| end()).collect();
+                self.remember(key, Some(ends), text);
+                return Ok(text.to_owned());
+            }
         }
         if is_repeated {
             self.forget(key);
         }
         let given = self.take(key, text, true, judges, inspection)?;
         if let Some(tail) = self.forget(key) {
-            self.remember(key, tail.text, text);
+            // what comes next does not make a match longer: it is another text, if it makes no new one
+            let as_given = |end: End| End { read: end.given.clone(), ..end };
+            let ends = tail.ends.map(|ends| ends.into_iter().map(as_given).collect());
+            self.remember(key, ends, text);
         }
         Ok(given)
     }
@@ -157,15 +155,16 @@ impl Flowing {
         let mut field = Field::begin(judges.0);
         let mut given = field.take(text, judges, inspection)?;
         if last {
-            given.push_str(&field.end(judges, inspection)?);
+            given.push_str(&field.end(judges, inspection)?.0);
         }
         Ok(given)
     }
 
-    fn remember(&mut self, key: &Key, text: Option<String>, latest: &str) {
+    fn remember(&mut self, key: &Key, ends: Option<Vec<End>>, latest: &str) {
         self.forget(key);
         let latest = if latest.len() > LONGEST_TAIL { String::new() } else { latest.to_owned() };
-        let tail = Tail { text: text.filter(|text| text.len() <= LONGEST_TAIL), latest };
+        let is_kept = |ends: &Vec<End>| ends.iter().map(End::len).sum::<usize>() <= 2 * LONGEST_TAIL;
+        let tail = Tail { ends: ends.filter(is_kept), latest };
         self.held += tail.cost();
         self.ended.insert(key.clone(), tail);
     }
@@ -204,153 +203,85 @@ impl Flowing {
 
 impl Field {
     fn begin(chain: &Chain) -> Self {
-        let stage = |policy: &dyn Policy| match policy.flow() {
-            _ if !policy.reads_text() => Stage::Over,
-            Some(flow) => Stage::Flows(flow),
-            None => Stage::Holds(String::new()),
-        };
-        Self { stages: chain.running(Phase::Output).map(stage).collect(), ..Self::default() }
+        Self { stages: chain.running(Phase::Output).map(Judged::begin).collect(), held: 0 }
     }
 
-    /// Takes what was sent of a text before: of what comes out, that is no more to be sent.
+    /// Takes what was read of a text before: of what comes out, that is no more to be sent.
     fn begin_behind(
         &mut self,
-        sent: &str,
+        ends: &[End],
         judges: Judges<'_>,
         inspection: &mut Inspection,
     ) -> Result<(), Stopped> {
-        self.owed = sent.to_owned();
-        self.take(sent, judges, inspection).map(drop)
+        let policies = judges.0.running(Phase::Output).enumerate();
+        for ((policy, judged), end) in policies.zip(&mut self.stages).zip(ends) {
+            judged.owed.push_str(&end.given);
+            judged.take(policy, &end.read, false, judges, inspection)?;
+        }
+        Ok(())
     }
 
-    /// More of the text: what may be sent of it now.
+    /// More of the text: what may be sent of it now. Each policy reads what the one before it left.
     fn take(
         &mut self,
         text: &str,
         judges: Judges<'_>,
         inspection: &mut Inspection,
     ) -> Result<String, Stopped> {
-        let mut given = self.judge(text, false, judges, inspection)?;
-        if !given.is_empty() {
-            self.said.push_str(&given);
-            keep_end(&mut self.said, BEFORE);
-        }
-        self.settle(&mut given)?;
-        Ok(given)
-    }
-
-    /// What was held of it. All of that belongs to the end of what was sent.
-    fn end(&mut self, judges: Judges<'_>, inspection: &mut Inspection) -> Result<String, Stopped> {
-        let mut given = self.judge("", true, judges, inspection)?;
-        self.said.push_str(&given);
-        self.settle(&mut given)?;
-        if self.owed.is_empty() { Ok(given) } else { Err(Stopped::Sent) }
-    }
-
-    /// Leaves out what was sent before.
-    fn settle(&mut self, given: &mut String) -> Result<(), Stopped> {
-        if self.owed.is_empty() {
-            return Ok(());
-        }
-        if let Some(news) = given.strip_prefix(self.owed.as_str()) {
-            *given = news.to_owned();
-            self.owed.clear();
-        } else if let Some(owed) = self.owed.strip_prefix(given.as_str()) {
-            self.owed = owed.to_owned();
-            given.clear();
-        } else {
-            return Err(Stopped::Sent);
-        }
-        Ok(())
-    }
-
-    /// Each policy reads what the one before it left.
-    fn judge(
-        &mut self,
-        text: &str,
-        last: bool,
-        (chain, around): Judges<'_>,
-        inspection: &mut Inspection,
-    ) -> Result<String, Stopped> {
         let mut left = text.to_owned();
-        for (at, (policy, stage)) in chain.running(Phase::Output).zip(&mut self.stages).enumerate() {
-            let begun = around.now();
-            let (given, redactions, decision) = stage.take(policy, &left, last, (chain, around));
-            if matches!(stage, Stage::Over) {
-                continue;
-            }
-            if decision.verdict.stops() {
-                *stage = Stage::Over;
-            }
-            let stops = inspection.add_decision(at, policy, redactions, decision);
-            if let Some(record) = inspection.policies.get_mut(at) {
-                record.took += around.now().saturating_sub(begun);
-            }
-            if stops {
-                return Err(Stopped::Judged);
-            }
-            if policy.mode() == PolicyMode::Enforce {
+        for (policy, judged) in judges.0.running(Phase::Output).enumerate().zip(&mut self.stages) {
+            let given = judged.take(policy, &left, false, judges, inspection)?;
+            if let Some(given) = given.filter(|_| policy.1.mode() == PolicyMode::Enforce) {
                 left = given;
             }
         }
         Ok(left)
+    }
+
+    /// What was held of it, and where each policy is to begin if it goes on.
+    fn end(
+        &mut self,
+        judges: Judges<'_>,
+        inspection: &mut Inspection,
+    ) -> Result<(String, Option<Vec<End>>), Stopped> {
+        let (mut left, mut ends) = (String::new(), Some(Vec::with_capacity(self.stages.len())));
+        for (policy, judged) in judges.0.running(Phase::Output).enumerate().zip(&mut self.stages) {
+            let given = judged.take(policy, &left, false, judges, inspection)?;
+            let read = judged.given.clone() + &judged.held;
+            let is_whole = judged.held.len() >= judged.stage.held();
+            let rest = judged.take(policy, "", true, judges, inspection)?;
+            if let (Some(given), Some(rest), PolicyMode::Enforce) = (given, rest, policy.1.mode()) {
+                left = given + &rest;
+            }
+            let end = End { read, given: std::mem::take(&mut judged.given) };
+            ends = ends.filter(|_| is_whole);
+            if let Some(ends) = &mut ends {
+                ends.push(end);
+            }
+        }
+        Ok((left, ends))
     }
 }
 
 // === impl Tail ===
 
 impl Tail {
+    /// All that came of it, if that was one word and no policy changed it.
+    fn word(&self) -> Option<&str> {
+        let end = self.ends.as_ref()?.first()?;
+        (end.read == end.given && is_word(&end.read)).then_some(end.read.as_str())
+    }
+
     fn cost(&self) -> usize {
-        TAIL_COST + self.text.as_ref().map_or(0, String::len) + self.latest.len()
+        let ends = self.ends.iter().flatten().map(End::len).sum::<usize>();
+        TAIL_COST + ends + self.latest.len()
     }
 }
 
-/// Leaves of a text its end, from the beginning of a character on.
-fn keep_end(text: &mut String, length: usize) {
-    let outdated = text.floor_char_boundary(text.len().saturating_sub(length));
-    text.drain(..outdated);
-}
+// === impl End ===
 
-// === impl Stage ===
-
-impl Stage {
-    fn take(
-        &mut self,
-        policy: &dyn Policy,
-        text: &str,
-        last: bool,
-        (chain, around): Judges<'_>,
-    ) -> (String, u32, Decision) {
-        match self {
-            Self::Over => Flowed::default().into_parts(),
-            Self::Flows(flow) => {
-                let mut flowed = Flowed::default();
-                match guarded(policy, || flow.take(text, last, &mut flowed)) {
-                    Ok(()) => flowed.into_parts(),
-                    Err(decision) => (String::new(), 0, *decision),
-                }
-            }
-            Self::Holds(held) => {
-                held.push_str(text);
-                if !last {
-                    return Flowed::default().into_parts();
-                }
-                let texts = Texts::bare(held);
-                let decision = chain.judge_answer(policy, &texts, held.len(), around);
-                let left = match decision.verdict {
-                    Verdict::Redact => texts.replaced(&decision.edits),
-                    _ => held.clone(),
-                };
-                (left, u32::try_from(decision.edits.len()).unwrap_or(u32::MAX), decision)
-            }
-        }
-    }
-
-    fn held(&self) -> usize {
-        match self {
-            Self::Over => 0,
-            Self::Flows(flow) => flow.held(),
-            Self::Holds(held) => held.len(),
-        }
+impl End {
+    fn len(&self) -> usize {
+        self.read.len() + self.given.len()
     }
 }

@@ -1,5 +1,6 @@
 //! Streams as the less careful providers send them, and as one would send them who wants to hide something.
 
+use super::whole::{chains, redacted, text};
 use super::*;
 
 fn redact(endpoint: Endpoint, source: &str) -> (String, Inspection) {
@@ -349,5 +350,45 @@ fn a_place_that_is_no_number_is_refused() {
             "data: {{\"type\":\"response.output_text.delta\",\"output_index\":{index},\"delta\":\"jane\"}}\n\n"
         );
         assert_unreadable(Endpoint::Responses, &delta, "jane");
+    }
+}
+
+#[test]
+fn a_match_that_grows_behind_the_end_of_its_text_leaves_nothing_of_it() {
+    let part = |part: &str, finish: &str| chunk(&format!("{{\"content\":\"{part}\"}}"), finish);
+    let source = [part("so NB: all", "\"stop\""), part(" of this", "\"stop\""), part("\\nend", "\"stop\"")];
+    let inspector =
+        StreamInspector::new(Endpoint::ChatCompletions, Arc::clone(&chains()[0]), Arc::new(Nowhere));
+    let (out, inspection) = run(inspector, &[source.concat().as_bytes()]);
+    assert!(inspection.block.is_none(), "{out}");
+    assert_eq!(said(&out, "/delta/content"), "so [LINE]\nend");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_text_that_ends_again_and_again_is_redacted_as_a_whole_or_stopped(
+        text in text(),
+        steps in prop::collection::vec((1usize..20, any::<bool>()), 1..20),
+        masked in 0usize..2,
+    ) {
+        let chain = &chains()[masked];
+        let (mut source, mut left) = (String::new(), text.as_str());
+        for (length, ends) in steps.iter().cycle() {
+            let (part, rest) = left.split_at(left.ceil_char_boundary((*length).min(left.len())));
+            let delta = serde_json::json!({"content": part}).to_string();
+            source += &chunk(&delta, if *ends || rest.is_empty() { "\"stop\"" } else { "null" });
+            left = rest;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let inspector =
+            StreamInspector::new(Endpoint::ChatCompletions, Arc::clone(chain), Arc::new(Nowhere));
+        let (out, inspection) = run(inspector, &[source.as_bytes()]);
+        if inspection.block.is_none() {
+            prop_assert_eq!(said(&out, "/delta/content"), redacted(chain, &text), "{}", source);
+        }
     }
 }
