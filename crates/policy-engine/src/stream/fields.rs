@@ -68,11 +68,12 @@ impl Fields {
     pub(super) fn read(endpoint: Endpoint, document: &Document<'_>) -> Self {
         let mut fields = Self::default();
         let root = document.root();
+        let is_chunk = document.member(root, "choices").is_some() && document.member(root, "delta").is_none();
         match endpoint {
             Endpoint::Embeddings => {}
+            Endpoint::ChatCompletions | Endpoint::Completions => fields.read_chunk(document),
             // whatever was asked for: this is what came
-            _ if document.member(root, "choices").is_some() => fields.read_chunk(document),
-            Endpoint::ChatCompletions | Endpoint::Completions => {}
+            _ if is_chunk => fields.read_chunk(document),
             Endpoint::Responses => fields.read_responses(document),
             Endpoint::Messages => fields.read_messages(document),
         }
@@ -275,13 +276,17 @@ impl Fields {
         if let Some(delta) = document.member(root, "delta")
             && kind != "message_delta"
         {
-            self.is_text_only = true;
-            let mut others = Vec::new();
-            self.read_strings(document, delta, (How::Flows, false), &key_of, &mut others);
+            let is_known = kind == "content_block_delta";
+            // what is held can be sent on only in a kind of event that is known
+            let (how, mut path) = match is_known {
+                true => (How::Flows, Vec::new()),
+                false => (How::Whole, vec![Step::key(&kind)]),
+            };
+            self.read_strings(document, delta, (how, false), &key_of, &mut path);
             // the type of a delta says no more than its text
             let says =
                 |piece: &Piece| piece.how == How::Named && piece.key != key_of(vec![Step::key("type")]);
-            self.is_text_only = kind == "content_block_delta"
+            self.is_text_only = is_known
                 && !self.pieces.iter().any(|piece| says(piece) && document.raw(piece.span).len() > 2);
         }
         match kind.as_ref() {
