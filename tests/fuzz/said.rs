@@ -59,7 +59,7 @@ fn chunk(json: &Json) -> Effect {
         let text = choice.get("text").and_then(Json::text);
         pieces.extend(delta.map(|text| (format!("{index} delta"), text.to_owned())));
         pieces.extend(text.map(|text| (format!("{index} text"), text.to_owned())));
-        if choice.get("finish_reason").is_some_and(|reason| !reason.is_null()) {
+        if choice.get("finish_reason").and_then(Json::text).is_some_and(|reason| !reason.is_empty()) {
             finished.push(format!("{index} "));
         }
     }

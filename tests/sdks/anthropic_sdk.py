@@ -46,7 +46,7 @@ def streams():
 
 
 def tools():
-    call = fake(call={"name": "find", "arguments": {"place": "Zürich", "mail": "a@example.com"}}, chunks=9)
+    call = fake(calls=[{"name": "find", "arguments": {"place": "Zürich", "mail": "a@example.com"}}], chunks=9)
     expected = {"place": "Zürich", "mail": "[EMAIL]"}
     made = ask(tools=[TOOL], extra_headers=call)
     same("call", (made.stop_reason, made.content[0].input), ("tool_use", expected))

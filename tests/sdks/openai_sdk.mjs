@@ -50,7 +50,7 @@ async function streams() {
 }
 
 async function tools() {
-  const call = fake({ call: { name: "find", arguments: { mail: "a@example.com" } }, chunks: 9 });
+  const call = fake({ calls: [{ name: "find", arguments: { mail: "a@example.com" } }], chunks: 9 });
   const tool = { type: "function", function: { name: "find", parameters: { type: "object", properties: {} } } };
   const runner = client.chat.completions.stream({ model: MODEL, messages: user("where"), tools: [tool] }, call);
   const made = (await runner.finalChatCompletion()).choices[0].message.tool_calls[0];

@@ -4,6 +4,7 @@ import asyncio
 import base64
 
 import openai
+from pydantic import BaseModel
 
 from checks import ATTACK, BLOCKS, REDACTS, block, done, fake, refused, same
 
@@ -73,7 +74,7 @@ def streams():
 
 
 def tools():
-    call = fake(call={"name": "find", "arguments": {"place": "Zürich", "mail": "a@example.com"}}, chunks=9)
+    call = fake(calls=[{"name": "find", "arguments": {"place": "Zürich", "mail": "a@example.com"}}], chunks=9)
     arguments = '{"mail":"[EMAIL]","place":"Zürich"}'
     answer = chat(tools=[TOOL], extra_headers=call)
     same("call", answer.choices[0].finish_reason, "tool_calls")
@@ -93,6 +94,37 @@ def tools():
     same("responses", response.output[0].arguments, arguments)
     with client.responses.stream(model=MODEL, input="where", tools=[function], extra_headers=call) as stream:
         same("responses streamed", stream.get_final_response().output[0].arguments, arguments)
+
+
+class Find(BaseModel):
+    mail: str
+
+
+class Count(BaseModel):
+    numbers: list[int]
+
+
+def parallel_calls():
+    """The SDK takes a call for whole, and reads it, as soon as the next one begins."""
+    calls = [
+        {"name": "Find", "arguments": {"mail": "a@example.com"}},
+        {"name": "Count", "arguments": {"numbers": [1, 2, 3]}},
+        {"name": "Find", "arguments": {"mail": "no mail"}},
+    ]
+    expected = [Find(mail="[EMAIL]"), Count(numbers=[1, 2, 3]), Find(mail="no mail")]
+    typed = [openai.pydantic_function_tool(Find), openai.pydantic_function_tool(Count)]
+    for pieces in (1, 5, 50):
+        asked = {"model": MODEL, "messages": user("where"), "tools": typed}
+        with client.chat.completions.stream(extra_headers=fake(calls=calls, chunks=pieces), **asked) as stream:
+            events = [event for event in stream if event.type == "tool_calls.function.arguments.done"]
+            same(f"one by one, in {pieces}", [event.parsed_arguments for event in events], expected)
+            made = stream.get_final_completion().choices[0].message.tool_calls
+            same(f"together, in {pieces}", [call.function.parsed_arguments for call in made], expected)
+    functions = [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("Find", "Count")]
+    script = fake(calls=calls, chunks=9)
+    with client.responses.stream(model=MODEL, input="where", tools=functions, extra_headers=script) as stream:
+        made = [item.arguments for item in stream.get_final_response().output]
+        same("responses", made, ['{"mail":"[EMAIL]"}', '{"numbers":[1,2,3]}', '{"mail":"no mail"}'])
 
 
 def errors():
@@ -146,7 +178,7 @@ async def at_once():
     same("at once", said, [f"You said: {n}" for n in range(20)])
 
 
-for part in (whole_answers, streams, tools, errors, errors_in_streams):
+for part in (whole_answers, streams, tools, parallel_calls, errors, errors_in_streams):
     part()
     print(part.__name__)
 asyncio.run(at_once())

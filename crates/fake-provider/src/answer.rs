@@ -9,7 +9,7 @@ mod responses;
 use serde_json::{Value, json};
 
 use crate::dialect::Dialect;
-use crate::script::Script;
+use crate::script::{Script, ToolCall};
 
 /// An answer before it has a shape.
 #[derive(Debug, Clone)]
@@ -18,8 +18,8 @@ pub(crate) struct Answer {
     created: i64,
     model: String,
     words: String,
-    /// A tool to call instead of saying the words.
-    call: Option<Call>,
+    /// Tools to call instead of saying the words.
+    calls: Vec<Call>,
     prompt_words: usize,
     with_usage_chunk: bool,
     /// Of `embeddings`: how many texts were given.
@@ -28,6 +28,8 @@ pub(crate) struct Answer {
 
 #[derive(Debug, Clone)]
 struct Call {
+    /// Its place in the answer.
+    number: usize,
     name: String,
     /// A JSON object, as text.
     arguments: String,
@@ -38,16 +40,17 @@ struct Call {
 impl Answer {
     pub(crate) fn to(dialect: Dialect, request: &Value, script: &Script, number: u64, created: i64) -> Self {
         let said = last_words(dialect, request);
-        let call = script
-            .call
-            .as_ref()
-            .map(|call| Call { name: call.name.clone(), arguments: call.arguments.to_string() });
+        let call = |(number, call): (usize, &ToolCall)| Call {
+            number,
+            name: call.name.clone(),
+            arguments: call.arguments.to_string(),
+        };
         Self {
             number,
             created,
             model: request.get("model").and_then(Value::as_str).unwrap_or("fake").to_owned(),
             words: script.reply.clone().unwrap_or_else(|| format!("You said: {said}")),
-            call,
+            calls: script.calls.iter().enumerate().map(call).collect(),
             prompt_words: said.split_whitespace().count(),
             with_usage_chunk: request.pointer("/stream_options/include_usage") == Some(&Value::Bool(true)),
             inputs: request.get("input").and_then(Value::as_array).map_or(1, Vec::len),
@@ -78,8 +81,11 @@ impl Answer {
 
     /// Words stand in for tokens.
     fn output_tokens(&self) -> usize {
-        let said = self.call.as_ref().map_or(self.words.as_str(), |call| call.arguments.as_str());
-        said.split_whitespace().count()
+        let words = |text: &str| text.split_whitespace().count();
+        match self.calls.as_slice() {
+            [] => words(&self.words),
+            calls => calls.iter().map(|call| words(&call.arguments)).sum(),
+        }
     }
 }
 

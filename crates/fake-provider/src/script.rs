@@ -28,8 +28,8 @@ pub struct Script {
     pub break_after: Option<usize>,
     /// Say this, instead of repeating what the user said.
     pub reply: Option<String>,
-    /// Call this tool instead of saying anything; completions and embeddings have none.
-    pub call: Option<ToolCall>,
+    /// Call these tools, in this order, instead of saying anything; completions and embeddings have none.
+    pub calls: Vec<ToolCall>,
 }
 
 /// A call of a tool.
@@ -83,7 +83,7 @@ impl Default for Script {
             hang: false,
             break_after: None,
             reply: None,
-            call: None,
+            calls: Vec::new(),
         }
     }
 }

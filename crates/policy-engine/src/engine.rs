@@ -175,10 +175,11 @@ impl Engine {
 
     /// Numbers are no words; what stands beside them is read.
     fn inspect_vectors(&self, body: &[u8], around: &dyn Surroundings) -> Inspection {
-        let inspection = self.chain.inspect_output(Endpoint::Embeddings, &vectors::without(body), around);
-        match inspection.body {
-            Some(_) => self.chain.inspect_output(Endpoint::Embeddings, body, around),
-            None => inspection,
+        let mut inspection = self.chain.inspect_output(Endpoint::Embeddings, &vectors::without(body), around);
+        let Some(changed) = inspection.body.take() else { return inspection };
+        match vectors::filled(&changed, body) {
+            Some(changed) => Inspection { body: Some(changed), ..inspection },
+            None => self.chain.unreadable("the redacted answer could not be read back"),
         }
     }
 

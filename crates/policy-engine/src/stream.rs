@@ -14,13 +14,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::events::{Event, EventReader};
-use self::fields::Fields;
+use self::fields::{Fields, How, Piece, share_lane};
 use self::flowing::{Flowing, Stopped};
 use self::key::{Head, Key};
 use crate::chain::Chain;
 use crate::endpoint::Endpoint;
 use crate::error_event::error_event;
-use crate::json::{Document, Span, encode};
+use crate::json::{Document, Span};
 use crate::surroundings::Surroundings;
 use crate::text::{self, Phase, Texts};
 use crate::usage::UsageReader;
@@ -28,6 +28,8 @@ use crate::verdict::{BlockReason, Inspection};
 
 /// Text and unfinished events together; a stream that holds more is ended with an error.
 const MAX_HELD: usize = 16 << 20;
+/// Texts that one event may go on with.
+const MAX_PIECES: usize = 4096;
 
 /// The output phase over one server-sent event stream.
 pub struct StreamInspector {
@@ -113,7 +115,7 @@ impl StreamInspector {
         if self.effect != Effect::Pass {
             // an event without its blank line was cut off; if it reads whole all the same, it counts
             if let Some(event) = self.events.finish().filter(|event| !self.ended && event.is_readable()) {
-                let _ = self.take(&event, &mut out);
+                let _ = self.take(event, &mut out);
             }
             if !self.ended {
                 let _ = self.release(&|_| true, &mut out);
@@ -146,20 +148,19 @@ impl StreamInspector {
             let (event, after) = self.events.read(rest);
             rest = after;
             if let Some(event) = event {
-                let _ = self.take(&event, out);
+                let _ = self.take(event, out);
             }
             if !self.ended && self.flowing.held() + self.events.bytes() > MAX_HELD {
-                let limit = MAX_HELD >> 20;
-                self.stop(
-                    &format!("the provider's answer is longer than the {limit} MiB that can be inspected"),
-                    out,
-                );
+                let _ = self.stop_too_long::<()>(out);
             }
         }
         rest.len()
     }
 
-    fn take(&mut self, event: &Event, out: &mut Vec<u8>) -> Result<(), Stopped> {
+    fn take(&mut self, event: Event, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        let Some(event) = event.bare() else {
+            return self.stop("the provider's stream has a line that is no data of an event", out);
+        };
         let Some(data) = event.data() else {
             event.write(out);
             return Ok(());
@@ -173,22 +174,39 @@ impl StreamInspector {
             Ok(document) => document,
             Err(error) => {
                 let why = error.unquoted();
-                self.stop(&format!("an event of the provider could not be inspected: {why}"), out);
-                return Err(Stopped);
+                return self.stop(&format!("an event of the provider could not be inspected: {why}"), out);
             }
         };
         let fields = Fields::read(self.endpoint, &document);
-        let goes_on = |key: &Key| fields.pieces.iter().any(|(piece, _)| piece == key);
-        self.release(&|key| fields.ends.end(key) && !goes_on(key), out)?;
-        if !fields.pieces.is_empty()
-            && matches!(self.endpoint, Endpoint::ChatCompletions | Endpoint::Completions)
-        {
+        if fields.is_misplaced {
+            return self.stop("an event of the provider has a place that is no whole number", out);
+        }
+        if fields.pieces.len() > MAX_PIECES {
+            let message = format!("an event of the provider has more than {MAX_PIECES} texts");
+            return self.stop(&message, out);
+        }
+        let last_pieces = fields.last_pieces();
+        let ends = |key: &Key| fields.ends.end(key) && !last_pieces.contains_key(key);
+        // several calls in one place, one after the other, told apart by their ids alone
+        let other_id = |id: &&Piece| self.flowing.had_another(&id.key, document.string(id.span).text());
+        let begun: Vec<&Key> = fields.call_ids().filter(other_id).map(|id| &id.key).collect();
+        let begins = |key: &Key| begun.iter().any(|id| share_lane(id, key));
+        self.release(&|key| ends(key) || fields.leaves(key) || begins(key), out)?;
+        if !begun.is_empty() {
+            self.flowing.forget_all(begins);
+        }
+        if !fields.pieces.is_empty() {
             self.head.read(&document);
         }
-        let texts = self.flow(&document, &fields, out)?;
+        let mut texts = Vec::with_capacity(fields.pieces.len());
+        for (at, piece) in fields.pieces.iter().enumerate() {
+            let ends = fields.ends.end(&piece.key);
+            let last = ends && (piece.how != How::Flows || last_pieces.get(&piece.key) == Some(&at));
+            texts.push(self.flow(piece, document.string(piece.span).text(), last, out)?);
+        }
         let is_gone = fields.is_text_only
             && texts.iter().all(String::is_empty)
-            && fields.pieces.iter().any(|(_, span)| span.end - span.start > 2);
+            && fields.pieces.iter().any(|piece| piece.span.end - piece.span.start > 2);
         let number = self.number(&document);
         let others = self.judge_others(&document, &fields, out)?;
         if is_gone {
@@ -202,16 +220,13 @@ impl StreamInspector {
                 let Some((fields, document)) =
                     read.ok().filter(|(fields, _)| fields.pieces.len() == texts.len())
                 else {
-                    self.stop("an event of the provider could not be read back", out);
-                    return Err(Stopped);
+                    return self.stop("an event of the provider could not be read back", out);
                 };
                 let number = self.number(&document);
-                event.write_with(
-                    &text::splice(document.source(), changes(&document, &fields, &texts, number)),
-                    out,
-                );
+                let changes = fields.changes(&document, &texts, number);
+                event.write_with(&text::splice(document.source(), changes), out);
             }
-            None => match changes(&document, &fields, &texts, number) {
+            None => match fields.changes(&document, &texts, number) {
                 none if none.is_empty() => event.write(out),
                 changes => event.write_with(&text::splice(document.source(), changes), out),
             },
@@ -219,27 +234,24 @@ impl StreamInspector {
         Ok(())
     }
 
-    /// Goes on with the texts of an event. Gives what may be sent of each.
-    fn flow(
-        &mut self,
-        document: &Document<'_>,
-        fields: &Fields,
-        out: &mut Vec<u8>,
-    ) -> Result<Vec<String>, Stopped> {
-        let mut texts = Vec::with_capacity(fields.pieces.len());
-        for (at, (key, span)) in fields.pieces.iter().enumerate() {
-            let string = document.string(*span);
-            let again = fields.pieces.iter().skip(at + 1).any(|(other, _)| other == key);
-            let last = fields.ends.end(key) && !again;
-            if string.text().is_empty() && !last {
-                texts.push(String::new());
-                continue;
-            }
-            let whole = (self.chain.as_ref(), self.around.as_ref());
-            let given = self.flowing.take(key, string.text(), last, whole, &mut self.inspection);
-            texts.push(self.or_end(given, out)?);
+    /// Goes on with one text of an event. Gives what may be sent of it.
+    fn flow(&mut self, piece: &Piece, text: &str, last: bool, out: &mut Vec<u8>) -> Result<String, Stopped> {
+        if text.is_empty() && !last && matches!(piece.how, How::Flows) {
+            return Ok(String::new());
         }
-        Ok(texts)
+        let (key, inspection) = (&piece.key, &mut self.inspection);
+        let (chain, around) = (self.chain.as_ref(), self.around.as_ref());
+        let budget = self.flowing.budget(key, text, chain, around);
+        let judges = (chain, around, &budget);
+        let given = match piece.how {
+            How::Flows => self.flowing.take(key, text, last, judges, inspection),
+            How::Whole => self.flowing.take_whole(key, text, false, judges, inspection),
+            How::Named => self.flowing.take_whole(key, text, true, judges, inspection),
+            How::Grows => self.flowing.so_far(text, last, judges, inspection),
+        };
+        self.flowing.spends(budget.spent());
+        let given = self.or_end(given, out)?;
+        if self.flowing.held() > MAX_HELD { self.stop_too_long(out) } else { Ok(given) }
     }
 
     /// Judges what an event holds beside its flowing texts, if it holds some. `Some`: it is to be this.
@@ -249,18 +261,18 @@ impl StreamInspector {
         fields: &Fields,
         out: &mut Vec<u8>,
     ) -> Result<Option<Vec<u8>>, Stopped> {
-        let flows = |place: usize| fields.pieces.iter().any(|(_, span)| span.start + 1 == place);
         let texts = Texts::at(self.endpoint, Phase::Output, document);
-        if texts.pieces().iter().all(|piece| piece.text().is_empty() || flows(piece.place())) {
+        let mut others = texts.pieces().iter().filter(|piece| !piece.text().is_empty());
+        if others.all(|piece| fields.has_piece_at(piece.place())) {
             return Ok(None);
         }
-        let emptied = fields.pieces.iter().map(|(_, span)| (*span, "\"\"".to_owned())).collect();
+        let emptied = fields.pieces.iter().map(|piece| (piece.span, "\"\"".to_owned())).collect();
         let emptied = text::splice(document.source(), emptied);
         let mut judged = self.chain.inspect_output(self.endpoint, &emptied, self.around.as_ref());
         let body = judged.body.take();
         let is_blocked = judged.block.is_some();
         self.inspection.add(judged);
-        let left = if is_blocked { Err(Stopped) } else { Ok(body) };
+        let left = if is_blocked { Err(Stopped::Judged) } else { Ok(body) };
         self.or_end(left, out)
     }
 
@@ -268,8 +280,10 @@ impl StreamInspector {
     fn release(&mut self, ends: &dyn Fn(&Key) -> bool, out: &mut Vec<u8>) -> Result<(), Stopped> {
         let ended: Vec<Key> = self.flowing.keys().filter(|key| ends(key)).cloned().collect();
         for key in ended {
-            let whole = (self.chain.as_ref(), self.around.as_ref());
-            let given = self.flowing.take(&key, "", true, whole, &mut self.inspection);
+            let (chain, around) = (self.chain.as_ref(), self.around.as_ref());
+            let budget = self.flowing.budget(&key, "", chain, around);
+            let given = self.flowing.take(&key, "", true, (chain, around, &budget), &mut self.inspection);
+            self.flowing.spends(budget.spent());
             let text = self.or_end(given, out)?;
             if !text.is_empty() {
                 key.event(self.endpoint, &self.head, &text, self.numbers.0).write(out);
@@ -292,19 +306,31 @@ impl StreamInspector {
 
     /// Ends the stream if it was stopped.
     fn or_end<T>(&mut self, given: Result<T, Stopped>, out: &mut Vec<u8>) -> Result<T, Stopped> {
-        if given.is_err() {
-            let block = self.inspection.block.clone();
-            self.end(block.as_ref(), out);
+        match given {
+            Err(Stopped::Judged) => {
+                let block = self.inspection.block.clone();
+                self.end(block.as_ref(), out);
+                Err(Stopped::Told)
+            }
+            Err(Stopped::Sent) => {
+                self.stop("a text of the provider goes on behind its end, in the middle of a match", out)
+            }
+            given => given,
         }
-        given
     }
 
     /// Ends a stream that cannot be inspected.
-    fn stop(&mut self, message: &str, out: &mut Vec<u8>) {
+    fn stop<T>(&mut self, message: &str, out: &mut Vec<u8>) -> Result<T, Stopped> {
         let inspection = self.chain.unreadable(message);
         let block = inspection.block.clone();
         self.inspection.add(inspection);
         self.end(block.as_ref(), out);
+        Err(Stopped::Told)
+    }
+
+    fn stop_too_long<T>(&mut self, out: &mut Vec<u8>) -> Result<T, Stopped> {
+        let limit = MAX_HELD >> 20;
+        self.stop(&format!("the provider's answer is longer than the {limit} MiB that can be inspected"), out)
     }
 
     fn end(&mut self, block: Option<&BlockReason>, out: &mut Vec<u8>) {
@@ -316,22 +342,6 @@ impl StreamInspector {
             out.extend(error_event(self.endpoint, kind, block.code, &block.message, policy, number));
         }
     }
-}
-
-/// What is to stand in an event instead of what came with it.
-fn changes(
-    document: &Document<'_>,
-    fields: &Fields,
-    texts: &[String],
-    number: Option<(Span, u64)>,
-) -> Vec<(Span, String)> {
-    let texts = fields.pieces.iter().zip(texts);
-    let other = texts.filter(|((_, span), text)| document.string(*span).text() != *text);
-    let mut changes: Vec<(Span, String)> =
-        other.map(|((_, span), text)| (*span, format!("\"{}\"", encode(text)))).collect();
-    changes.extend(fields.tokens.iter().map(|(span, none)| (*span, (*none).to_owned())));
-    changes.extend(number.map(|(span, number)| (span, number.to_string())));
-    changes
 }
 
 // === impl Inspection ===

@@ -49,8 +49,9 @@ pub(crate) struct Piece<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Texts<'a> {
     pieces: Vec<Piece<'a>>,
-    /// Token lists spell a choice's text again; they go when the text is changed, for what is given here.
-    logprobs: Vec<(usize, Span, &'static str)>,
+    /// Token lists spell a choice's text again, or (`None`) the prompt's; they go when the text is changed, for what
+    /// is given here.
+    logprobs: Vec<(Option<usize>, Span, &'static str)>,
     is_answer: bool,
 }
 
@@ -168,7 +169,8 @@ impl<'a> Texts<'a> {
             }
             touched.extend(piece.choice);
         }
-        let spelled_again = self.logprobs.iter().filter(|(choice, ..)| touched.contains(choice));
+        let is_touched = |choice: &Option<usize>| choice.is_none_or(|choice| touched.contains(&choice));
+        let spelled_again = self.logprobs.iter().filter(|(choice, ..)| is_touched(choice));
         changes.extend(spelled_again.map(|(_, span, nothing)| (*span, (*nothing).to_owned())));
         splice(document.source(), changes)
     }
@@ -214,6 +216,9 @@ impl<'a> Texts<'a> {
         choice: Option<usize>,
     ) {
         let key = document.string(member.key);
+        if choice.is_some() && spells_tokens(key.text()) {
+            return self.leave_tokens(member, choice);
+        }
         if FOREIGN.contains(&key.text()) {
             self.read_all(document, &member.value, author, choice);
         } else if is_text(key.text()) {
@@ -224,6 +229,10 @@ impl<'a> Texts<'a> {
         if !is_word(key.text()) {
             self.add(author, key, choice);
         }
+    }
+
+    fn leave_tokens(&mut self, member: &Member, choice: Option<usize>) {
+        self.logprobs.extend(no_tokens(&member.value).map(|(span, none)| (choice, span, none)));
     }
 
     fn read(&mut self, document: &'a Document<'_>, value: &Value, author: Author, choice: Option<usize>) {
@@ -263,7 +272,7 @@ impl<'a> Texts<'a> {
     /// Tokens are no text of their own.
     fn leave_out(&mut self, tokens: &Member, choice: Option<usize>) {
         let Some(choice) = choice else { return };
-        self.logprobs.extend(no_tokens(&tokens.value).map(|(span, none)| (choice, span, none)));
+        self.logprobs.extend(no_tokens(&tokens.value).map(|(span, none)| (Some(choice), span, none)));
     }
 
     /// Everything: strings, numbers and keys.
@@ -329,6 +338,11 @@ fn is_coded_text(document: &Document<'_>, value: &Value) -> bool {
         && document.member_text(value, "media_type").is_some_and(is_textual)
 }
 
+/// Whether a value under this key spells texts again, token by token.
+pub(crate) fn spells_tokens(key: &str) -> bool {
+    matches!(key, "logprobs" | "token_ids" | "prompt_token_ids" | "prompt_logprobs")
+}
+
 /// Tokens that are there, and what stands in their place.
 pub(crate) fn no_tokens(logprobs: &Value) -> Option<(Span, &'static str)> {
     match &logprobs.shape {
@@ -340,7 +354,7 @@ pub(crate) fn no_tokens(logprobs: &Value) -> Option<(Span, &'static str)> {
 }
 
 /// One word as names, base64 and URLs are written: no sentence and no email address is one.
-fn is_word(text: &str) -> bool {
+pub(crate) fn is_word(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
 }
 

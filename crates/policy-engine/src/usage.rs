@@ -1,8 +1,12 @@
 //! What an answer cost, as its provider says in `usage`: found by a look at the bytes, so that no body is parsed
-//! for it, and in a stream wherever its pieces are cut.
+//! for it, and in a stream wherever its pieces are cut. Only where a provider writes it: what a model or a tool says
+//! stands further down.
+
+mod finder;
 
 use memchr::memmem;
 
+use self::finder::Finder;
 use crate::json::Document;
 use crate::verdict::Usage;
 
@@ -10,11 +14,22 @@ use crate::verdict::Usage;
 #[derive(Debug, Default)]
 pub(crate) struct UsageReader {
     found: Found,
-    /// The end of what passed, while a key may be cut in it or its value is not whole.
-    carried: Vec<u8>,
+    finder: Finder,
+    line: Line,
+    /// The last byte was `\r`: a `\n` that follows belongs to it.
+    after_return: bool,
 }
 
-/// As told so far; later tellings of a stream count from its beginning.
+/// The line of a stream that is being read.
+#[derive(Debug)]
+enum Line {
+    /// So much of its beginning has come, and it may be one of data.
+    Begun(usize),
+    Data,
+    Other,
+}
+
+/// The most of what was told: a telling of a stream counts from its beginning.
 #[derive(Debug, Default, Clone, Copy)]
 struct Found {
     input: Option<u64>,
@@ -22,70 +37,77 @@ struct Found {
     output: Option<u64>,
 }
 
+const DATA: &[u8] = b"data:";
 const KEY: &[u8] = b"\"usage\"";
-/// A `usage` that is longer is not one that we know.
-const LONGEST: usize = 4096;
-
-/// What follows a key.
-enum Value<'b> {
-    Cut,
-    Object(&'b [u8]),
-    Other,
-}
 
 // === impl UsageReader ===
 
 impl UsageReader {
-    /// Of an answer that is there as a whole: the last is it.
+    /// Of an answer that is there as a whole.
     pub(crate) fn of_whole(body: &[u8]) -> Option<Usage> {
-        memmem::rfind_iter(body, KEY).find_map(|at| {
-            let mut found = Found::default();
-            match value(body.get(at + KEY.len()..).unwrap_or_default()) {
-                Value::Object(object) => found.read(object),
-                Value::Cut | Value::Other => {}
-            }
-            found.usage()
-        })
+        memmem::find(body, KEY)?;
+        let mut found = Found::default();
+        Finder::default().read(body, &mut |usage| found.read(usage));
+        found.usage()
     }
 
     pub(crate) fn pass(&mut self, bytes: &[u8]) {
-        if self.carried.is_empty() {
-            self.look(bytes);
+        // whole events, as they mostly come, and nothing in them
+        let is_between = self.finder.has_not_begun() && matches!(self.line, Line::Begun(0));
+        if is_between && bytes.ends_with(b"\n\n") && memmem::find(bytes, KEY).is_none() {
+            self.after_return = false;
             return;
         }
-        // a value is seldom cut, and what is carried is short
-        let mut joined = std::mem::take(&mut self.carried);
-        let more = bytes.len().min(LONGEST + KEY.len());
-        let (near, rest) = bytes.split_at_checked(more).unwrap_or((bytes, &[]));
-        joined.extend_from_slice(near);
-        self.look(&joined);
-        if !rest.is_empty() {
-            let carried = std::mem::take(&mut self.carried);
-            self.look(&[carried.as_slice(), rest].concat());
+        let mut rest = bytes;
+        if self.after_return && !rest.is_empty() {
+            self.after_return = false;
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+            let (line, end) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+            self.pass_line(line);
+            // an empty line: the event is whole, and the next one begins anew
+            if matches!(self.line, Line::Begun(0)) {
+                self.finder = Finder::default();
+            }
+            self.line = Line::Begun(0);
+            let is_return = end.first() == Some(&b'\r');
+            rest = end.get(1..).unwrap_or_default();
+            match rest.strip_prefix(b"\n").filter(|_| is_return) {
+                Some(after) => rest = after,
+                None => self.after_return = is_return && rest.is_empty(),
+            }
+        }
+        self.pass_line(rest);
     }
 
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.found.usage()
     }
 
-    fn look(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while let Some(at) = memmem::find(rest, KEY) {
-            let after = rest.get(at + KEY.len()..).unwrap_or_default();
-            match value(after) {
-                Value::Object(object) => self.found.read(object),
-                Value::Other => {}
-                Value::Cut => {
-                    self.carried = rest.get(at..).unwrap_or_default().to_vec();
-                    return;
-                }
-            }
-            rest = after;
+    /// A part of a line, without its end.
+    fn pass_line(&mut self, part: &[u8]) {
+        let mut part = part;
+        while let (Line::Begun(at), Some((first, rest))) = (&self.line, part.split_first()) {
+            self.line = match at + 1 {
+                _ if DATA.get(*at) != Some(first) => Line::Other,
+                end if end == DATA.len() => Line::Data,
+                end => Line::Begun(end),
+            };
+            part = rest;
         }
-        let tail = rest.get(rest.len().saturating_sub(KEY.len() - 1)..).unwrap_or_default();
-        let begun = (0..tail.len()).find(|&at| tail.get(at..).is_some_and(|tail| KEY.starts_with(tail)));
-        self.carried = begun.and_then(|at| tail.get(at..)).unwrap_or_default().to_vec();
+        if matches!(self.line, Line::Data) {
+            let found = &mut self.found;
+            self.finder.read(part, &mut |usage| found.read(usage));
+        }
+    }
+}
+
+// === impl Line ===
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::Begun(0)
     }
 }
 
@@ -98,12 +120,12 @@ impl Found {
             let value = document.member(document.root(), key)?;
             document.raw(value.span).parse::<u64>().ok()
         };
-        self.input = number("prompt_tokens").or(number("input_tokens")).or(self.input);
-        self.output = number("completion_tokens").or(number("output_tokens")).or(self.output);
+        self.input = self.input.max(number("prompt_tokens").or(number("input_tokens")));
+        self.output = self.output.max(number("completion_tokens").or(number("output_tokens")));
         for (cached, key) in
             self.cached.iter_mut().zip(["cache_creation_input_tokens", "cache_read_input_tokens"])
         {
-            *cached = number(key).or(*cached);
+            *cached = (*cached).max(number(key));
         }
     }
 
@@ -116,41 +138,6 @@ impl Found {
         let input_tokens = input.fold(0, u64::saturating_add);
         Some(Usage { input_tokens, output_tokens: self.output.unwrap_or(0) })
     }
-}
-
-/// The value behind a key, if it is an object.
-fn value(after: &[u8]) -> Value<'_> {
-    let Some(colon) = after.iter().position(|byte| !byte.is_ascii_whitespace()) else { return cut(after) };
-    if after.get(colon) != Some(&b':') {
-        return Value::Other;
-    }
-    let after = after.get(colon + 1..).unwrap_or_default();
-    let Some(begin) = after.iter().position(|byte| !byte.is_ascii_whitespace()) else { return cut(after) };
-    let object = after.get(begin..).unwrap_or_default();
-    if object.first() != Some(&b'{') {
-        return Value::Other;
-    }
-    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
-    for (at, byte) in object.iter().enumerate().take(LONGEST) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' if !quoted => depth += 1,
-            b'}' if !quoted => {
-                depth -= 1;
-                if depth == 0 {
-                    return Value::Object(object.get(..=at).unwrap_or_default());
-                }
-            }
-            _ => {}
-        }
-    }
-    cut(object)
-}
-
-fn cut(rest: &[u8]) -> Value<'_> {
-    if rest.len() < LONGEST { Value::Cut } else { Value::Other }
 }
 
 #[cfg(test)]
@@ -181,6 +168,24 @@ mod tests {
                 usage(124, 3),
             ),
             (r#"{"usage":null}"#, None),
+            // what stands further down was said by the model or by a tool
+            (
+                r#"{"usage":{"prompt_tokens":400,"completion_tokens":40},"metadata":{"usage":{"prompt_tokens":0,"completion_tokens":0}},"usage_of":{"prompt_tokens":900}}"#,
+                usage(400, 40),
+            ),
+            (
+                r#"{"content":[{"type":"tool_use","input":{"usage":{"input_tokens":0,"output_tokens":9}}}],"usage":{"input_tokens":400,"output_tokens":40}}"#,
+                usage(400, 40),
+            ),
+            (
+                r#"{"choices":[{"message":{"usage":{"prompt_tokens":9}}}],"x":["usage",{"prompt_tokens":9}]}"#,
+                None,
+            ),
+            (
+                r#"{"response":{"metadata":{"usage":{"prompt_tokens":9}},"usage":{"input_tokens":3}}}"#,
+                usage(3, 0),
+            ),
+            (r#"{"a\"":"\\","a":[[[1,2],[{"b":"]"}]]],"usage":{"input_tokens":3,"x":[{}]}}"#, usage(3, 0)),
             (r#"{"usage":{"prompt_tokens":1"#, None),
         ] {
             assert_eq!(UsageReader::of_whole(body.as_bytes()), expected, "{body}");
@@ -199,7 +204,22 @@ mod tests {
             let expected = Some(Usage { input_tokens: 30, output_tokens: 15 });
             assert_eq!(streamed(messages, step), expected, "{step}");
         }
-        let long = format!("\"usage\":{{\"a\":\"{}\" {chat}", "x".repeat(2 * LONGEST));
+        let told = |input: u64, output: u64| {
+            format!(
+                "data: {{\"choices\":[{{\"x\":{{\"usage\":{{\"prompt_tokens\":9000}}}}}}],\"usage\":{{\"prompt_tokens\":{input},\"completion_tokens\":{output}}}}}\r\n\r\n"
+            )
+        };
+        let shrinking =
+            [told(3, 1), told(400, 40), told(0, 0), ": \"usage\":{\"prompt_tokens\":9000}\n\n".to_owned()]
+                .concat();
+        for step in 1..shrinking.len() {
+            assert_eq!(
+                streamed(&shrinking, step),
+                Some(Usage { input_tokens: 400, output_tokens: 40 }),
+                "{step}"
+            );
+        }
+        let long = format!("\"usage\":{{\"a\":\"{}\" {chat}", "x".repeat(10_000));
         for step in [1, 1000, 5000, long.len()] {
             assert_eq!(streamed(&long, step).map(|usage| usage.output_tokens), Some(9), "{step}");
         }

@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use super::{Answer, Call, cut, data};
 
 pub(super) fn whole(answer: &Answer) -> Value {
-    let (message, finish_reason) = match &answer.call {
-        Some(call) => {
-            let calls = json!([called(call)]);
+    let (message, finish_reason) = match answer.calls.as_slice() {
+        [] => (json!({"role": "assistant", "content": answer.words, "refusal": null}), "stop"),
+        calls => {
+            let calls: Vec<Value> = calls.iter().map(called).collect();
             (
                 json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls}),
                 "tool_calls",
             )
         }
-        None => (json!({"role": "assistant", "content": answer.words, "refusal": null}), "stop"),
     };
     json!({
         "id": id(answer), "object": "chat.completion", "created": answer.created, "model": answer.model,
@@ -22,31 +22,28 @@ pub(super) fn whole(answer: &Answer) -> Value {
     })
 }
 
-/// Role, text or call, end, usage where asked for, `[DONE]`.
+/// Role, text or calls one by one, end, usage where asked for, `[DONE]`.
 pub(super) fn events(answer: &Answer, chunks: usize) -> Vec<String> {
     let nothing = Value::Null;
     let mut events = vec![chunk(answer, &json!({"role": "assistant", "content": ""}), &nothing)];
-    match &answer.call {
-        Some(call) => {
-            let mut opened = called(call);
-            set(&mut opened, "index", json!(0));
-            if let Some(function) = opened.get_mut("function") {
-                set(function, "arguments", json!(""));
-            }
-            events.push(chunk(answer, &json!({"tool_calls": [opened]}), &nothing));
-            for piece in cut(&call.arguments, chunks) {
-                let more = json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]});
-                events.push(chunk(answer, &more, &nothing));
-            }
-            events.push(chunk(answer, &json!({}), &json!("tool_calls")));
+    for call in &answer.calls {
+        let mut opened = called(call);
+        set(&mut opened, "index", json!(call.number));
+        if let Some(function) = opened.get_mut("function") {
+            set(function, "arguments", json!(""));
         }
-        None => {
-            let pieces = cut(&answer.words, chunks);
-            events
-                .extend(pieces.into_iter().map(|piece| chunk(answer, &json!({"content": piece}), &nothing)));
-            events.push(chunk(answer, &json!({}), &json!("stop")));
+        events.push(chunk(answer, &json!({"tool_calls": [opened]}), &nothing));
+        for piece in cut(&call.arguments, chunks) {
+            let more = json!({"tool_calls": [{"index": call.number, "function": {"arguments": piece}}]});
+            events.push(chunk(answer, &more, &nothing));
         }
     }
+    if answer.calls.is_empty() {
+        let pieces = cut(&answer.words, chunks);
+        events.extend(pieces.into_iter().map(|piece| chunk(answer, &json!({"content": piece}), &nothing)));
+    }
+    let reason = if answer.calls.is_empty() { "stop" } else { "tool_calls" };
+    events.push(chunk(answer, &json!({}), &json!(reason)));
     if answer.with_usage_chunk {
         let mut usage_chunk = head(answer);
         set(&mut usage_chunk, "choices", json!([]));
@@ -58,7 +55,8 @@ pub(super) fn events(answer: &Answer, chunks: usize) -> Vec<String> {
 }
 
 fn called(call: &Call) -> Value {
-    json!({"id": "call_fake", "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
+    let id = format!("call_fake_{}", call.number);
+    json!({"id": id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
 }
 
 fn chunk(answer: &Answer, delta: &Value, finish_reason: &Value) -> String {

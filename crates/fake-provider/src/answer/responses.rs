@@ -1,4 +1,4 @@
-//! `responses`: one output item, a message or a call of a function; what is streamed is said again whole by the events
+//! `responses`: a message, or an output item for each call of a function; what is streamed is said again whole by the events
 //! that end it.
 
 use serde_json::{Value, json};
@@ -7,9 +7,9 @@ use super::chat::set;
 use super::{Answer, Call, cut, named};
 
 pub(super) fn whole(answer: &Answer) -> Value {
-    let output = match &answer.call {
-        Some(call) => called(answer, call, &call.arguments, "completed"),
-        None => message(answer, &answer.words, "completed"),
+    let output: Vec<Value> = match answer.calls.as_slice() {
+        [] => vec![message(answer, &answer.words, "completed")],
+        calls => calls.iter().map(|call| called(answer, call, &call.arguments, "completed")).collect(),
     };
     let (asked, said) = (answer.prompt_words, answer.output_tokens());
     let usage = json!({
@@ -18,7 +18,7 @@ pub(super) fn whole(answer: &Answer) -> Value {
     });
     let mut response = begun(answer);
     set(&mut response, "status", json!("completed"));
-    set(&mut response, "output", json!([output]));
+    set(&mut response, "output", json!(output));
     set(&mut response, "usage", usage);
     response
 }
@@ -28,37 +28,35 @@ pub(super) fn events(answer: &Answer, chunks: usize) -> Vec<String> {
         json!({"type": "response.created", "response": begun(answer)}),
         json!({"type": "response.in_progress", "response": begun(answer)}),
     ];
-    match &answer.call {
-        Some(call) => {
-            let (item, place) = (item_id(answer), "response.function_call_arguments");
-            let opened = called(answer, call, "", "in_progress");
-            events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": opened}));
-            for piece in cut(&call.arguments, chunks) {
-                events.push(json!({"type": format!("{place}.delta"), "item_id": item, "output_index": 0, "delta": piece}));
-            }
-            events.push(json!({
-                "type": format!("{place}.done"), "item_id": item, "output_index": 0, "name": call.name,
-                "arguments": call.arguments,
-            }));
-            let done = called(answer, call, &call.arguments, "completed");
-            events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": done}));
+    for call in &answer.calls {
+        let (at, item, place) = (call.number, call_id(answer, call), "response.function_call_arguments");
+        let opened = called(answer, call, "", "in_progress");
+        events.push(json!({"type": "response.output_item.added", "output_index": at, "item": opened}));
+        for piece in cut(&call.arguments, chunks) {
+            events.push(json!({"type": format!("{place}.delta"), "item_id": item, "output_index": at, "delta": piece}));
         }
-        None => {
-            let opened = json!({
-                "type": "message", "id": item_id(answer), "status": "in_progress", "role": "assistant", "content": [],
-            });
-            events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": opened}));
-            events.push(of_part(answer, "response.content_part.added", &json!({"part": part("")})));
-            for piece in cut(&answer.words, chunks) {
-                let delta = json!({"delta": piece, "logprobs": []});
-                events.push(of_part(answer, "response.output_text.delta", &delta));
-            }
-            let done = json!({"text": answer.words, "logprobs": []});
-            events.push(of_part(answer, "response.output_text.done", &done));
-            events.push(of_part(answer, "response.content_part.done", &json!({"part": part(&answer.words)})));
-            let whole = message(answer, &answer.words, "completed");
-            events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": whole}));
+        events.push(json!({
+            "type": format!("{place}.done"), "item_id": item, "output_index": at, "name": call.name,
+            "arguments": call.arguments,
+        }));
+        let done = called(answer, call, &call.arguments, "completed");
+        events.push(json!({"type": "response.output_item.done", "output_index": at, "item": done}));
+    }
+    if answer.calls.is_empty() {
+        let opened = json!({
+            "type": "message", "id": item_id(answer), "status": "in_progress", "role": "assistant", "content": [],
+        });
+        events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": opened}));
+        events.push(of_part(answer, "response.content_part.added", &json!({"part": part("")})));
+        for piece in cut(&answer.words, chunks) {
+            let delta = json!({"delta": piece, "logprobs": []});
+            events.push(of_part(answer, "response.output_text.delta", &delta));
         }
+        let done = json!({"text": answer.words, "logprobs": []});
+        events.push(of_part(answer, "response.output_text.done", &done));
+        events.push(of_part(answer, "response.content_part.done", &json!({"part": part(&answer.words)})));
+        let whole = message(answer, &answer.words, "completed");
+        events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": whole}));
     }
     events.push(json!({"type": "response.completed", "response": whole(answer)}));
     let numbered = events.into_iter().enumerate().map(|(number, mut event)| {
@@ -84,7 +82,7 @@ fn message(answer: &Answer, words: &str, status: &str) -> Value {
 
 fn called(answer: &Answer, call: &Call, arguments: &str, status: &str) -> Value {
     json!({
-        "type": "function_call", "id": item_id(answer), "call_id": "call_fake", "status": status, "name": call.name,
+        "type": "function_call", "id": call_id(answer, call), "call_id": format!("call_fake_{}", call.number), "status": status, "name": call.name,
         "arguments": arguments,
     })
 }
@@ -99,6 +97,10 @@ fn of_part(answer: &Answer, kind: &str, more: &Value) -> Value {
         set(&mut event, key, value.clone());
     }
     event
+}
+
+fn call_id(answer: &Answer, call: &Call) -> String {
+    format!("{}_{}", item_id(answer), call.number)
 }
 
 fn item_id(answer: &Answer) -> String {

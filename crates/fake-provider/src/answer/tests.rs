@@ -39,15 +39,15 @@ fn a_stream_says_what_the_whole_answer_says() {
 }
 
 #[test]
-fn a_call_of_a_tool_is_streamed_in_pieces() {
-    let script = json!({"call": {"name": "find", "arguments": {"place": "Zürich"}}});
+fn calls_of_tools_are_streamed_in_pieces_one_by_one() {
+    let script = json!({"calls": [{"name": "find", "arguments": {"place": "Zürich"}}, {"name": "ask", "arguments": {"a": 1}}]});
     for (dialect, piece) in [
         (Dialect::Chat, "/choices/0/delta/tool_calls/0/function/arguments"),
         (Dialect::Messages, "/delta/partial_json"),
         (Dialect::Responses, "/delta"),
     ] {
         let events = answer(dialect, &json!({}), &script).events(dialect, 3);
-        assert_eq!(streamed(&events, piece), r#"{"place":"Zürich"}"#, "{dialect:?}");
+        assert_eq!(streamed(&events, piece), r#"{"place":"Zürich"}{"a":1}"#, "{dialect:?}");
     }
 }
 

@@ -40,6 +40,33 @@ impl Event {
         Some(values.collect::<Vec<_>>().join(&b'\n'))
     }
 
+    /// The event as who guards may send it: of what stands beside the data only what holds no text. `None`: there is
+    /// something that nobody knows, or that says more than it should.
+    pub(super) fn bare(mut self) -> Option<Self> {
+        for line in &mut self.lines {
+            let (name, value) = match line.iter().position(|byte| *byte == b':') {
+                Some(colon) => line.split_at_checked(colon).unwrap_or_default(),
+                None => (line.as_slice(), &b""[..]),
+            };
+            let value = value.strip_prefix(b":").unwrap_or_default();
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            let is_known = match name {
+                b"" if !line.is_empty() => {
+                    line.truncate(1);
+                    continue;
+                }
+                b"data" => true,
+                b"event" | b"id" => value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'@'),
+                b"retry" => value.iter().all(u8::is_ascii_digit),
+                _ => false,
+            };
+            if !is_known {
+                return None;
+            }
+        }
+        Some(self)
+    }
+
     /// Comments, `[DONE]` and whole JSON.
     pub(super) fn is_readable(&self) -> bool {
         self.data().is_none_or(|data| data.trim_ascii() == b"[DONE]" || Document::parse(&data).is_ok())
@@ -96,7 +123,10 @@ impl EventReader {
 
     /// What stands there without its end.
     pub(super) fn finish(&mut self) -> Option<Event> {
-        if !self.line.is_empty() {
+        let is_cut = [&b"data"[..], b"event", b"id", b"retry"]
+            .iter()
+            .any(|name| name.len() > self.line.len() && name.starts_with(&self.line));
+        if !is_cut {
             let _ = self.end_line();
         }
         let lines = std::mem::take(&mut self.lines);

@@ -1,6 +1,6 @@
 //! Where the texts of each endpoint lie, and whose words they are.
 
-use super::{Author, Texts};
+use super::{Author, Texts, spells_tokens};
 use crate::endpoint::Endpoint;
 use crate::json::{Document, Member, Value};
 
@@ -91,6 +91,10 @@ impl<'a> Texts<'a> {
             match (endpoint, document.string(member.key).text()) {
                 (Endpoint::ChatCompletions | Endpoint::Completions, "choices")
                 | (Endpoint::Responses, "output") => self.read_choices(document, member),
+                // those of the prompt
+                (Endpoint::ChatCompletions | Endpoint::Completions, key) if spells_tokens(key) => {
+                    self.leave_tokens(member, None);
+                }
                 // an event of a stream repeats the whole answer
                 (Endpoint::Responses, "response") => {
                     for member in member.value.members() {

@@ -225,3 +225,16 @@ fn text_that_is_sent_as_media_is_read() {
     let image = sources[1].replace("text/plain", "image/png");
     assert!(request_texts(&image).iter().all(|(_, text)| !text.contains('@')));
 }
+
+#[test]
+fn tokens_by_number_go_with_the_text_that_they_spell() {
+    let source = r#"{"prompt_logprobs":[{"1":{"decoded_token":"x y"}}],"prompt_token_ids":[1],"choices":[{"message":{"content":"a@b.org"},"token_ids":[3,4],"prompt_token_ids":null},{"message":{"content":"c"},"token_ids":[5]}]}"#;
+    let document = Document::parse(source.as_bytes()).unwrap();
+    let texts = Texts::of(Phase::Output, &document);
+    let found: Vec<&str> = texts.pieces().iter().map(Piece::text).collect();
+    assert_eq!(found, ["a@b.org", "c"]);
+    let edits = [Edit { piece: 0, range: 0..7, replacement: "x".to_owned() }];
+    let left = String::from_utf8(texts.splice(&document, &edits)).unwrap();
+    let expected = r#"{"prompt_logprobs":[],"prompt_token_ids":[],"choices":[{"message":{"content":"x"},"token_ids":[],"prompt_token_ids":null},{"message":{"content":"c"},"token_ids":[5]}]}"#;
+    assert_eq!(left, expected);
+}

@@ -164,3 +164,16 @@ fn shared() -> &'static Engine {
     static ENGINE: std::sync::LazyLock<Engine> = std::sync::LazyLock::new(redactor);
     &ENGINE
 }
+
+#[test]
+fn what_stands_beside_many_vectors_is_redacted_and_they_stay_as_they_were() {
+    let vector = format!("[{}0.25]", "-1.5e-3,".repeat(1535));
+    let vectors = vec![format!("{{\"embedding\":{vector},\"index\":0}}"); 300].join(",");
+    let body =
+        format!(r#"{{"data":[{vectors}],"note":"of jane@example.com [1]","usage":{{"prompt_tokens":5}}}}"#);
+    let inspection = redactor().inspect_response(Endpoint::Embeddings, body.as_bytes(), &Nowhere);
+    assert_eq!(inspection.verdict, Verdict::Redact);
+    let left = String::from_utf8(inspection.body.unwrap()).unwrap();
+    assert!(left == body.replace("jane@example.com", "[EMAIL]"), "{}", &left[left.len() - 200..]);
+    assert_eq!(inspection.usage.unwrap().input_tokens, 5);
+}

@@ -24,7 +24,7 @@ fn chain(format: MarkerFormat) -> Arc<Chain> {
     Arc::new(compile::chain(&[PolicySettings::PiiDetector(pii)]).unwrap())
 }
 
-fn chains() -> &'static [Arc<Chain>] {
+pub(super) fn chains() -> &'static [Arc<Chain>] {
     static CHAINS: std::sync::LazyLock<Vec<Arc<Chain>>> = std::sync::LazyLock::new(|| {
         [MarkerFormat::Label, MarkerFormat::Mask, MarkerFormat::Partial].map(chain).into()
     });
@@ -61,14 +61,14 @@ fn piece(event: &str) -> Option<(u64, String)> {
     Some((index, text.into_iter().find_map(serde_json::Value::as_str)?.to_owned()))
 }
 
-fn redacted(chain: &Chain, text: &str) -> String {
+pub(super) fn redacted(chain: &Chain, text: &str) -> String {
     let body = serde_json::json!([text]).to_string();
     let inspection = chain.inspect_output(Endpoint::ChatCompletions, body.as_bytes(), &Nowhere);
     let body = inspection.body.unwrap_or_else(|| body.into_bytes());
     serde_json::from_slice::<Vec<String>>(&body).unwrap().concat()
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(super) fn text() -> impl Strategy<Value = String> {
     let part = prop::sample::select(vec![
         "jane@example.com",
         "4111 1111 1111 1111",
