@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::key::{Key, Step};
 use crate::endpoint::Endpoint;
 use crate::json::{Document, Member, Shape, Span, Value, encode};
-use crate::text::{is_text, no_tokens, spells_tokens};
+use crate::text::{is_text, is_word, no_tokens, spells_tokens};
 
 /// What one event holds of flowing texts.
 #[derive(Debug, Default)]
@@ -210,7 +210,9 @@ impl Fields {
                 for member in members {
                     let key = document.string(member.key).into_text().into_owned();
                     let is_words = is_open || is_text(&key) || (key == "data" && is_text_part());
-                    let is_whole = how == How::Flows && (is_open || NOTES.contains(&key.as_str()));
+                    // a key that is text itself is in no event that is made here
+                    let is_whole =
+                        how == How::Flows && (is_open || !is_word(&key) || NOTES.contains(&key.as_str()));
                     let how = if is_whole { How::Whole } else { how };
                     path.push(Step::Key(key));
                     self.read_strings(document, &member.value, (how, !is_words), key_of, path);

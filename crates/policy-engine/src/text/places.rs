@@ -1,6 +1,6 @@
 //! Where the texts of each endpoint lie, and whose words they are.
 
-use super::{Author, Texts, spells_tokens};
+use super::{Author, Texts};
 use crate::endpoint::Endpoint;
 use crate::json::{Document, Member, Value};
 
@@ -91,8 +91,11 @@ impl<'a> Texts<'a> {
             match (endpoint, document.string(member.key).text()) {
                 (Endpoint::ChatCompletions | Endpoint::Completions, "choices")
                 | (Endpoint::Responses, "output") => self.read_choices(document, member),
-                // those of the prompt
-                (Endpoint::ChatCompletions | Endpoint::Completions, key) if spells_tokens(key) => {
+                // the prompt, spelled again
+                (
+                    Endpoint::ChatCompletions | Endpoint::Completions,
+                    "prompt_logprobs" | "prompt_token_ids",
+                ) => {
                     self.leave_tokens(member, None);
                 }
                 // an event of a stream repeats the whole answer

@@ -289,6 +289,12 @@ fn notes_that_are_whole_in_each_event_are_not_run_together() {
 }
 
 #[test]
+fn a_key_that_is_text_leaves_with_its_event_alone() {
+    let (out, _) = redact(Endpoint::ChatCompletions, &chunk(r#"{"jane@example.com":"a1"}"#, "null"));
+    assert!(out.contains(r#"{"[EMAIL]":"a1"}"#) && !out.contains("jane"), "{out}");
+}
+
+#[test]
 fn an_event_has_so_many_texts_and_no_more() {
     let members: Vec<String> = (0..5000).map(|at| format!("\"k{at}\":\"a1\"")).collect();
     let source = chunk(&format!("{{{}}}", members.join(",")), "null");
