@@ -194,15 +194,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Patience<S> {
                     .reading
                     .as_ref()
                     .is_some_and(|deadline| deadline.awaits == Awaits::RestOfHead && deadline.begun == begun);
-                if this.activity.is_serving() {
-                    this.reading = None;
-                } else if !matches!(this.opening, Opening::Http2) {
-                    if !head_has_begun {
+                let is_serving = this.activity.is_serving();
+                if !matches!(this.opening, Opening::Http2) {
+                    if is_serving {
+                        this.reading = None;
+                    } else if !head_has_begun {
                         this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead, begun));
-                        this.lines = HeadLines::default();
                     }
                     if this.lines.has_bare_feed(bytes) {
-                        this.say(context, BARE_FEED);
+                        // Before the answer that is awaited it would be taken for it.
+                        if !is_serving {
+                            this.say(context, BARE_FEED);
+                        }
                         return Poll::Ready(Err(io::Error::new(
                             io::ErrorKind::InvalidData,
                             "a line of the head ends in a line feed alone",
