@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Version};
 use hyper::body::{Body, Incoming};
@@ -130,7 +130,7 @@ fn admit<'a>(
     head: &Parts,
     policy: Option<&'a Arc<ActivePolicy>>,
 ) -> Result<(Route, &'a Arc<ActivePolicy>), Refusal> {
-    if headers::are_too_large(&head.headers) {
+    if headers::are_too_large(head) {
         return Err(Refusal::HeadersTooLarge);
     }
     check_framing(head)?;
@@ -146,7 +146,8 @@ fn admit<'a>(
     Ok((route, policy))
 }
 
-/// Heads that two servers in a row may read differently.
+/// Heads that two servers in a row may read differently; what the parser would not tell us of was looked at before it
+/// (`lines`).
 pub(super) fn check_framing(head: &Parts) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = hosts.next();
@@ -160,9 +161,6 @@ pub(super) fn check_framing(head: &Parts) -> Result<(), Refusal> {
         && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
     {
         return Err(Refusal::Head { message: "the request names two different hosts" });
-    }
-    if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH) {
-        return Err(Refusal::Head { message: "the request has both content-length and transfer-encoding" });
     }
     Ok(())
 }

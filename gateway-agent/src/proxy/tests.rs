@@ -5,6 +5,7 @@ mod drain;
 mod events;
 mod fallback;
 mod harness;
+mod heads;
 mod limits;
 mod provider_answers;
 mod providers;

@@ -96,10 +96,16 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
 #[tokio::test]
 async fn a_smuggled_request_is_not_served() {
     let (gateway, provider) = gateway().await;
-    let text = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\nconnection: close\r\n\r\n0\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
-    let answer = exchange(gateway.address, text).await;
+    let body = chat("hi");
+    let text = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: {}\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
+        body.len() + 4,
+        body.len()
+    );
+    let answer = exchange(gateway.address, &text).await;
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    is_whole_error(&answer, "invalid_head");
     assert!(provider.calls().is_empty());
 }
 
