@@ -93,7 +93,11 @@ impl HeadLines {
         };
         if fits {
             self.carried.extend_from_slice(bytes);
-            return Ok(());
+            return match &self.place {
+                Place::Before => head::look_ahead(true, &self.carried),
+                Place::Head(_) => head::look_ahead(false, &self.carried),
+                _ => Ok(()),
+            };
         }
         self.carried = Vec::new();
         match std::mem::replace(&mut self.place, Place::Lost) {
@@ -173,6 +177,12 @@ mod tests {
             (format!("{chunked}host: x\r\n\r\n"), false),
             (format!("{chunked}host: x\n\r\n"), true),
             (format!("{chunked}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"), true),
+            // The parser does not wait for the end of a line.
+            ("GET / HTTP/9".to_owned(), true),
+            ("GET / HTTP/1.1\r\na b".to_owned(), true),
+            ("GET / HTTP/1.1\r\na: \0".to_owned(), true),
+            ("GET / HTTP/1.1\r\n a".to_owned(), true),
+            ("GET / HTTP/1.1\r\na: b c\r\nd".to_owned(), false),
             // What the parser does not read is nobody's business.
             (format!("{closing}a\nb : c\r\n"), false),
             ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nx\r\na\nb".to_owned(), false),

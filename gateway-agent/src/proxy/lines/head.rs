@@ -39,6 +39,8 @@ pub(super) enum Length {
 /// A head beyond this is refused before the parser does it. What is smaller and still too large is answered as a request.
 pub(super) const MOST_BYTES: usize = 60 * 1024;
 const MOST_HEADERS: usize = 120;
+/// Longest beginning of a line that is looked at before its end.
+const MOST_AHEAD: usize = 1024;
 
 // === impl HeadFault ===
 
@@ -70,19 +72,19 @@ impl Head {
         let (Some(method), Some(target), Some(version), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(HeadFault::Malformed("the request line is not `METHOD TARGET VERSION`"));
+            return Err(NO_REQUEST);
         };
+        if !is_token(method) {
+            return Err(NO_METHOD);
+        }
+        if !is_target(target) {
+            return Err(NO_TARGET);
+        }
         let is_http10 = match version {
             b"HTTP/1.1" => false,
             b"HTTP/1.0" => true,
-            _ => return Err(HeadFault::Malformed("the version is neither HTTP/1.1 nor HTTP/1.0")),
+            _ => return Err(NO_VERSION),
         };
-        if !is_token(method) {
-            return Err(HeadFault::Malformed("the method is no name of one"));
-        }
-        if !is_target(target) {
-            return Err(HeadFault::Malformed("the request target is no URI"));
-        }
         if memchr::memchr(b'#', target).is_some() {
             return Err(HeadFault::Fragment);
         }
@@ -98,31 +100,19 @@ impl Head {
         if self.headers > MOST_HEADERS {
             return Err(HeadFault::TooLarge);
         }
-        if line.starts_with(b" ") || line.starts_with(b"\t") {
-            return Err(HeadFault::Malformed("a header is folded over several lines"));
-        }
-        let Some((name, value)) = memchr::memchr(b':', line).and_then(|colon| line.split_at_checked(colon))
-        else {
-            return Err(HeadFault::Malformed("a header line has no colon"));
-        };
-        if !is_token(name) {
-            return Err(HeadFault::Malformed("a header name holds what no name may"));
-        }
-        if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
-            return Err(HeadFault::Malformed("a header value holds a control character"));
-        }
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        let (name, value) = header(line)?.ok_or(HeadFault::Malformed("a header line has no colon"))?;
+        let value = value.trim_ascii();
         if name.eq_ignore_ascii_case(b"content-length") {
-            self.takes_length(value)
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            self.takes_coding(value)
-        } else {
-            if name.eq_ignore_ascii_case(b"connection") && value.is_ascii() {
-                let mut options = value.split(|byte| *byte == b',');
-                self.closes |= options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
-            }
-            Ok(())
+            return self.takes_length(value);
         }
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            return self.takes_coding(value);
+        }
+        if name.eq_ignore_ascii_case(b"connection") && value.is_ascii() {
+            let mut options = value.split(|byte| *byte == b',');
+            self.closes |= options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"));
+        }
+        Ok(())
     }
 
     pub(super) fn length(&self) -> Length {
@@ -167,8 +157,54 @@ impl Head {
     }
 }
 
-const BOTH: HeadFault =
-    HeadFault::Malformed("the request has both content-length and transfer-encoding");
+const BOTH: HeadFault = HeadFault::Malformed("the request has both content-length and transfer-encoding");
+const NO_REQUEST: HeadFault = HeadFault::Malformed("the request line is not `METHOD TARGET VERSION`");
+const NO_METHOD: HeadFault = HeadFault::Malformed("the method is no name of one");
+const NO_TARGET: HeadFault = HeadFault::Malformed("the request target is no URI");
+const NO_VERSION: HeadFault = HeadFault::Malformed("the version is neither HTTP/1.1 nor HTTP/1.0");
+
+/// The parser does not wait for the end of a line, so neither does this: the beginning of one that cannot become good.
+/// Long ones are left to the parser, for this begins anew with each piece.
+pub(super) fn look_ahead(is_request_line: bool, text: &[u8]) -> Result<(), HeadFault> {
+    if text == b"\r" || text.len() > MOST_AHEAD {
+        return Ok(());
+    }
+    if !is_request_line {
+        return header(text.strip_suffix(b"\r").unwrap_or(text)).map(|_| ());
+    }
+    let mut parts = text.split(|byte| *byte == b' ');
+    let method = parts.next().unwrap_or_default();
+    if !(is_token(method) || text.is_empty()) {
+        return Err(NO_METHOD);
+    }
+    let Some(target) = parts.next() else { return Ok(()) };
+    if !target.iter().all(|byte| matches!(byte, b'!'..=b'~' | 0x80..)) {
+        return Err(NO_TARGET);
+    }
+    let Some(version) = parts.next() else { return Ok(()) };
+    if target.is_empty() || parts.next().is_some() {
+        return Err(NO_REQUEST);
+    }
+    let may = b"HTTP/1.1\r".starts_with(version) || b"HTTP/1.0\r".starts_with(version);
+    if may { Ok(()) } else { Err(NO_VERSION) }
+}
+
+/// A header line, or the beginning of one: its name and its value, once there is a colon.
+fn header(line: &[u8]) -> Result<Option<(&[u8], &[u8])>, HeadFault> {
+    if line.starts_with(b" ") || line.starts_with(b"\t") {
+        return Err(HeadFault::Malformed("a header is folded over several lines"));
+    }
+    let mut parts = line.splitn(2, |byte| *byte == b':');
+    let (name, value) = (parts.next().unwrap_or_default(), parts.next());
+    if !is_token(name) && !line.is_empty() {
+        return Err(HeadFault::Malformed("a header name holds what no name may"));
+    }
+    let Some(value) = value else { return Ok(None) };
+    if !value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..)) {
+        return Err(HeadFault::Malformed("a header value holds a control character"));
+    }
+    Ok(Some((name, value)))
+}
 
 /// A name as RFC 9110 has it: of a method, of a header.
 fn is_token(name: &[u8]) -> bool {

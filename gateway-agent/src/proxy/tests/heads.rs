@@ -55,7 +55,8 @@ async fn the_length_of_a_body_is_said_once_and_in_one_way() {
 #[tokio::test]
 async fn a_head_that_is_no_head_is_told_what_is_wrong() {
     let (gateway, provider) = gateway().await;
-    let with = |lines: &str| format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
+    let with =
+        |lines: &str| format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
     for text in [
         with("a: b\r\n c\r\n"),
         with("a: b\r\n\tc\r\n"),
@@ -87,18 +88,19 @@ async fn a_head_that_is_no_head_is_told_what_is_wrong() {
         "\u{1}\u{2}\u{3}\r\n\r\n".to_owned(),
     ] {
         let answer = exchange(gateway.address, &text).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{text}{answer}");
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.ends_with('}'), "{text}{answer}");
         is_whole_error(&answer, "invalid_head");
     }
     assert!(provider.calls().is_empty());
     for text in [
         with("x-empty:\r\nx-tab: a\tb\r\nx-odd: \u{fc}\"{}\r\n!#$%&'*+-.^_`|~: 1\r\n"),
-        "\r\n\r\nGET /v1/models?a[]={\"b\"}|c HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(),
-        "GET http://x/v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\nwhat comes behind it\n".to_owned(),
+        "\r\n\r\nGET /v1/models?a[]={b}|c HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".to_owned(),
+        "GET http://x/v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\nwhat comes behind it\n"
+            .to_owned(),
         "GET /v1/models HTTP/1.0\r\n\r\n".to_owned(),
     ] {
         let answer = exchange(gateway.address, &text).await;
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{text}{answer}");
+        assert_eq!(answer.get(8..13), Some(" 200 "), "{text}{answer}");
     }
 }
 
