@@ -26,6 +26,7 @@ mod request;
 mod resolver;
 mod route;
 mod serve;
+mod spare;
 mod surroundings;
 mod targets;
 mod trace;
