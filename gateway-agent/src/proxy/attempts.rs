@@ -111,8 +111,8 @@ impl Proxy {
             let call = self.upstream.call((station, target), exchange.endpoint, headers, body, deadline);
             let response = call.await?;
             record.heard();
-            let inspected = exchange.engine().inspects_responses();
-            let reading = Reading { inspected, limit: self.settings.max_response, deadline };
+            let guarded = exchange.engine().guards_responses();
+            let reading = Reading { guarded, limit: self.settings.max_response, deadline };
             provider_answer::read(response, target, reading).await
         };
         let answer = answering.await;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::inspect::Exchange;
 use super::patience::ActiveRequest;
+use super::provider_answer::ENCODED;
 use super::record::{Phase, Record};
 use super::reply::{Refusal, error_event};
 use super::upstream::UpstreamFailure;
@@ -52,6 +53,8 @@ pub(super) struct Relay {
     /// `None` once the stream is over, or the inspector is out of order.
     inspector: Option<StreamInspector>,
     exchange: Exchange,
+    /// Compressed: it passes unread, where nobody guards it.
+    is_encoded: bool,
     target: String,
     /// Longest silence of the provider.
     silence: Duration,
@@ -133,11 +136,16 @@ impl Relay {
             provider: Some(provider),
             inspector,
             exchange,
+            is_encoded: false,
             target,
             silence,
             quiet_until: Box::pin(tokio::time::sleep_until(now + silence)),
             ends_at: now + total,
         }
+    }
+
+    pub(super) fn encoded(self, is_encoded: bool) -> Self {
+        Self { is_encoded, ..self }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Option<Bytes>> {
@@ -183,6 +191,9 @@ impl Relay {
     }
 
     fn inspect(&mut self, data: Bytes, record: &mut Record) -> Result<Bytes, Cut> {
+        if self.is_encoded {
+            return Ok(data);
+        }
         let Some(inspector) = &mut self.inspector else { return Err(Cut::PolicyFailed) };
         let began = Instant::now();
         // An inspector that panicked is not asked again: the stream ends here.
@@ -204,6 +215,9 @@ impl Relay {
         let Ok((rest, inspection)) = finished else {
             return Some(self.cut(&Cut::PolicyFailed, record));
         };
+        let engine = self.exchange.engine();
+        let is_unread = self.is_encoded && engine.inspects_responses();
+        let inspection = if is_unread { engine.unread_response(ENCODED) } else { inspection };
         self.provider = None;
         record.ended(ended_by(&inspection));
         record.decided(Phase::Output, &inspection);

@@ -17,7 +17,7 @@ use super::attempts::Question;
 use super::body::{BodyLimits, RequestBody};
 use super::inspect::{Exchange, inspect_rejection, inspect_whole, on_engine};
 use super::limits::Cost;
-use super::provider_answer::ProviderAnswer;
+use super::provider_answer::{ProviderAnswer, is_encoded};
 use super::record::{Phase, Record};
 use super::relay::{Content, Relay};
 use super::reply::{Refusal, Reply};
@@ -119,7 +119,8 @@ impl Proxy {
 
     fn relay(&self, reply: Reply<Incoming>, exchange: Exchange, target: &Target) -> Reply<Content> {
         let total = self.settings.timeouts.stream_total;
-        let relay = Relay::new(reply.body, exchange, target.id.to_string(), target.timeouts.idle, total);
+        let relay = Relay::new(reply.body, exchange, target.id.to_string(), target.timeouts.idle, total)
+            .encoded(is_encoded(&reply.headers));
         Reply { status: reply.status, headers: reply.headers, body: Content::Stream(Box::new(relay)) }
     }
 }
