@@ -189,8 +189,10 @@ pub(super) fn look_ahead(is_request_line: bool, text: &[u8]) -> Result<(), HeadF
     if may { Ok(()) } else { Err(NO_VERSION) }
 }
 
+type NameAndValue<'a> = (&'a [u8], &'a [u8]);
+
 /// A header line, or the beginning of one: its name and its value, once there is a colon.
-fn header(line: &[u8]) -> Result<Option<(&[u8], &[u8])>, HeadFault> {
+fn header(line: &[u8]) -> Result<Option<NameAndValue<'_>>, HeadFault> {
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         return Err(HeadFault::Malformed("a header is folded over several lines"));
     }
