@@ -29,6 +29,7 @@ mod request;
 mod resolver;
 mod route;
 mod serve;
+mod spare;
 mod surroundings;
 mod taking;
 mod targets;

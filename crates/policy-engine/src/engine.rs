@@ -164,6 +164,16 @@ impl Engine {
         self.chain.reads_output()
     }
 
+    /// False: whatever the policies say of a response, it goes on as it is.
+    pub fn guards_responses(&self) -> bool {
+        self.chain.guards_output()
+    }
+
+    /// The output phase over a response that cannot be read, for this reason: blocked where a policy guards it.
+    pub fn unread_response(&self, why: &str) -> Inspection {
+        self.chain.unreadable(why)
+    }
+
     /// The output phase over a whole response body. One that cannot be read is blocked.
     pub fn inspect_response(&self, endpoint: Endpoint, body: &[u8], around: &dyn Surroundings) -> Inspection {
         let inspection = match endpoint {

@@ -70,12 +70,18 @@ impl Record {
     }
 }
 
+fn crash_fallbacks() -> metrics::Counter {
+    metrics::counter!("kt_gateway_crash_fallbacks_total")
+}
+
 // === impl Activator ===
 
 impl Activator {
     /// Before anything is started from disk: should that end the process, it is counted. A withdrawn pack becomes
     /// the last resort.
     pub(super) async fn begin_trial(&mut self, bootable: &mut Vec<ConfigDigest>) -> Option<KeptPack> {
+        // So that a scrape finds it before the first.
+        crash_fallbacks().increment(0);
         let before = self.record.clone();
         let fallen = self.record.judge_last_end();
         if !self.record.kept.is_empty() {
@@ -96,7 +102,7 @@ impl Activator {
             "crash loop: the gateway ended twice without being asked to before this pack had proved itself; \
              it is withdrawn, and the last good pack runs. Load or roll out another one"
         );
-        metrics::counter!("kt_gateway_crash_fallbacks_total").increment(1);
+        crash_fallbacks().increment(1);
         let at = Moment::now(&self.parts.clock);
         if self.record.desired.is_none() {
             self.record.wants(Desired {

@@ -21,12 +21,14 @@ use tokio::sync::Semaphore;
 
 use super::ending::{Ending, Step};
 use super::patience::{Activity, Patience};
+use super::spare::Spare;
 use super::taking::{ClientStreams, Taking};
 use super::workers::{NoWorker, Purpose, Workers};
 use super::{Heir, Proxy, ProxyTimeouts};
 use crate::decisions::DecisionSink;
 
-/// Pause after a failed accept: the cause (no more descriptors) ends when a connection does.
+/// Pause after a failed accept: the cause (no more descriptors) ends when a connection does. Where it does not within the
+/// pause, those that wait are sent away.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Room above our own limits, so that our own answer (with its ids) is what a client meets first.
@@ -71,7 +73,7 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
         }
     };
     let door = Door::new(&proxy, workers);
-    let mut failing = false;
+    let (mut failing, mut spare) = (false, Spare::new());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -90,6 +92,9 @@ pub(super) async fn run(listener: TcpListener, proxy: Arc<Proxy>, heir: Heir, dr
             Err(error) => {
                 if !failing {
                     tracing::warn!(%error, "connections cannot be accepted at the moment; trying on");
+                } else if spare.turn_away(&listener, TOO_MANY).await {
+                    door.proxy.metrics.connection_refused();
+                    continue;
                 }
                 failing = true;
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -127,9 +127,9 @@ impl Proxy {
             let call = self.upstream.call((station, target), exchange.endpoint, headers, body, deadline);
             let response = call.await?;
             record.heard(station.timing());
-            let inspected = exchange.engine().inspects_responses();
+            let guarded = exchange.engine().guards_responses();
             let limit = self.settings.max_response;
-            let reading = Reading { inspected, limit, deadline, budget: &self.body_budget };
+            let reading = Reading { guarded, limit, deadline, budget: &self.body_budget };
             provider_answer::read(response, target, reading).await
         };
         let answer = answering.await;

@@ -3,11 +3,12 @@
 mod identity;
 
 use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::request::Parts;
 
 use self::identity::tells_of_client;
 use super::trace::{TRACEPARENT, TRACESTATE, Trace};
 
-/// Most headers of a request, and most bytes of names and values together.
+/// Most headers of a request, and most bytes of its whole head.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
@@ -59,10 +60,16 @@ const PROVIDER_IDENTITY: &[&str] = &[
     "digest",
 ];
 
-/// True when a request head is over the limits.
-pub(super) fn are_too_large(headers: &HeaderMap) -> bool {
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES
+/// True when a request head is over the limits. Its bytes are those of HTTP/1.1, whatever was spoken.
+pub(super) fn are_too_large(head: &Parts) -> bool {
+    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let authority = match (head.uri.scheme(), head.uri.authority()) {
+        (Some(scheme), Some(authority)) => scheme.as_str().len() + 3 + authority.as_str().len(),
+        (_, authority) => authority.map_or(0, |authority| authority.as_str().len()),
+    };
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let request_line = head.method.as_str().len() + authority + path + "  HTTP/1.1\r\n".len();
+    head.headers.len() > MAX_HEADERS || request_line + lines.sum::<usize>() + 2 > MAX_HEADER_BYTES
 }
 
 /// Room for what is added to the headers that cross.
@@ -280,7 +287,16 @@ mod tests {
 
     #[test]
     fn the_limits_count_headers_and_bytes() {
-        assert!(!are_too_large(&map(&[("a", &"x".repeat(32 * 1024 - 5))])));
-        assert!(are_too_large(&map(&[("a", &"x".repeat(32 * 1024 - 4))])));
+        let of = |target: &str, value: usize| {
+            let request = http::Request::get(target).header("a", "x".repeat(value));
+            request.body(()).unwrap().into_parts().0
+        };
+        // GET / HTTP/1.1, `a: `, the line's end and the last one
+        let rest = 16 + 5 + 2;
+        assert!(!are_too_large(&of("/", 32 * 1024 - rest)));
+        assert!(are_too_large(&of("/", 32 * 1024 - rest + 1)));
+        assert!(are_too_large(&of("/b", 32 * 1024 - rest)));
+        assert!(!are_too_large(&of("http://h/", 32 * 1024 - rest - 8)));
+        assert!(are_too_large(&of("http://h/", 32 * 1024 - rest - 7)));
     }
 }

@@ -8,7 +8,7 @@ use policy_engine::{Endpoint, Engine, Inspection, Surroundings, Target};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use super::provider_answer;
+use super::provider_answer::{self, ENCODED};
 use super::record::{Phase, Record};
 use super::relay::Content;
 use super::reply::{Refusal, Reply};
@@ -56,10 +56,13 @@ pub(super) async fn inspect_whole(
     exchange: &Exchange,
     record: &mut Record,
 ) -> Result<Reply<Content>, Refusal> {
-    let inspection = if exchange.engine().inspects_responses() {
-        judge_response(exchange, reply.body.clone(), record).await?
+    let engine = exchange.engine();
+    let inspection = if !engine.inspects_responses() {
+        engine.pass_response(&reply.body)
+    } else if provider_answer::is_encoded(&reply.headers) {
+        engine.unread_response(ENCODED)
     } else {
-        exchange.engine().pass_response(&reply.body)
+        judge_response(exchange, reply.body.clone(), record).await?
     };
     record.decided(Phase::Output, &inspection);
     if let Some(reason) = inspection.block {

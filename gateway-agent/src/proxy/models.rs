@@ -25,10 +25,10 @@ pub(super) fn answer(
     let of = |target: &Target| !for_anthropic || target.provider == Provider::Anthropic;
     if route == Route::Model {
         let model = route::model_of(head.uri.path()).unwrap_or_default();
-        if !engine.shows(model, around, of) {
-            return Err(Refusal::UnknownModel { model: model.to_owned() });
+        if !engine.shows(&model, around, of) {
+            return Err(Refusal::UnknownModel { model: model.into_owned() });
         }
-        return Ok(Reply::json(StatusCode::OK, &entry(for_anthropic, model)));
+        return Ok(Reply::json(StatusCode::OK, &entry(for_anthropic, &model)));
     }
     let models = engine.models_for(around, of);
     let list = if for_anthropic { anthropic_list(&models) } else { openai_list(&models) };

@@ -17,10 +17,16 @@ use tokio::time::{Instant, Sleep};
 
 use super::ProxyTimeouts;
 use super::alarm::Alarm;
-use super::lines::HeadLines;
+use super::lines::{HeadFault, HeadLines};
 
-/// The HTTP/2 preface, all of which must come within the time of a head.
-const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What an HTTP/2 client says first, all of it within the time of a head; whatever differs from it is HTTP/1 to the
+/// server.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long a client whose head was refused is still listened to, and how much it may send, bytes: a connection that is
+/// closed with bytes unread is reset, and the answer with it.
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES: usize = 512 * 1024;
 
 /// A stream that fails with `TimedOut` when its peer keeps us waiting.
 pub(super) struct Patience<S> {
@@ -34,6 +40,7 @@ pub(super) struct Patience<S> {
     /// Wakes for `reading`.
     alarm: Alarm,
     lines: HeadLines,
+    farewell: Option<Farewell>,
     /// Until when the client must take something.
     writing: Option<Pin<Box<Sleep>>>,
 }
@@ -65,10 +72,12 @@ enum Opening {
     Http2,
 }
 
-/// The answer to a head with such lines, which are no lines to others.
-const BARE_FEED: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\
-content-length: 129\r\n\r\n{\"error\":{\"type\":\"validation_error\",\"message\":\"a line of the request head ends \
-without a carriage return\",\"code\":\"invalid_head\"}}";
+/// After the answer to a head that was refused.
+struct Farewell {
+    until: Pin<Box<Sleep>>,
+    left: usize,
+    is_shut: bool,
+}
 
 #[derive(Clone, Copy)]
 struct Deadline {
@@ -136,22 +145,31 @@ impl<S> Patience<S> {
             reading: None,
             alarm: Alarm::default(),
             lines: HeadLines::default(),
+            farewell: None,
             writing: None,
         }
     }
 
-    fn saw(&mut self, bytes: &[u8]) {
+    /// # Errors
+    /// A head is refused.
+    fn saw(&mut self, bytes: &[u8]) -> Result<(), HeadFault> {
         if let Opening::Unknown { seen } = self.opening {
-            let same = PREFACE.iter().skip(seen).zip(bytes).all(|(wanted, byte)| wanted == byte);
-            self.opening = match seen + bytes.len() {
-                _ if !same => Opening::Http1,
-                seen if seen >= PREFACE.len() => {
+            let awaited = PREFACE.get(seen..).unwrap_or_default();
+            let common = awaited.len().min(bytes.len());
+            self.opening = match seen + common {
+                _ if awaited.get(..common) != bytes.get(..common) => Opening::Http1,
+                whole if whole == PREFACE.len() => {
                     self.activity.0.is_http2.store(true, Ordering::Release);
                     Opening::Http2
                 }
                 seen => Opening::Unknown { seen },
             };
+            if matches!(self.opening, Opening::Http1) {
+                // It looked like the preface so far.
+                self.lines.look(PREFACE.get(..seen).unwrap_or_default())?;
+            }
         }
+        if matches!(self.opening, Opening::Http1) { self.lines.look(bytes) } else { Ok(()) }
     }
 
     /// Called when there is nothing to read: is that still fine?
@@ -199,33 +217,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Patience<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(farewell) = &mut this.farewell {
+            return farewell.poll(&mut this.stream, context).map(|()| Err(refused()));
+        }
         let before = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
             let bytes = buffer.filled().get(before..).unwrap_or_default();
             if result.is_ok() && !bytes.is_empty() {
-                this.saw(bytes);
+                let seen = this.saw(bytes);
                 let begun = this.activity.begun();
                 let head_has_begun = this
                     .reading
                     .as_ref()
                     .is_some_and(|deadline| deadline.awaits == Awaits::RestOfHead && deadline.begun == begun);
                 let is_serving = this.activity.is_serving();
-                if !matches!(this.opening, Opening::Http2) {
+                if is_serving {
+                    this.reading = None;
+                } else if !head_has_begun && !matches!(this.opening, Opening::Http2) {
+                    this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead, begun));
+                }
+                if let Err(fault) = seen {
+                    // Before the answer that is awaited it would be taken for it.
                     if is_serving {
-                        this.reading = None;
-                    } else if !head_has_begun {
-                        this.reading = Some(Deadline::new(this.header_read, Awaits::RestOfHead, begun));
+                        return Poll::Ready(Err(refused()));
                     }
-                    if this.lines.has_bare_feed(bytes) {
-                        // Before the answer that is awaited it would be taken for it.
-                        if !is_serving {
-                            this.say(context, BARE_FEED);
-                        }
-                        return Poll::Ready(Err(io::Error::new(
-                            io::ErrorKind::InvalidData,
-                            "a line of the head ends in a line feed alone",
-                        )));
-                    }
+                    this.say(context, &fault.answer());
+                    buffer.set_filled(before);
+                    let farewell = this.farewell.insert(Farewell::new());
+                    return farewell.poll(&mut this.stream, context).map(|()| Err(refused()));
                 }
             }
             return Poll::Ready(result);
@@ -277,6 +296,41 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+fn refused() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the request head is unfit")
+}
+
+// === impl Farewell ===
+
+impl Farewell {
+    fn new() -> Self {
+        Self { until: Box::pin(tokio::time::sleep(FAREWELL)), left: FAREWELL_BYTES, is_shut: false }
+    }
+
+    /// Until the client has nothing more to say, or has had its time.
+    fn poll<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        if !self.is_shut && Pin::new(&mut *stream).poll_shutdown(context).is_ready() {
+            self.is_shut = true;
+        }
+        let mut heard = [0; 4096];
+        while self.left > 0 {
+            let mut heard = ReadBuf::new(&mut heard);
+            match Pin::new(&mut *stream).poll_read(context, &mut heard) {
+                Poll::Ready(Ok(())) if !heard.filled().is_empty() => {
+                    self.left = self.left.saturating_sub(heard.filled().len());
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.until.as_mut().poll(context),
+            }
+        }
+        Poll::Ready(())
     }
 }
 

@@ -22,6 +22,8 @@ use super::upstream::{AnswerBody, UpstreamFailure};
 
 /// Largest provider error that is passed on.
 const ERROR_LIMIT: usize = 64 * 1024;
+/// Why a response cannot be read.
+pub(super) const ENCODED: &str = "it is compressed although it was asked not to be";
 /// A key shorter than this is not looked for in headers and errors: it would match by chance.
 const KEY_MIN: usize = 8;
 /// Nor one shorter than this in answers: servers of one's own are given keys such as `not-needed`.
@@ -38,8 +40,8 @@ pub(super) enum ProviderAnswer {
 /// How a response is to be read.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
-    /// Some policy reads it.
-    pub(super) inspected: bool,
+    /// Some policy may change it or hold it back.
+    pub(super) guarded: bool,
     /// Largest whole response, bytes.
     pub(super) limit: usize,
     /// When a whole response must be here.
@@ -67,9 +69,8 @@ pub(super) async fn read(
     let headers = without_key(headers::for_client(head.headers), target);
     match head.status {
         status if status.is_success() => {
-            if reading.inspected && encoded {
-                let why = "it is compressed although it was asked not to be";
-                return Err(UpstreamFailure::Uninspectable { target: name(), why });
+            if reading.guarded && encoded {
+                return Err(UpstreamFailure::Uninspectable { target: name(), why: ENCODED });
             }
             if is_stream {
                 return Ok(ProviderAnswer::Stream(Reply { status, headers, body }));
@@ -215,7 +216,7 @@ async fn collect(
     tokio::time::timeout_at(reading.deadline, gathering).await.map_err(|_| late("finish its response"))?
 }
 
-fn is_encoded(headers: &HeaderMap) -> bool {
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     !headers.get_all(CONTENT_ENCODING).iter().all(identity)
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::inspect::{Exchange, INLINE_INSPECTION};
 use super::patience::ActiveRequest;
+use super::provider_answer::ENCODED;
 use super::record::{Phase, Record};
 use super::reply::{Refusal, error_event};
 use super::taking::Taken;
@@ -63,6 +64,8 @@ pub(super) struct Relay {
     inspector: Option<Box<StreamInspector>>,
     working: Option<JoinHandle<Worked>>,
     exchange: Exchange,
+    /// Compressed: it passes unread, where nobody guards it.
+    is_encoded: bool,
     target: String,
     /// Longest silence of the provider.
     silence: Duration,
@@ -169,12 +172,17 @@ impl Relay {
             inspector: Some(Box::new(inspector)),
             working: None,
             exchange,
+            is_encoded: false,
             target,
             silence,
             quiet_until: Box::pin(tokio::time::sleep_until(now + silence)),
             ends_at: now + total,
             watched,
         }
+    }
+
+    pub(super) fn encoded(self, is_encoded: bool) -> Self {
+        Self { is_encoded, ..self }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Option<Bytes>> {
@@ -238,6 +246,12 @@ impl Relay {
     /// The piece or the end of the stream; `None`: it is much, and so looked at off the worker thread.
     fn inspect(&mut self, piece: Option<Bytes>) -> Option<Worked> {
         let Some(inspector) = self.inspector.take() else { return Some(Worked::default()) };
+        let piece = match piece {
+            Some(data) if self.is_encoded => {
+                return Some((Some(Inspected::Piece(inspector, data)), Duration::ZERO));
+            }
+            piece => piece,
+        };
         let size = inspector.held() + piece.as_ref().map_or(0, Bytes::len);
         if size <= INLINE_INSPECTION {
             return Some(work(inspector, piece));
@@ -262,6 +276,9 @@ impl Relay {
                 return (!data.is_empty()).then_some(Some(data));
             }
         };
+        let engine = self.exchange.engine();
+        let is_unread = self.is_encoded && engine.inspects_responses();
+        let inspection = if is_unread { Box::new(engine.unread_response(ENCODED)) } else { inspection };
         self.provider = None;
         if let Some((permit, _)) = self.watched.take() {
             permit.succeeded();

@@ -82,7 +82,7 @@ impl Proxy {
     ) -> Option<(&Arc<Admin>, OrderRoute)> {
         let admin = self.admin.as_ref().filter(|_| route.is_none())?;
         let order = admin.admit(connection.peer, head)?;
-        let is_sound = !headers::are_too_large(&head.headers) && check_framing(head).is_ok();
+        let is_sound = !headers::are_too_large(head) && check_framing(head).is_ok();
         is_sound.then_some((admin, order))
     }
 

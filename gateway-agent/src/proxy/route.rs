@@ -1,6 +1,8 @@
 //! Which path is which route: compared byte for byte, so that no other spelling reaches a policy's
 //! blind side. Whatever is not here is one and the same 404.
 
+use std::borrow::Cow;
+
 use http::Method;
 use policy_engine::Endpoint;
 
@@ -75,14 +77,30 @@ impl Route {
     }
 }
 
-/// The model that a path asks about. Only plain names: whatever could be another spelling of a path is none.
-pub(super) fn model_of(path: &str) -> Option<&str> {
-    let model = path.strip_prefix("/v1/models/")?;
-    let is_plain = |part: &str| {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-' | b'@');
-        part.starts_with(|first: char| first.is_ascii_alphanumeric()) && part.bytes().all(allowed)
-    };
-    model.split('/').all(is_plain).then_some(model)
+/// The model that a path asks about. Its name is the one thing here that may be spelled in several ways, because clients
+/// encode what is special in a path; whatever would be another path is none.
+pub(super) fn model_of(path: &str) -> Option<Cow<'_, str>> {
+    let model = decoded(path.strip_prefix("/v1/models/")?)?;
+    let is_name = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(char::is_control);
+    model.split('/').all(is_name).then_some(model)
+}
+
+/// `None` where a `%` is followed by no byte, or the bytes are no text.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (code, rest) = piece.split_at_checked(2)?;
+        if !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -95,7 +113,17 @@ mod tests {
             assert_eq!(Route::of(endpoint.path()), Some(Route::Traffic(endpoint)));
         }
         assert_eq!(Route::of("/v1/models/org/m-1.2:free"), Some(Route::Model));
-        assert_eq!(model_of("/v1/models/org/m-1.2:free"), Some("org/m-1.2:free"));
+        for (spelled, model) in [
+            ("org/m-1.2:free", "org/m-1.2:free"),
+            ("gpt-*", "gpt-*"),
+            ("gpt-%2a", "gpt-*"),
+            ("raw%2Fx", "raw/x"),
+            ("a%20b", "a b"),
+            ("%C3%A4", "\u{e4}"),
+            ("m;x", "m;x"),
+        ] {
+            assert_eq!(model_of(&format!("/v1/models/{spelled}")).as_deref(), Some(model));
+        }
     }
 
     #[test]
@@ -113,7 +141,17 @@ mod tests {
             "/v1/models/",
             "/v1/models/../chat/completions",
             "/v1/models//m",
-            "/v1/models/m%2Fn",
+            "/v1/models/%2e%2e/chat/completions",
+            "/v1/models/m%2F..%2fn",
+            "/v1/models/m%2F",
+            "/v1/models/m%00",
+            "/v1/models/m%0a",
+            "/v1/models/m%zz",
+            "/v1/models/m%+1",
+            "/v1/models/m%2",
+            "/v1/models/m%",
+            "/v1/models/%ff",
+            "/v1/model%73/m",
             "/v1/models/m/",
             "/v1/messages/",
             "/v1/messages/count_tokens",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Version};
 use hyper::body::{Body, Incoming};
@@ -16,7 +16,7 @@ use super::attempts::{Answered, Question};
 use super::body::BodyLimits;
 use super::inspect::{Exchange, inspect_rejection, inspect_whole, on_engine};
 use super::limits::Cost;
-use super::provider_answer::ProviderAnswer;
+use super::provider_answer::{ProviderAnswer, is_encoded};
 use super::record::{Phase, Record};
 use super::relay::{Content, Relay};
 use super::reply::{Refusal, Reply};
@@ -130,7 +130,8 @@ impl Proxy {
         let total = self.settings.timeouts.stream_total;
         let watched = permit.map(|permit| (permit, Arc::clone(&self.targets)));
         let timeouts = (target.timeouts.idle, total);
-        let relay = Relay::new(reply.body, exchange, target.id.to_string(), timeouts, watched);
+        let relay = Relay::new(reply.body, exchange, target.id.to_string(), timeouts, watched)
+            .encoded(is_encoded(&reply.headers));
         Reply { status: reply.status, headers: reply.headers, body: Content::Stream(Box::new(relay)) }
     }
 }
@@ -146,7 +147,7 @@ fn admit<'a>(
     head: &Parts,
     policy: Option<&'a Arc<ActivePolicy>>,
 ) -> Result<(Route, &'a Arc<ActivePolicy>), Refusal> {
-    if headers::are_too_large(&head.headers) {
+    if headers::are_too_large(head) {
         return Err(Refusal::HeadersTooLarge);
     }
     check_framing(head)?;
@@ -162,7 +163,8 @@ fn admit<'a>(
     Ok((route, policy))
 }
 
-/// Heads that two servers in a row may read differently.
+/// Heads that two servers in a row may read differently; what the parser would not tell us of was looked at before it
+/// (`lines`).
 pub(super) fn check_framing(head: &Parts) -> Result<(), Refusal> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = hosts.next();
@@ -176,9 +178,6 @@ pub(super) fn check_framing(head: &Parts) -> Result<(), Refusal> {
         && !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
     {
         return Err(Refusal::Head { message: "the request names two different hosts" });
-    }
-    if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH) {
-        return Err(Refusal::Head { message: "the request has both content-length and transfer-encoding" });
     }
     Ok(())
 }

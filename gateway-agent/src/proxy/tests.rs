@@ -5,6 +5,7 @@ mod drain;
 mod events;
 mod fallback;
 mod harness;
+mod heads;
 mod http2;
 mod leaving;
 mod limits;

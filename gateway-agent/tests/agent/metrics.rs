@@ -85,6 +85,7 @@ async fn what_a_request_leaves_is_scraped_from_a_real_port() {
         "kt_gateway_connections",
         "kt_gateway_decisions_dropped_total",
         "kt_gateway_rate_limited_total",
+        "kt_gateway_crash_fallbacks_total",
         "kt_gateway_shed_total{reason=\"in_flight\"}",
         "kt_gateway_shed_total{reason=\"connections\"}",
         "kt_gateway_shed_total{reason=\"body_memory\"}",

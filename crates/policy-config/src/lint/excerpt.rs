@@ -38,7 +38,8 @@ pub fn excerpt(source: &[u8], finding: &Finding) -> Option<Excerpt> {
 
     let mut masked: Vec<char> =
         line.chars().map(|c| if c.is_control() || is_forbidden(c) { '\u{fffd}' } else { c }).collect();
-    for range in secrets::secret_ranges(line) {
+    let is_of_limit = finding.path.starts_with("policy.rate-limit.limits[");
+    for range in secrets::secret_ranges(line, is_of_limit) {
         let from = line.get(..range.start)?.chars().count();
         let count = line.get(range)?.chars().count();
         masked.iter_mut().skip(from).take(count).for_each(|c| *c = '*');
@@ -74,7 +75,7 @@ pub fn masked(source: &str, findings: &[Finding]) -> String {
         if let (None, Some(start)) = (runs_on, literal) {
             runs_on = Some(if start <= indent { indent } else { indent + 1 });
         }
-        let mut ranges = secrets::secret_ranges(line.trim_end_matches(['\n', '\r']));
+        let mut ranges = secrets::secret_ranges(line.trim_end_matches(['\n', '\r']), false);
         ranges.sort_by_key(|range| range.start);
         let (mut ranges, mut hidden_to) = (ranges.into_iter().peekable(), 0);
         for (position, (offset, c)) in line.char_indices().enumerate() {
@@ -145,6 +146,30 @@ mod tests {
         assert_eq!(masked(source, &[literal(5, 5)]), expected);
         let text = "  x: \u{e4} b # c\n  y: z\n";
         assert_eq!(masked(text, &[literal(1, 6)]), "  x: * * * *\n  y: z\n");
+    }
+
+    #[test]
+    fn who_shares_a_limit_is_no_secret() {
+        let pack = |limit: &str| format!("pack: 1\npolicy:\n  rate-limit:\n    limits:\n      - {limit}\n");
+        let shown = |limit: &str| {
+            let all = excerpts(&pack(limit));
+            all.into_iter()
+                .map(|excerpt| excerpt.text)
+                .filter(|text| text.contains("key"))
+                .collect::<Vec<_>>()
+        };
+        for limit in ["{key: consumers, requests: 1}", "{key: consumer, request: 1}", "{key: ip, window: x}"]
+        {
+            let texts = shown(limit);
+            assert!(!texts.is_empty() && texts.iter().all(|text| text.contains(limit)), "{limit}: {texts:?}");
+        }
+        for limit in ["{key: ip, api_key: hunter2}", "{key: sk-hunter2hunter2hunter2, requests: 1}"] {
+            let texts = shown(limit);
+            assert!(
+                !texts.is_empty() && texts.iter().all(|text| !text.contains("hunter2")),
+                "{limit}: {texts:?}"
+            );
+        }
     }
 
     #[test]

@@ -67,8 +67,9 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     SECRET_NAMES.contains(&folded.as_str())
 }
 
-/// The byte ranges of a line that must not be shown.
-pub(crate) fn secret_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
+/// The byte ranges of a line that must not be shown. `is_of_limit`: it is known that a `key` there says who shares a
+/// limit, whatever its value.
+pub(crate) fn secret_ranges(line: &str, is_of_limit: bool) -> Vec<std::ops::Range<usize>> {
     let mut ranges = Vec::new();
     let mut word_start = 0;
     for (at, c) in line.char_indices().chain([(line.len(), ' ')]) {
@@ -79,12 +80,12 @@ pub(crate) fn secret_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
             word_start = at + c.len_utf8();
         }
     }
-    ranges.extend(value_of_secret_name(line));
+    ranges.extend(value_of_secret_name(line, is_of_limit));
     ranges
 }
 
 /// The value behind the first key of this line whose name says that it is a secret.
-fn value_of_secret_name(line: &str) -> Option<std::ops::Range<usize>> {
+fn value_of_secret_name(line: &str, is_of_limit: bool) -> Option<std::ops::Range<usize>> {
     let (mut word, mut name) = (None, None);
     for (at, c) in line.char_indices() {
         match c {
@@ -94,7 +95,9 @@ fn value_of_secret_name(line: &str) -> Option<std::ops::Range<usize>> {
                 let value = rest.trim_start();
                 let start = line.len() - value.len();
                 let is_reference = name == "secret_key_ref" && value.starts_with(['{', '#']);
-                if (is_secret_name(name) || name == "secret_key_ref") && !is_reference && !value.is_empty() {
+                let is_limit = name == "key" && (is_of_limit || is_limit_key(value));
+                let is_known = is_reference || is_limit || value.is_empty();
+                if (is_secret_name(name) || name == "secret_key_ref") && !is_known {
                     return Some(start..line.trim_end().len().max(start));
                 }
                 word = None;
@@ -106,6 +109,13 @@ fn value_of_secret_name(line: &str) -> Option<std::ops::Range<usize>> {
         }
     }
     None
+}
+
+/// What `rate-limit` has behind a `key`: one of its words, or the name of a header.
+fn is_limit_key(value: &str) -> bool {
+    let word = value.split([' ', '\t', ',', '}', '#']).next().unwrap_or_default();
+    let word = word.trim_matches(['"', '\'']);
+    matches!(word, "consumer" | "ip" | "global") || word.starts_with("header:")
 }
 
 fn is_separator(c: char) -> bool {
@@ -178,12 +188,18 @@ mod tests {
 
     #[test]
     fn a_line_is_masked_from_the_value_on() {
-        let ranges =
-            |line: &str| secret_ranges(line).into_iter().map(|r| line[r].to_owned()).collect::<Vec<_>>();
+        let ranges = |line: &str| {
+            secret_ranges(line, false).into_iter().map(|r| line[r].to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(ranges("      secret_key: hunter2  "), ["hunter2"]);
         assert_eq!(ranges("      secret_key_ref: {env: OPENAI_API_KEY}"), Vec::<String>::new());
         assert_eq!(ranges("secret_key_ref: hunter2"), ["hunter2"]);
         assert_eq!(ranges("secret_key_ref:"), Vec::<String>::new());
+        assert_eq!(ranges("- {key: consumer, requests: 1, window: 1m}"), Vec::<String>::new());
+        assert_eq!(ranges("- key: 'header:x-team' # whose"), Vec::<String>::new());
+        assert_eq!(ranges("- {key: ip, api_key: hunter2}"), ["hunter2}"]);
+        assert_eq!(ranges("- {key: consumers, requests: 1}"), ["consumers, requests: 1}"]);
+        assert_eq!(ranges("- {key: iphunter2}"), ["iphunter2}"]);
         assert_eq!(ranges("note: \"sk-abcdefghijklmnop\""), ["sk-abcdefghijklmnop"]);
     }
 }

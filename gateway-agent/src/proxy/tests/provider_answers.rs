@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
-use policy_config::schema::{PiiAction, PolicySettings};
+use policy_config::schema::{PiiAction, PolicyMode, PolicySettings};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -116,6 +116,41 @@ async fn a_dead_slow_or_broken_provider_is_502_or_504() {
     let gateway = Gateway::start(&config("0.1.0", target(&cut.base_url))).await;
     let answer = gateway.post(chat("hi")).await;
     assert_eq!(answer.refusal(), refused(502, "upstream_error", "upstream_broken"));
+}
+
+#[tokio::test]
+async fn a_shadowed_policy_lets_a_response_pass_that_it_cannot_read() {
+    for kind in ["application/json", "text/event-stream"] {
+        let provider = ScriptedProvider::start(move |_| {
+            Box::pin(async move {
+                let mut response = json_response(200, "\u{1f}\u{8b}\n\nnot what it was");
+                response.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+                response.headers_mut().insert("content-type", kind.parse().unwrap());
+                response
+            })
+        })
+        .await;
+        let mut config = redacting("0.1.0", target(&provider.base_url));
+        for policy in &mut config.policies {
+            if let PolicySettings::PiiDetector(pii) = policy {
+                pii.mode = PolicyMode::Shadow;
+            }
+        }
+        let gateway = Gateway::start(&config).await;
+        let answer = gateway.post(chat("hi")).await;
+        assert_eq!(answer.status, 200, "{kind}: {answer:?}");
+        assert_eq!(answer.header("content-encoding"), Some("gzip"), "{kind}");
+        assert_eq!(answer.body, "\u{1f}\u{8b}\n\nnot what it was", "{kind}");
+        let [event] = &gateway.decisions().await[..] else { panic!("one event") };
+        assert_eq!((&event["verdict"], &event["ended"]), (&"allow".into(), &"complete".into()), "{event}");
+        let shadowed: Vec<_> = event["policies"].as_array().unwrap().iter().collect();
+        assert!(
+            shadowed.iter().any(|policy| policy["phase"] == "output"
+                && policy["mode"] == "shadow"
+                && policy["reason_codes"] == serde_json::json!(["response.unreadable"])),
+            "{kind}: {event}"
+        );
+    }
 }
 
 #[tokio::test]

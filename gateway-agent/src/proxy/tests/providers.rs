@@ -181,6 +181,13 @@ async fn models_are_listed_for_either_api() {
     assert_eq!(get("/v1/models/claude-5").await.json()["display_name"], "claude-5");
     assert_eq!(get("/v1/models/gpt-5").await.refusal().0, 404);
     assert_eq!(gateway.get("/v1/models/gpt-5").await.json()["id"], "gpt-5");
+    for listed in ["gpt-*", "gpt-%2A"] {
+        assert_eq!(gateway.get(&format!("/v1/models/{listed}")).await.json()["id"], "gpt-*");
+    }
+    assert_eq!(gateway.get("/v1/models/gpt-a%2Fb").await.json()["id"], "gpt-a/b");
+    let unknown = gateway.get("/v1/models/org%2Fllama").await;
+    assert_eq!(unknown.refusal(), refused(404, "validation_error", "model_not_found"));
+    assert!(unknown.message().contains("`org/llama`"), "{unknown:?}");
     let unknown = gateway.get("/v1/models/llama").await;
     assert_eq!(unknown.refusal(), refused(404, "validation_error", "model_not_found"));
     assert_eq!(gateway.get("/v1/models/").await.refusal().2, "not_found");

@@ -34,7 +34,8 @@ pub(super) fn is_whole_error(answer: &str, code: &str) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
     assert_eq!(length.parse(), Ok(body.len()), "{answer}");
-    let error: serde_json::Value = serde_json::from_str(body).unwrap();
+    let error: serde_json::Value =
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
     assert_eq!(error["error"]["code"], code, "{answer}");
 }
 
@@ -100,10 +101,16 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
 #[tokio::test]
 async fn a_smuggled_request_is_not_served() {
     let (gateway, provider) = gateway().await;
-    let text = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\nconnection: close\r\n\r\n0\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
-    let answer = exchange(gateway.address, text).await;
+    let body = chat("hi");
+    let text = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: {}\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
+        body.len() + 4,
+        body.len()
+    );
+    let answer = exchange(gateway.address, &text).await;
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    is_whole_error(&answer, "invalid_head");
     assert!(provider.calls().is_empty());
 }
 
@@ -262,25 +269,34 @@ async fn http2_by_prior_knowledge_is_spoken() {
 const ALONE: &str = "KT_TEST_ALONE";
 
 async fn serve_without_descriptors() {
+    const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let (gateway, _provider) = gateway().await;
+    let last = std::fs::File::open("/dev/null").unwrap();
     let mut idle = Vec::new();
     // Ends when not even the client gets a descriptor; by then the gateway cannot accept either.
     while let Ok(stream) = TcpStream::connect(gateway.address).await {
         idle.push(stream);
         assert!(idle.len() < 1000, "the descriptor limit is not in force");
     }
-    // The freed descriptor goes to this client; what is in the backlog waits for more.
-    idle.pop();
-    let mut waiting = loop {
-        if let Ok(stream) = TcpStream::connect(gateway.address).await {
-            break stream;
-        }
-        idle.pop().expect("a client gets a descriptor before all are free");
-    };
-    waiting.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-    idle.clear();
+    // It goes to this client; the gateway has none for it.
+    drop(last);
+    let mut waiting = TcpStream::connect(gateway.address).await.unwrap();
+    waiting.write_all(ASK).await.unwrap();
     let answer = read_to_end(&mut waiting).await;
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    is_whole_error(&answer, "overloaded");
+    drop(waiting);
+    idle.clear();
+    let serves_again = async {
+        loop {
+            let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+            stream.write_all(ASK).await.unwrap();
+            if read_to_end(&mut stream).await.starts_with("HTTP/1.1 200 ") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), serves_again).await.expect("it serves again");
 }
 
 #[test]
