@@ -51,8 +51,23 @@ async fn no_report_leaves_before_its_pack_and_standing_are_durable_and_swapped()
 /// As a child of the gateway, so that the process that is started is the gateway itself.
 fn tracer(file: &Path) -> Vec<String> {
     let file = file.to_str().expect("a path that is text");
-    let words =
-        ["strace", "-D", "-f", "-q", "-yy", "-s", "65536", "-e", CALLS, "-e", "signal=none", "-o", file];
+    let words = [
+        "strace",
+        "-D",
+        "-f",
+        "-q",
+        "-ttt",
+        "-T",
+        "-yy",
+        "-s",
+        "65536",
+        "-e",
+        CALLS,
+        "-e",
+        "signal=none",
+        "-o",
+        file,
+    ];
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
@@ -63,7 +78,9 @@ async fn until_whole(file: &Path, pid: &str) -> String {
         let trace = String::from_utf8_lossy(&trace).into_owned();
         let ended = |line: &str| {
             let mut words = line.split_whitespace();
-            words.next() == Some(pid) && words.eq(["+++", "exited", "with", "0", "+++"])
+            let is_its_own = words.next() == Some(pid);
+            // then the time
+            is_its_own && words.next().is_some() && words.eq(["+++", "exited", "with", "0", "+++"])
         };
         if trace.lines().any(ended) { Ok(trace) } else { Err(trace.len().to_string()) }
     })

@@ -4,11 +4,16 @@
 
 use std::collections::BTreeMap;
 
-/// One system call. Times are lines of the trace: two calls of different threads may overlap.
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// One system call. `begin` and `end` are lines of the trace: two calls of different threads may overlap.
 #[derive(Debug)]
 struct Call {
     begin: usize,
     end: usize,
+    /// When it began and ended, in microseconds.
+    lasted: (i128, i128),
     name: String,
     /// All between the name and the result.
     arguments: String,
@@ -73,14 +78,26 @@ fn in_order(calls: &[Call], standing: &Call, offer: &str, digest: &str) -> Resul
         call.name == "write" && call.arguments.contains("policy activated") && call.arguments.contains(digest)
     });
     let swapped = swapped.ok_or("no swap was logged")?;
-    if swapped.begin <= kept.as_ref().map_err(Clone::clone)?.end {
+    // The line is written by a thread of its own, later: it says when the swap was.
+    let swapped_at = said_at(&swapped.arguments).ok_or("the swap has no time")?;
+    if swapped_at < kept.as_ref().map_err(Clone::clone)?.lasted.1 {
         return Err("the swap came before the standing was durable".to_owned());
     }
     let told = told_after(calls, &kept, offer)?;
-    if told.begin <= swapped.end {
+    if told.lasted.0 < swapped_at {
         return Err("the report left before the swap".to_owned());
     }
     Ok(())
+}
+
+/// The time that stands before the words of the log's line about a swap, in microseconds.
+fn said_at(lines: &str) -> Option<i128> {
+    let (before, _) = lines.split_once("policy activated")?;
+    let time = before.split(['"', ' ', '\n']).rev().find_map(|word| {
+        let word = word.rsplit("\\n").next()?;
+        OffsetDateTime::parse(word, &Rfc3339).ok()
+    })?;
+    Some(time.unix_timestamp_nanos() / 1000)
 }
 
 /// The sync that made this standing durable.
@@ -147,29 +164,42 @@ fn offers_in(sent: &str) -> impl Iterator<Item = String> {
 }
 
 fn calls(trace: &str) -> Vec<Call> {
-    let mut begun: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+    let mut begun: BTreeMap<&str, (usize, i128, String)> = BTreeMap::new();
     let mut calls = Vec::new();
     for (line, text) in trace.lines().enumerate() {
         let Some((pid, text)) = text.split_once(' ') else { continue };
-        let text = text.trim_start();
+        let Some((at, text)) = text.trim_start().split_once(' ') else { continue };
+        let Some(at) = micros(at) else { continue };
         if let Some(unfinished) = text.strip_suffix("<unfinished ...>") {
-            begun.insert(pid, (line, unfinished.to_owned()));
+            begun.insert(pid, (line, at, unfinished.to_owned()));
             continue;
         }
-        let (begin, text) = match text.strip_prefix("<... ") {
-            None => (line, text.to_owned()),
+        let (begin, began_at, text) = match text.strip_prefix("<... ") {
+            None => (line, at, text.to_owned()),
             Some(resumed) => {
-                let Some((begin, first)) = begun.remove(pid) else { continue };
+                let Some((begin, began_at, first)) = begun.remove(pid) else { continue };
                 let Some((_, rest)) = resumed.split_once(" resumed>") else { continue };
-                (begin, format!("{}{rest}", first.trim_end()))
+                (begin, began_at, format!("{}{rest}", first.trim_end()))
             }
         };
         let Some((name, rest)) = text.split_once('(') else { continue };
         let Some((arguments, result)) = rest.rsplit_once(" = ") else { continue };
         let ok = result.starts_with(|first: char| first.is_ascii_digit());
-        calls.push(Call { begin, end: line, name: name.to_owned(), arguments: arguments.to_owned(), ok });
+        let took = result.rsplit_once('<').and_then(|(_, took)| micros(took.trim_end_matches('>')));
+        let lasted = (began_at, began_at + took.unwrap_or_default());
+        let (name, arguments) = (name.to_owned(), arguments.to_owned());
+        calls.push(Call { begin, end: line, lasted, name, arguments, ok });
     }
     calls
+}
+
+/// `1764135030.000001` as microseconds.
+fn micros(seconds: &str) -> Option<i128> {
+    let (whole, part) = seconds.split_once('.')?;
+    if part.len() != 6 {
+        return None;
+    }
+    Some(whole.parse::<i128>().ok()? * 1_000_000 + part.parse::<i128>().ok()?)
 }
 
 // === impl Call ===
@@ -209,12 +239,12 @@ impl Call {
 
 #[test]
 fn a_good_trace_is_good() {
-    let judged = judge(&GOOD.join("\n"));
+    let judged = judge(&timed(&GOOD));
     assert_eq!((judged.activations, judged.adoptions, judged.violations), (1, 0, Vec::new()));
-    let judged = judge(&[&GOOD[..], &ADOPTED[..]].concat().join("\n"));
+    let judged = judge(&timed(&[&GOOD[..], &ADOPTED[..]].concat()));
     assert_eq!((judged.activations, judged.adoptions, judged.violations), (1, 1, Vec::new()));
     let early = [&GOOD[..], &ADOPTED[4..], &ADOPTED[..4]].concat();
-    assert_eq!(judge(&early.join("\n")).violations.len(), 1, "an adoption that is told before it is kept");
+    assert_eq!(judge(&timed(&early)).violations.len(), 1, "an adoption that is told before it is kept");
 }
 
 #[test]
@@ -237,7 +267,7 @@ fn every_planted_violation_is_found() {
         lines[at] = format!("{} = -1 EIO (Input/output error)", lines[at].rsplit_once(" = ").unwrap().0);
         lines
     };
-    let text = |lines: Vec<&str>| lines.join("\n");
+    let text = |lines: Vec<&str>| timed(&lines);
     for (planted, says) in [
         (text(moved("sendto(", "fsync(12</k/standing.json.tmp>")), "left before the standing"),
         (text(moved("sendto(", "policy activated")), "left before the swap"),
@@ -246,8 +276,14 @@ fn every_planted_violation_is_found() {
         (text(without("fsync(12</k/packs>")), "the directory of the pack was not synced"),
         (text(without("fsync(12</k/standing.json.tmp>")), "the standing was not synced"),
         (text(without("fsync(13</k>")), "the directory of the standing was not synced"),
-        (failed("fsync(13</k>").join("\n"), "the directory of the standing was not synced"),
-        (failed("fsync(11</k/packs/aa.yaml.tmp>").join("\n"), "the pack was not synced"),
+        (
+            text(failed("fsync(13</k>").iter().map(String::as_str).collect()),
+            "the directory of the standing was not synced",
+        ),
+        (
+            text(failed("fsync(11</k/packs/aa.yaml.tmp>").iter().map(String::as_str).collect()),
+            "the pack was not synced",
+        ),
         (text(moved("rename(\"/k/packs", "fsync(11</k/packs/aa.yaml.tmp>")), "renamed before it was synced"),
         (text(moved("fsync(12</k/packs>", "fsync(13</k>")), "before the pack was durable"),
         (text(without("policy activated")), "no swap"),
@@ -256,6 +292,18 @@ fn every_planted_violation_is_found() {
         let judged = judge(&planted);
         assert!(judged.violations.iter().any(|found| found.contains(says)), "{says}: {judged:?}\n{planted}");
     }
+}
+
+/// The lines a millisecond after one another, and the line about the swap when the swap was.
+fn timed(lines: &[&str]) -> String {
+    let timed = lines.iter().enumerate().map(|(at, line)| {
+        let (pid, call) = line.split_once(' ').expect("a process");
+        let said = format!("2025-11-26T05:30:30.{at:03}000Z  INFO policy activated");
+        let call = call.replace("policy activated", &said);
+        let took = if call.contains(" = ") { " <0.000100>" } else { "" };
+        format!("{pid} 1764135030.{at:03}000 {call}{took}")
+    });
+    timed.collect::<Vec<_>>().join("\n")
 }
 
 /// One activation, as strace tells it; a sync that another thread's call overlaps is in it.

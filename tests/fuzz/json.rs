@@ -51,6 +51,23 @@ pub(crate) fn skeleton(source: &str) -> Skeleton<'_> {
     Skeleton { bones, strings }
 }
 
+// === impl Skeleton ===
+
+impl Skeleton<'_> {
+    /// The bones with a string for every number.
+    pub(crate) fn values(&self) -> String {
+        let number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+        let mut values = String::new();
+        let mut rest = self.bones.as_str();
+        while let Some(at) = rest.find(|c: char| c.is_ascii_digit() || c == '-') {
+            values.push_str(&rest[..at]);
+            values.push_str("\"\"");
+            rest = rest[at..].trim_start_matches(number);
+        }
+        values + rest
+    }
+}
+
 // === impl Json ===
 
 impl Json {

@@ -216,7 +216,8 @@ impl<'a> Texts<'a> {
         choice: Option<usize>,
     ) {
         let key = document.string(member.key);
-        if choice.is_some() && spells_tokens(key.text()) {
+        // `logprobs` are tokens where an answer has them, and else somebody's word
+        if choice.is_some() && key.text() != "logprobs" && spells_tokens(key.text()) {
             return self.leave_tokens(member, choice);
         }
         if FOREIGN.contains(&key.text()) {
