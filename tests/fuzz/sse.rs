@@ -185,7 +185,9 @@ fn redacted(engine: &Engine, text: &str) -> String {
 }
 
 fn is_ours(json: &Json) -> bool {
-    json.get("error").and_then(|error| error.get("type")).and_then(Json::text) == Some("policy_violation")
+    let kind = json.get("error").and_then(|error| error.get("type")).and_then(Json::text);
+    // the latter where a policy could not do its work
+    matches!(kind, Some("policy_violation" | "unavailable"))
 }
 
 /// A second reader of server-sent events: all lines first, then what stands between blank ones.

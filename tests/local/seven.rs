@@ -1,7 +1,11 @@
 //! The seven commands, typed as the contract has them, in a new empty home: as the user who runs the tests and as an
 //! ordinary one.
 
+use std::net::TcpListener;
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tests::eventually::eventually;
 use tests::host::Host;
 
 const FIRST: &str = include_str!("../../examples/policy-config.yaml");
@@ -20,10 +24,20 @@ const SEVEN: [&str; 7] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_seven_commands_work_as_typed() {
+    until_free().await;
     type_them(Host::new());
     if let Some(ordinary) = Host::ordinary() {
+        until_free().await;
         type_them(ordinary);
     }
+}
+
+/// It is among those from which the kernel takes the near end of a connection, of any test that runs beside this one.
+async fn until_free() {
+    eventually("port 41002 is free", Duration::from_secs(60), async || {
+        TcpListener::bind("0.0.0.0:41002").map(drop).map_err(|error| error.to_string())
+    })
+    .await;
 }
 
 fn type_them(host: Host) {
