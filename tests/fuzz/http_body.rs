@@ -225,7 +225,8 @@ fn spliced(input: &[u8], body: &[u8], redactions: u32, is_request: bool) -> Resu
         // tokens that spell a changed text again are taken out
         return Ok(());
     }
-    let is_foreign = FOREIGN.iter().any(|key| before.contains(key));
+    // or such a key in other letters
+    let is_foreign = before.contains("\\u") || FOREIGN.iter().any(|key| before.contains(key));
     let (before, after) = (json::skeleton(before), json::skeleton(after));
     // a number of somebody else's choice that is redacted becomes a string
     if is_foreign && before.bones != after.bones && before.values() == after.values() {

@@ -1,5 +1,5 @@
 //! `rate-limit`: how many requests and tokens a client may have in a window. The counts are the gateway's
-//! ([`Meters`](crate::meters::Meters)); this only says what counts as what.
+//! ([`Meters`]); this only says what counts as what.
 
 use std::net::IpAddr;
 use std::time::Duration;
