@@ -9,7 +9,6 @@ use crate::chain::Chain;
 use crate::compile::{self, CompileError};
 use crate::endpoint::Endpoint;
 use crate::policies::Policy;
-use crate::policies::model_access::TargetFilter;
 use crate::request::{self, RequestError};
 use crate::routing::{Candidates, NoTarget};
 use crate::secrets::Secrets;
@@ -131,12 +130,6 @@ impl Engine {
     /// When one that keeps failing is left alone.
     pub fn circuit_breaker(&self) -> &CircuitBreaker {
         &self.circuit_breaker
-    }
-
-    /// The first target, in file order, that serves this model and that `permitted` lets through.
-    pub fn route_within(&self, model: &str, permitted: Option<&TargetFilter>) -> Option<&Target> {
-        let permits = |target: &&Target| permitted.is_none_or(|filter| filter.permits(&target.id.0));
-        self.targets.iter().filter(permits).find(|target| target.serves(model))
     }
 
     /// The settings of `audit-logger`, when the chain names it.

@@ -16,7 +16,7 @@ pub(crate) use self::flow::{Finding, LookFlow};
 use self::segments::{BEFORE, LONGEST, Part, Segments};
 pub(crate) use self::shapes::Shapes;
 use crate::budget::Budget;
-use crate::policies::CannotJudge;
+use crate::policies::{CannotJudge, Subject};
 use crate::text::Edit;
 
 /// What is looked for, and what stands in its place.
@@ -49,16 +49,26 @@ const SLICE: usize = 32 * 1024;
 /// A character, at most.
 const CHARACTER: usize = 4;
 
-/// What is found in a text, in order, without overlap; in its JSON, if it is some.
+/// What is found in all texts of a body, in order, without overlap, also in JSON that is a text; and its labels as they
+/// were met.
 ///
 /// # Errors
 /// It takes more than is left of the budget.
-pub(crate) fn scan<'l>(
+pub(crate) fn scan_all<'l>(
     look: &'l impl Look,
-    text: &str,
-    budget: &Budget<'_>,
-) -> Result<Vec<Found<'l>>, CannotJudge> {
-    embedded::scan(look, text, budget)
+    subject: &Subject<'_>,
+) -> Result<(Vec<Edit>, Vec<&'l str>), CannotJudge> {
+    let (mut edits, mut labels) = (Vec::new(), Vec::new());
+    for (at, piece) in subject.texts.pieces().iter().enumerate() {
+        subject.budget.spend(piece.text().len())?;
+        for found in embedded::scan(look, piece.text(), subject.budget)? {
+            if !labels.contains(&found.label) {
+                labels.push(found.label);
+            }
+            edits.push(found.into_edit(at));
+        }
+    }
+    Ok((edits, labels))
 }
 
 /// What is found in a text that is read as it stands.

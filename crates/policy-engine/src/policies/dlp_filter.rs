@@ -83,17 +83,7 @@ impl Policy for DlpFilterPolicy {
     }
 
     fn judge(&self, subject: &Subject<'_>) -> Result<Decision, CannotJudge> {
-        let mut edits = Vec::new();
-        let mut labels: Vec<&str> = Vec::new();
-        for (at, piece) in subject.texts.pieces().iter().enumerate() {
-            subject.budget.spend(piece.text().len())?;
-            for found in redaction::scan(self.filter.as_ref(), piece.text(), subject.budget)? {
-                if !labels.contains(&found.label) {
-                    labels.push(found.label);
-                }
-                edits.push(found.into_edit(at));
-            }
-        }
+        let (edits, labels) = redaction::scan_all(self.filter.as_ref(), subject)?;
         Ok(match self.action {
             _ if edits.is_empty() => Decision::default(),
             DlpAction::Block => Self::block(&labels, subject.phase),
