@@ -30,13 +30,15 @@ async fn three_hundred_gateways() {
         fleet.start_gateway(name).await;
     }
     fleet.plane.until_online(FLEET, FEW, PATIENCE).await;
-    let few = push_to_all(&fleet, "0.1.0", &names[..FEW]).await;
+    let (rollout, few) = push_to_all(&fleet, "0.1.0", &names[..FEW]).await;
+    until_baking(&fleet, &rollout).await;
 
     for name in &names[FEW..] {
         fleet.start_gateway(name).await;
     }
     fleet.plane.until_online(FLEET, GATEWAYS, PATIENCE).await;
-    let cost = push_to_all(&fleet, "0.2.0", &names).await;
+    let (rollout, cost) = push_to_all(&fleet, "0.2.0", &names).await;
+    until_baking(&fleet, &rollout).await;
     let bounded = cost.total() <= few.total() + MORE && cost.most() <= OF_ONE_KIND;
     assert!(bounded, "too many statements:\n{cost}against, for a few:\n{few}");
 
@@ -77,14 +79,13 @@ async fn all_return(fleet: &mut Fleet) {
     eprintln!("{GATEWAYS} gateways returned: no offer, no byte of a pack");
 }
 
-/// One push; answers what it cost until all of these were active and that was recorded. The test looks into the
+/// One push; answers its rollout, and what it cost until all of these were active and that was recorded. The test looks into the
 /// gateways until then, for a look at the control plane costs statements of its own.
-async fn push_to_all(fleet: &Fleet, version: &str, names: &[String]) -> statements::Statements {
+async fn push_to_all(fleet: &Fleet, version: &str, names: &[String]) -> (String, statements::Statements) {
     let mut push = push_request(FLEET, &fleet.provider.pack(version, CHAIN));
     push.rollout.as_mut().unwrap().strategy = None;
     statements::begin();
     let began = std::time::Instant::now();
-    // The last rollout's bake is the only thing open.
     let pushed = fleet.plane.configs().push_config(push).await.unwrap().into_inner();
     eventually("every gateway is active, and told so", PATIENCE, async || {
         let behind = names.iter().find(|name| {
@@ -95,7 +96,8 @@ async fn push_to_all(fleet: &Fleet, version: &str, names: &[String]) -> statemen
     })
     .await;
     let (took, cost) = (began.elapsed(), statements::so_far());
-    let counts = fleet.plane.rollout(&pushed.rollout.unwrap().id).await.counts.unwrap_or_default();
+    let rollout = pushed.rollout.unwrap().id;
+    let counts = fleet.plane.rollout(&rollout).await.counts.unwrap_or_default();
     assert_eq!(usize::try_from(counts.active), Ok(names.len()), "{counts:?}");
     eprintln!(
         "{version}: {} statements for {} gateways in {took:.1?}, the commonest {} times",
@@ -103,7 +105,17 @@ async fn push_to_all(fleet: &Fleet, version: &str, names: &[String]) -> statemen
         names.len(),
         cost.most()
     );
-    cost
+    (rollout, cost)
+}
+
+/// The next push may follow while the rollout bakes, which begins a moment after the plane heard of the last gateway.
+async fn until_baking(fleet: &Fleet, rollout: &str) {
+    eventually("the rollout bakes", PATIENCE, async || {
+        let rollout = fleet.plane.rollout(rollout).await;
+        let open = rollout.waves.iter().find(|wave| !matches!(wave.state.as_str(), "baking" | "passed"));
+        open.map_or(Ok(()), |wave| Err(wave.clone()))
+    })
+    .await;
 }
 
 /// Offers, and bytes of packs, over all control planes of this process.
