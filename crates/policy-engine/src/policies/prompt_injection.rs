@@ -1,12 +1,19 @@
 //! `prompt-injection`: looks for attempts to override, extract or impersonate instructions, in the
 //! words as a model would read them and not as they are spelled.
 
+mod clause;
+mod commonness;
 mod encoded;
+mod family;
 mod homoglyphs;
+mod lexicon;
+mod near;
+mod needs;
 mod normalize;
 mod own;
 mod pattern_set;
 mod patterns;
+mod words;
 
 use policy_config::Finding;
 use policy_config::schema::{DetectAction, PolicyKind, PolicyMode, PromptInjection};
@@ -20,6 +27,16 @@ use crate::budget::Budget;
 use crate::compile;
 use crate::text::{Author, Phase, Texts};
 use crate::verdict::Verdict;
+
+/// How a text is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Words,
+    /// Parts were put together without gaps.
+    Cut,
+    /// The application's own words, which may warn of an attack by quoting it.
+    Trusted,
+}
 
 const DETECTED: &str = "prompt_injection.detected";
 
@@ -63,43 +80,42 @@ impl PromptInjectionPolicy {
         for author in [Author::User, Author::Model] {
             let words: Vec<&str> = by(author, texts).collect();
             let cut = words.len() > 1;
-            if self.matches(&words.join("\n"), false, budget)?
-                || (cut && self.matches(&words.concat(), false, budget)?)
+            if self.matches(&words.join("\n"), Reading::Words, budget)?
+                || (cut && self.matches(&words.concat(), Reading::Cut, budget)?)
             {
                 return Ok(true);
             }
         }
         for text in by(Author::Application, texts) {
-            if self.matches(text, true, budget)? {
+            if self.matches(text, Reading::Trusted, budget)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// `trusted`: the application's own words, which may warn of an attack by quoting it.
-    fn matches(&self, text: &str, trusted: bool, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
+    fn matches(&self, text: &str, reading: Reading, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
         budget.spend(text.len())?;
         let plain = normalize::plain(text);
         if self.own.is_match(text) || self.own.is_match(&plain) {
             return Ok(true);
         }
         budget.spend(text.len())?;
-        if self.says(&plain, trusted) {
+        if self.says(&plain, reading) {
             return Ok(true);
         }
         for hidden in encoded::hidden_texts(text) {
             budget.spend(hidden.len())?;
-            if self.says(&normalize::plain(&hidden), trusted) {
+            if self.says(&normalize::plain(&hidden), reading) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn says(&self, plain: &str, trusted: bool) -> bool {
-        self.curated.matches(plain, trusted)
-            || encoded::turned(plain).iter().any(|turned| self.curated.matches(turned, trusted))
+    fn says(&self, plain: &str, reading: Reading) -> bool {
+        self.curated.matches(plain, reading)
+            || encoded::turned(plain).iter().any(|turned| self.curated.matches(turned, reading))
     }
 }
 

@@ -1,11 +1,9 @@
 //! Spellings of one text that read the same become the same: compatibility forms, invisible and tag
-//! characters, case, accents, look-alike letters, digits for letters, letters set apart.
+//! characters, case, accents.
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
-
-use super::homoglyphs;
 
 /// The text with its punctuation: lower case, one form for each letter. Delimiters are looked for here.
 pub(super) fn plain(text: &str) -> String {
@@ -34,83 +32,6 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 
 fn split_at_byte(text: &str, ends: impl Fn(u8) -> bool) -> Option<(&str, &str)> {
     text.split_at_checked(text.bytes().position(ends)?)
-}
-
-/// The bare words of a plain text: one blank between words, `.` where a sentence ends.
-pub(super) fn words(plain: &str) -> String {
-    let mut words = String::with_capacity(plain.len());
-    let mut apart = String::new();
-    let in_word = |c: char| c.is_alphanumeric() || is_letter_sign(c);
-    let mut rest = plain;
-    while !rest.is_empty() {
-        let (part, after) = split_where(rest, |c| !in_word(c));
-        let (between, next) = split_where(after, in_word);
-        rest = next;
-        let word = fold_digits(&homoglyphs::fold(part.trim_matches(is_letter_sign)));
-        if word.chars().count() == 1 {
-            apart.push_str(&word);
-        } else {
-            flush_letters(&mut words, &mut apart);
-            push_word(&mut words, &word);
-        }
-        // a dot between single letters sets them apart as a blank would
-        let ends_sentence =
-            between.contains(['!', '?', ';', '。', '！', '？']) || between.contains('.') && apart.is_empty();
-        if ends_sentence {
-            flush_letters(&mut words, &mut apart);
-            words.push('.');
-        }
-    }
-    flush_letters(&mut words, &mut apart);
-    words
-}
-
-fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
-    text.find(ends).and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""))
-}
-
-/// Letters set apart (`i g n o r e`) are one word from four on.
-fn flush_letters(words: &mut String, apart: &mut String) {
-    if apart.chars().count() >= 4 {
-        push_word(words, apart);
-    } else {
-        for letter in apart.chars() {
-            push_word(words, letter.encode_utf8(&mut [0; 4]));
-        }
-    }
-    apart.clear();
-}
-
-fn push_word(words: &mut String, word: &str) {
-    if word.is_empty() {
-        return;
-    }
-    if !words.is_empty() {
-        words.push(' ');
-    }
-    words.push_str(word);
-}
-
-/// Stand for letters in the middle of a word.
-fn is_letter_sign(c: char) -> bool {
-    matches!(c, '@' | '$' | '\'' | '’')
-}
-
-/// `1gn0r3` → `ignore`, in words that hold a letter as well.
-fn fold_digits(word: &str) -> String {
-    let has_letter = word.bytes().any(|byte| byte.is_ascii_lowercase());
-    word.chars()
-        .filter(|c| !matches!(c, '\'' | '’'))
-        .map(|c| match c {
-            '0' if has_letter => 'o',
-            '1' if has_letter => 'i',
-            '3' if has_letter => 'e',
-            '4' | '@' if has_letter => 'a',
-            '5' | '$' if has_letter => 's',
-            '7' if has_letter => 't',
-            c => c,
-        })
-        .collect()
 }
 
 /// What a reader sees of a character: nothing of an invisible one, the letter of a tag.

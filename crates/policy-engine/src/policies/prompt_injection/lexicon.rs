@@ -1,0 +1,162 @@
+//! Which literals a text holds, and where. Bare words are looked up as a whole: most are told from every literal by the
+//! first letters alone.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use super::needs::Form;
+
+/// The literals of a family, by number.
+#[derive(Debug)]
+pub(super) struct Lexicon {
+    form: Form,
+    /// Finds them in the middle of a word, and where there are no words.
+    anywhere: AhoCorasick,
+    /// For each string that is looked for anywhere, its literal.
+    numbers: Vec<u16>,
+    heads: Heads,
+}
+
+/// One literal in a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hit {
+    /// Where it ends.
+    pub(super) at: usize,
+    pub(super) literal: u16,
+}
+
+/// Literals by the letters that they begin with.
+#[derive(Debug)]
+struct Heads {
+    /// For each hash of a head, one more than the place of its first entry; 0: none.
+    first: Vec<u16>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    hash: u16,
+    word: String,
+    /// It is a word, and not only the beginning of one.
+    is_whole: bool,
+    literal: u16,
+}
+
+/// Letters by which literals are told apart at first.
+const HEAD: usize = 4;
+const HEADS: usize = 1 << 12;
+/// Letters; in a longer word there may be others, which stand together without a gap.
+const LONG_WORD: usize = 14;
+
+// === impl Lexicon ===
+
+impl Lexicon {
+    /// The number of a literal is its place.
+    pub(super) fn build(literals: &[&str], form: Form) -> Option<Self> {
+        let mut strings = Vec::with_capacity(literals.len());
+        let mut numbers = Vec::with_capacity(literals.len());
+        for (at, literal) in literals.iter().enumerate() {
+            if form == Form::Plain || literal.trim() == *literal {
+                strings.push(*literal);
+                numbers.push(u16::try_from(at).ok()?);
+            }
+        }
+        let anywhere = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&strings)
+            .ok()?;
+        Some(Self { form, anywhere, numbers, heads: Heads::build(literals)? })
+    }
+
+    /// In order.
+    pub(super) fn hits(&self, text: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        if self.form == Form::Plain {
+            self.anywhere(text, 0, &mut hits);
+            return hits;
+        }
+        let mut begin = 0;
+        for end in memchr::memchr_iter(b' ', text.as_bytes()).chain([text.len()]) {
+            let word = text.get(begin..end).unwrap_or_default();
+            if word.len() >= LONG_WORD || !word.is_ascii() {
+                let from = hits.len();
+                self.anywhere(word, begin, &mut hits);
+                self.heads.find(word.trim_end_matches('.'), begin, &mut hits);
+                hits.get_mut(from..).unwrap_or_default().sort_by_key(|hit| hit.at);
+            } else {
+                self.heads.find(word.trim_end_matches('.'), begin, &mut hits);
+            }
+            begin = end + 1;
+        }
+        hits
+    }
+
+    fn anywhere(&self, text: &str, from: usize, hits: &mut Vec<Hit>) {
+        hits.extend(self.anywhere.find_overlapping_iter(text).filter_map(|found| {
+            let literal = *self.numbers.get(found.pattern().as_usize())?;
+            Some(Hit { at: from + found.end(), literal })
+        }));
+    }
+}
+
+// === impl Heads ===
+
+impl Heads {
+    fn build(literals: &[&str]) -> Option<Self> {
+        let mut entries = Vec::new();
+        for (at, literal) in literals.iter().enumerate() {
+            let literal_number = u16::try_from(at).ok()?;
+            let word = literal.trim();
+            let is_whole = literal.ends_with(' ');
+            let mut add = |head: &[u8]| {
+                entries.push(Entry {
+                    hash: hash(head),
+                    word: word.to_owned(),
+                    is_whole,
+                    literal: literal_number,
+                });
+            };
+            add(head_of(word));
+            if !is_whole && word.len() < HEAD {
+                // any letter may follow
+                (b'a'..=b'z').for_each(|next| add(&[word.as_bytes(), &[next]].concat()));
+            }
+        }
+        entries.sort_by_key(|entry| entry.hash);
+        let mut first = vec![0; HEADS];
+        for (at, entry) in entries.iter().enumerate().rev() {
+            *first.get_mut(usize::from(entry.hash))? = u16::try_from(at + 1).ok()?;
+        }
+        Some(Self { first, entries })
+    }
+
+    /// The literals that a word begins with.
+    fn find(&self, word: &str, from: usize, hits: &mut Vec<Hit>) {
+        if word.is_empty() {
+            return;
+        }
+        let hash = hash(head_of(word));
+        let first = self.first.get(usize::from(hash)).copied().unwrap_or_default();
+        let Some(first) = usize::from(first).checked_sub(1) else { return };
+        for entry in
+            self.entries.get(first..).unwrap_or_default().iter().take_while(|entry| entry.hash == hash)
+        {
+            let is_it = if entry.is_whole { word == entry.word } else { word.starts_with(&entry.word) };
+            if is_it {
+                hits.push(Hit { at: from + entry.word.len(), literal: entry.literal });
+            }
+        }
+    }
+}
+
+fn head_of(word: &str) -> &[u8] {
+    let bytes = word.as_bytes();
+    bytes.get(..HEAD).unwrap_or(bytes)
+}
+
+fn hash(head: &[u8]) -> u16 {
+    let mut bytes = [0; HEAD];
+    bytes.iter_mut().zip(head).for_each(|(byte, letter)| *byte = *letter);
+    let mixed = u32::from_le_bytes(bytes).wrapping_mul(0x9e37_79b1) >> (32 - HEADS.trailing_zeros());
+    u16::try_from(mixed).unwrap_or_default()
+}

@@ -1,0 +1,322 @@
+//! What a text must hold for a pattern to match in it, as a formula over short literals: "`ignor` or `forget`, and
+//! `rules` or `instructio`, and ` your `". It is read off the pattern, so that a row says everything once.
+
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+/// A condition that holds of every match of a pattern. `L`: the literal, or what stands for it. A blank at its edge is
+/// the edge of a word.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need<L = String> {
+    Literal(L),
+    /// All of these; none: nothing is known.
+    All(Vec<Self>),
+    /// One of these.
+    Any(Vec<Self>),
+}
+
+/// How a text of the kind that a pattern is for is cut in pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Bare words: a literal is a part of one, and where one begins and ends is known.
+    Words,
+    /// Text with its punctuation: a literal is whatever stands between two gaps.
+    Plain,
+}
+
+/// More strings than these are not spelled out.
+const MAX_STRINGS: usize = 64;
+/// Bytes; a literal up to this length is looked for at the edge of a word only.
+const SHORT: usize = 4;
+/// Bytes; enough to be rare.
+const LONG: usize = 10;
+const MAX_CLASS: usize = 4;
+
+/// Of a text that a pattern matches.
+pub(super) fn needs(hir: &Hir, form: Form) -> Need {
+    Known::of(hir, form).need(form)
+}
+
+/// What is known of one part of a pattern: all that it matches, when that is little, and else what it needs.
+enum Known {
+    Strings(Vec<String>),
+    Need(Need),
+}
+
+// === impl Need ===
+
+impl<L> Need<L> {
+    pub(super) fn nothing() -> Self {
+        Self::All(Vec::new())
+    }
+
+    pub(super) fn literals(&self) -> Vec<&L> {
+        match self {
+            Self::Literal(literal) => vec![literal],
+            Self::All(needs) | Self::Any(needs) => needs.iter().flat_map(Self::literals).collect(),
+        }
+    }
+
+    /// The same over sets of literals one of which is needed; `name` says what stands for a set.
+    pub(super) fn grouped<M>(&self, name: &mut impl FnMut(&[&L]) -> M) -> Need<M> {
+        match self {
+            Self::Literal(literal) => Need::Literal(name(&[literal])),
+            Self::All(needs) => Need::All(needs.iter().map(|need| need.grouped(name)).collect()),
+            Self::Any(needs) => {
+                let literals: Vec<&L> = needs.iter().filter_map(Self::literal).collect();
+                let set = (!literals.is_empty()).then(|| Need::Literal(name(&literals)));
+                let others = needs.iter().filter(|need| need.literal().is_none());
+                Need::Any(set.into_iter().chain(others.map(|need| need.grouped(name))).collect())
+            }
+        }
+    }
+
+    fn literal(&self) -> Option<&L> {
+        match self {
+            Self::Literal(literal) => Some(literal),
+            _ => None,
+        }
+    }
+
+    /// Whether it is met by a text that holds the literals of which this is said.
+    pub(super) fn is_met(&self, holds: &impl Fn(&L) -> bool) -> bool {
+        match self {
+            Self::Literal(literal) => holds(literal),
+            Self::All(needs) => needs.iter().all(|need| need.is_met(holds)),
+            Self::Any(needs) => needs.iter().any(|need| need.is_met(holds)),
+        }
+    }
+}
+
+impl Need {
+    fn all(needs: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Vec::new();
+        for need in needs {
+            match need {
+                Self::All(inner) => all.extend(inner),
+                need => all.push(need),
+            }
+        }
+        all.sort();
+        all.dedup();
+        match all.pop() {
+            Some(only) if all.is_empty() => only,
+            last => {
+                all.extend(last);
+                Self::All(all)
+            }
+        }
+    }
+
+    fn any(needs: impl IntoIterator<Item = Self>) -> Self {
+        let mut any = Vec::new();
+        for need in needs {
+            match need {
+                Self::Any(inner) => any.extend(inner),
+                need if need == Self::nothing() => return Self::nothing(),
+                need => any.push(need),
+            }
+        }
+        any.sort();
+        any.dedup();
+        match any.pop() {
+            Some(only) if any.is_empty() => only,
+            last => {
+                any.extend(last);
+                Self::Any(any)
+            }
+        }
+    }
+
+    /// The pieces of one string.
+    fn string(text: &str, form: Form) -> Self {
+        let in_piece = |c: char| match form {
+            Form::Words => c.is_alphabetic(),
+            Form::Plain => !c.is_whitespace() && c != EDGE,
+        };
+        let mut pieces = Vec::new();
+        let mut begins_word = false;
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let end = rest.find(|c| !in_piece(c)).unwrap_or(rest.len());
+            let Some((head, behind)) = rest.split_at_checked(end.max(first.len_utf8())) else { break };
+            if end > 0 {
+                let ends_word = is_edge(behind.chars().next());
+                pieces.extend(match form {
+                    Form::Words => Self::word(head, begins_word, ends_word),
+                    Form::Plain => (head.len() > 2).then(|| Self::Literal(cut(head).to_owned())),
+                });
+            }
+            begins_word = is_edge(head.chars().next_back());
+            rest = behind;
+        }
+        Self::all(pieces)
+    }
+
+    /// A short one says something as a word of its own only.
+    fn word(word: &str, begins: bool, ends: bool) -> Option<Self> {
+        let is_short = word.is_ascii() && word.len() <= SHORT;
+        let text = match (is_short, begins, ends) {
+            (false, ..) => cut(word).to_owned(),
+            (true, true, true) => format!(" {word} "),
+            (true, true, false) if word.len() > 1 => format!(" {word}"),
+            _ => return None,
+        };
+        Some(Self::Literal(text))
+    }
+}
+
+fn cut(literal: &str) -> &str {
+    literal.get(..literal.floor_char_boundary(LONG)).unwrap_or(literal)
+}
+
+/// Where a word begins or ends, in the strings that are taken apart here.
+const EDGE: char = '\u{1}';
+
+fn is_edge(c: Option<char>) -> bool {
+    matches!(c, Some(' ' | '.' | EDGE))
+}
+
+// === impl Known ===
+
+impl Known {
+    fn of(hir: &Hir, form: Form) -> Self {
+        match hir.kind() {
+            HirKind::Look(Look::WordAscii) => Self::Strings(vec![EDGE.to_string()]),
+            HirKind::Empty | HirKind::Look(_) => Self::Strings(vec![String::new()]),
+            HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
+                Ok(text) => Self::Strings(vec![text.to_owned()]),
+                Err(_) => Self::Need(Need::nothing()),
+            },
+            HirKind::Class(class) => few(class).map_or(Self::Need(Need::nothing()), Self::Strings),
+            HirKind::Capture(capture) => Self::of(&capture.sub, form),
+            HirKind::Repetition(repetition) => match (repetition.min, repetition.max) {
+                (0, Some(1)) => match Self::of(&repetition.sub, form) {
+                    Self::Strings(mut strings) => {
+                        strings.push(String::new());
+                        Self::Strings(strings)
+                    }
+                    Self::Need(_) => Self::Need(Need::nothing()),
+                },
+                (0, _) => Self::Need(Need::nothing()),
+                (1, Some(1)) => Self::of(&repetition.sub, form),
+                _ => Self::Need(Self::of(&repetition.sub, form).need(form)),
+            },
+            HirKind::Concat(parts) => Self::concat(parts, form),
+            HirKind::Alternation(branches) => Self::alternation(branches, form),
+        }
+    }
+
+    fn concat(parts: &[Hir], form: Form) -> Self {
+        let mut needs = Vec::new();
+        let mut begun = vec![String::new()];
+        let mut is_whole = true;
+        for part in parts {
+            match Self::of(part, form) {
+                Self::Strings(tails) if begun.len() * tails.len() <= MAX_STRINGS => {
+                    begun = begun
+                        .iter()
+                        .flat_map(|head| tails.iter().map(move |tail| format!("{head}{tail}")))
+                        .collect();
+                }
+                Self::Strings(mut tails) => {
+                    is_whole = false;
+                    if begun.iter().all(|head| is_edge(head.chars().next_back())) {
+                        tails.iter_mut().for_each(|tail| tail.insert(0, EDGE));
+                    }
+                    needs.push(Self::Strings(std::mem::replace(&mut begun, tails)).need(form));
+                }
+                Self::Need(need) => {
+                    is_whole = false;
+                    let at_edge =
+                        ends_word(part) && begun.iter().all(|head| is_edge(head.chars().next_back()));
+                    let next = if at_edge { EDGE.to_string() } else { String::new() };
+                    let before = std::mem::replace(&mut begun, vec![next]);
+                    needs.push(Self::Strings(before).need(form));
+                    needs.push(need);
+                }
+            }
+        }
+        if is_whole {
+            return Self::Strings(begun);
+        }
+        needs.push(Self::Strings(begun).need(form));
+        Self::Need(Need::all(needs))
+    }
+
+    fn alternation(branches: &[Hir], form: Form) -> Self {
+        let mut strings = Vec::new();
+        let mut needs = Vec::new();
+        for branch in branches {
+            match Self::of(branch, form) {
+                Self::Strings(more) => strings.extend(more),
+                Self::Need(need) => needs.push(need),
+            }
+        }
+        if needs.is_empty() && strings.len() <= MAX_STRINGS {
+            return Self::Strings(strings);
+        }
+        let strings = strings.iter().map(|string| Need::string(string, form));
+        Self::Need(Need::any(needs.into_iter().chain(strings)))
+    }
+
+    fn need(self, form: Form) -> Need {
+        match self {
+            Self::Strings(strings) => Need::any(strings.iter().map(|string| Need::string(string, form))),
+            Self::Need(need) => need,
+        }
+    }
+}
+
+/// Whether whatever this matches is nothing or ends with a blank.
+fn ends_word(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Literal(literal) => literal.0.ends_with(b" "),
+        HirKind::Repetition(repetition) => ends_word(&repetition.sub),
+        HirKind::Capture(capture) => ends_word(&capture.sub),
+        HirKind::Concat(parts) => parts.last().is_some_and(ends_word),
+        HirKind::Alternation(branches) => branches.iter().all(ends_word),
+        _ => false,
+    }
+}
+
+fn few(class: &Class) -> Option<Vec<String>> {
+    let Class::Unicode(class) = class else { return None };
+    let count: usize = class.iter().map(|range| range.len()).sum();
+    let characters = || class.iter().flat_map(|range| range.start()..=range.end());
+    (count <= MAX_CLASS).then(|| characters().map(String::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_match_must_hold_is_read_off_the_pattern() {
+        for (source, formula) in [
+            (
+                r"(?-u:\b)(?:ignore|skip) (?:[a-z]+ ){0,3}(?:rules|laws)(?-u:\b)",
+                "((_laws_|rules)&(_skip_|ignore))",
+            ),
+            ("(?:send me|tell us) now", "((_me_&_now)|(_now&_us_))"),
+            ("a[0-9]*", "()"),
+            ("(?:wxyz[0-9]|instructions)+", "()"),
+            ("(?:obeying[0-9]|instructions)+", "(instructio|obeying)"),
+        ] {
+            assert_eq!(
+                shown(&needs(&regex_syntax::parse(source).unwrap(), Form::Words)),
+                formula,
+                "{source}"
+            );
+        }
+    }
+
+    fn shown(need: &Need) -> String {
+        let join =
+            |needs: &[Need], sign| format!("({})", needs.iter().map(shown).collect::<Vec<_>>().join(sign));
+        match need {
+            Need::Literal(literal) => literal.replace(' ', "_"),
+            Need::All(needs) => join(needs, "&"),
+            Need::Any(needs) => join(needs, "|"),
+        }
+    }
+}
