@@ -4,6 +4,7 @@
 mod escapes;
 mod hex;
 mod pieces;
+mod runs;
 mod turned;
 
 use base64::Engine as _;
@@ -43,9 +44,15 @@ pub(super) fn hidden_texts(text: &str) -> Vec<String> {
 }
 
 fn beneath(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = segments(text).filter_map(decode).collect();
-    found.extend(broken_over_lines(text).iter().filter_map(|joined| decode(joined)));
-    found.extend(hex::decoded(text));
+    let mut found: Vec<String> = Vec::new();
+    let has_run = runs::has_run(text.as_bytes());
+    if has_run {
+        found.extend(segments(text).filter_map(decode));
+        found.extend(broken_over_lines(text).iter().filter_map(|joined| decode(joined)));
+    }
+    if has_run || runs::has_pairs(text.as_bytes()) || hex::has_sign(text) {
+        found.extend(hex::decoded(text));
+    }
     found.extend(escapes::undone(text));
     found.extend(pieces::joined(text));
     found
@@ -96,6 +103,8 @@ fn is_text(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -122,6 +131,16 @@ mod tests {
              00:1a:2b:3c:4d:5e, 100% of R&D, a bed, a bad cafe, 1 + 1, https://example.com/a%20b",
         );
         assert!(found.is_empty(), "{found:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_not_looked_for_is_not_there(text in "([a-zA-Z0-9+/_-]{14,18}|[0-9a-f]{2}[ :,-]|[0-9]{2}, |\\\\x6[0-9a-f]|0x6[0-9], |[a-z]{1,9} |[.\n]){0,24}") {
+            let whole: Vec<String> = segments(&text).filter_map(decode).collect();
+            prop_assert!(runs::has_run(text.as_bytes()) || whole.is_empty() && broken_over_lines(&text).is_empty());
+            let looks = runs::has_run(text.as_bytes()) || runs::has_pairs(text.as_bytes()) || hex::has_sign(&text);
+            prop_assert!(looks || hex::decoded(&text).is_empty(), "{:?}", hex::decoded(&text));
+        }
     }
 
     #[test]

@@ -35,11 +35,17 @@ struct Heads {
 #[derive(Debug)]
 struct Entry {
     hash: u16,
-    word: String,
-    /// It is a word, and not only the beginning of one.
-    is_whole: bool,
     literal: u16,
+    length: u16,
+    /// A longer word may begin with it.
+    is_beginning: bool,
+    word: Letters,
+    mask: u128,
 }
+
+/// The first letters of a word, as one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Letters(u128);
 
 /// Letters by which literals are told apart at first.
 const HEAD: usize = 4;
@@ -107,19 +113,20 @@ impl Heads {
         for (at, literal) in literals.iter().enumerate() {
             let literal_number = u16::try_from(at).ok()?;
             let word = literal.trim();
-            let is_whole = literal.ends_with(' ');
-            let mut add = |head: &[u8]| {
-                entries.push(Entry {
-                    hash: hash(head),
-                    word: word.to_owned(),
-                    is_whole,
-                    literal: literal_number,
-                });
+            let is_beginning = !literal.ends_with(' ');
+            let length = u16::try_from(word.len()).ok()?;
+            let entry = |head: &str| Entry {
+                hash: Letters::of(head).hash(),
+                literal: literal_number,
+                length,
+                is_beginning,
+                word: Letters::of(word),
+                mask: Letters::mask(word.len()),
             };
-            add(head_of(word));
-            if !is_whole && word.len() < HEAD {
+            entries.push(entry(word));
+            if is_beginning && word.len() < HEAD {
                 // any letter may follow
-                (b'a'..=b'z').for_each(|next| add(&[word.as_bytes(), &[next]].concat()));
+                entries.extend(('a'..='z').map(|next| entry(&format!("{word}{next}"))));
             }
         }
         entries.sort_by_key(|entry| entry.hash);
@@ -135,28 +142,39 @@ impl Heads {
         if word.is_empty() {
             return;
         }
-        let hash = hash(head_of(word));
+        let letters = Letters::of(word);
+        let hash = letters.hash();
         let first = self.first.get(usize::from(hash)).copied().unwrap_or_default();
         let Some(first) = usize::from(first).checked_sub(1) else { return };
         for entry in
             self.entries.get(first..).unwrap_or_default().iter().take_while(|entry| entry.hash == hash)
         {
-            let is_it = if entry.is_whole { word == entry.word } else { word.starts_with(&entry.word) };
-            if is_it {
-                hits.push(Hit { at: from + entry.word.len(), literal: entry.literal });
+            let length = usize::from(entry.length);
+            if letters.0 & entry.mask == entry.word.0 && (entry.is_beginning || word.len() == length) {
+                hits.push(Hit { at: from + length, literal: entry.literal });
             }
         }
     }
 }
 
-fn head_of(word: &str) -> &[u8] {
-    let bytes = word.as_bytes();
-    bytes.get(..HEAD).unwrap_or(bytes)
-}
+// === impl Letters ===
 
-fn hash(head: &[u8]) -> u16 {
-    let mut bytes = [0; HEAD];
-    bytes.iter_mut().zip(head).for_each(|(byte, letter)| *byte = *letter);
-    let mixed = u32::from_le_bytes(bytes).wrapping_mul(0x9e37_79b1) >> (32 - HEADS.trailing_zeros());
-    u16::try_from(mixed).unwrap_or_default()
+impl Letters {
+    fn of(word: &str) -> Self {
+        let mut bytes = [0; size_of::<u128>()];
+        bytes.iter_mut().zip(word.bytes()).for_each(|(byte, letter)| *byte = letter);
+        Self(u128::from_le_bytes(bytes))
+    }
+
+    fn mask(letters: usize) -> u128 {
+        u128::MAX
+            .checked_shr(8 * u32::try_from(size_of::<u128>().saturating_sub(letters)).unwrap_or_default())
+            .unwrap_or_default()
+    }
+
+    fn hash(self) -> u16 {
+        let head = u32::try_from(self.0 & Self::mask(HEAD)).unwrap_or_default();
+        let mixed = head.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HEADS.trailing_zeros());
+        u16::try_from(mixed).unwrap_or_default()
+    }
 }

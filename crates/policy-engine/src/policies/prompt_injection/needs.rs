@@ -1,6 +1,8 @@
 //! What a text must hold for a pattern to match in it, as a formula over short literals: "`ignor` or `forget`, and
 //! `rules` or `instructio`, and ` your `". It is read off the pattern, so that a row says everything once.
 
+use std::collections::BTreeMap;
+
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 /// A condition that holds of every match of a pattern. `L`: the literal, or what stands for it. A blank at its edge is
@@ -127,8 +129,21 @@ impl Need {
         }
     }
 
-    /// The pieces of one string.
-    fn string(text: &str, form: Form) -> Self {
+    /// One of these strings. Those of equally many pieces are taken together, piece by piece: that says a little less
+    /// than each of them by itself, and is much shorter.
+    fn strings(strings: &[String], form: Form) -> Self {
+        let mut alike: BTreeMap<usize, Vec<Vec<Self>>> = BTreeMap::new();
+        for string in strings {
+            let pieces = Self::pieces(string, form);
+            alike.entry(pieces.len()).or_insert_with(|| vec![Vec::new(); pieces.len()]);
+            for (all, piece) in alike.get_mut(&pieces.len()).into_iter().flatten().zip(pieces) {
+                all.push(piece);
+            }
+        }
+        Self::any(alike.into_values().map(|places| Self::all(places.into_iter().map(Self::any))))
+    }
+
+    fn pieces(text: &str, form: Form) -> Vec<Self> {
         let in_piece = |c: char| match form {
             Form::Words => c.is_alphabetic(),
             Form::Plain => !c.is_whitespace() && c != EDGE,
@@ -149,7 +164,7 @@ impl Need {
             begins_word = is_edge(head.chars().next_back());
             rest = behind;
         }
-        Self::all(pieces)
+        pieces
     }
 
     /// A short one says something as a word of its own only.
@@ -255,13 +270,15 @@ impl Known {
         if needs.is_empty() && strings.len() <= MAX_STRINGS {
             return Self::Strings(strings);
         }
-        let strings = strings.iter().map(|string| Need::string(string, form));
-        Self::Need(Need::any(needs.into_iter().chain(strings)))
+        if !strings.is_empty() {
+            needs.push(Need::strings(&strings, form));
+        }
+        Self::Need(Need::any(needs))
     }
 
     fn need(self, form: Form) -> Need {
         match self {
-            Self::Strings(strings) => Need::any(strings.iter().map(|string| Need::string(string, form))),
+            Self::Strings(strings) => Need::strings(&strings, form),
             Self::Need(need) => need,
         }
     }
@@ -297,7 +314,7 @@ mod tests {
                 r"(?-u:\b)(?:ignore|skip) (?:[a-z]+ ){0,3}(?:rules|laws)(?-u:\b)",
                 "((_laws_|rules)&(_skip_|ignore))",
             ),
-            ("(?:send me|tell us) now", "((_me_&_now)|(_now&_us_))"),
+            ("(?:send me|tell us) now", "(_now&(_me_|_us_))"),
             ("a[0-9]*", "()"),
             ("(?:wxyz[0-9]|instructions)+", "()"),
             ("(?:obeying[0-9]|instructions)+", "(instructio|obeying)"),

@@ -5,6 +5,12 @@ use super::is_text;
 /// Bytes; shorter ones hold no sentence.
 const MIN_RUN: usize = 10;
 
+/// Whether numbers are marked as such somewhere.
+pub(super) fn has_sign(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), br"\x").is_some()
+        || memchr::memmem::find(text.as_bytes(), b"0x").is_some()
+}
+
 /// What the runs of numbers of a text say, where that is text; never more than half as many bytes.
 pub(super) fn decoded(text: &str) -> Vec<String> {
     let mut found = Vec::new();
