@@ -15,5 +15,9 @@ static COUNTS: LazyLock<BTreeMap<&str, u32>> = LazyLock::new(|| {
 const RARE: u32 = 2;
 
 pub(super) fn commonness(literal: &str) -> u32 {
+    // the signs of Markdown, which people write less of
+    if !literal.contains(char::is_alphanumeric) {
+        return RARE;
+    }
     COUNTS.get(literal).copied().unwrap_or(RARE)
 }

@@ -69,9 +69,11 @@ impl Family {
         let mut anchored = vec![Vec::new(); literals.len()];
         let mut members: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
         let mut clauses = Vec::with_capacity(wanted.len());
+        let mut anchors = Vec::new();
         for clause in &wanted {
             for anchor in clause.anchors()? {
                 anchored.get_mut(usize::from(number(anchor)?))?.push(u16::try_from(clauses.len()).ok()?);
+                anchors.push(anchor);
             }
             let need = clause.need.grouped(&mut |set: &[&String]| {
                 let mut set: Vec<u16> = set.iter().filter_map(|literal| number(literal)).collect();
@@ -85,12 +87,12 @@ impl Family {
         let mut members: Vec<(Vec<u16>, u16)> = members.into_iter().collect();
         members.sort_by_key(|(_, set)| *set);
         let members: Vec<Vec<u16>> = members.into_iter().map(|(literals, _)| literals).collect();
-        let is_word: Vec<bool> = literals.iter().map(|literal| literal.trim() != *literal).collect();
+        let is_word: Vec<bool> = literals.iter().map(|literal| literal.starts_with(' ')).collect();
         let has_word = |set: &Vec<u16>| {
             set.iter().any(|literal| is_word.get(usize::from(*literal)).is_some_and(|is_word| *is_word))
         };
         Some(Self {
-            lexicon: Lexicon::build(&literals, form)?,
+            lexicon: Lexicon::build(&literals, &anchors, form)?,
             sets: Sets::new(&members, literals.len())?,
             has_word: members.iter().map(has_word).collect(),
             anchored,
@@ -276,6 +278,18 @@ mod stats {
                     found.len() as f64 / per,
                     bytes as f64 / per
                 );
+                if form == Form::Plain && name == "docs" {
+                    let mut all = std::collections::BTreeMap::new();
+                    for p in patterns {
+                        for c in Clause::of(0, p.source, form).unwrap() {
+                            println!("{} {:?}", p.id, c.anchors());
+                            for a in c.anchors().unwrap() {
+                                all.insert(a.to_owned(), 0);
+                            }
+                        }
+                    }
+                    println!("ANCHORS {} literals {}", all.len(), family.anchored.len());
+                }
                 let mut by = std::collections::BTreeMap::new();
                 for c in &found {
                     let at = family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap();

@@ -1,14 +1,19 @@
 //! Which literals a text holds, and where. Bare words are looked up as a whole: most are told from every literal by the
 //! first letters alone.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use std::collections::BTreeSet;
+use std::ops::Range;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, Span, packed};
+
+use super::family::REACH;
 use super::needs::Form;
 
 /// The literals of a family, by number.
 #[derive(Debug)]
 pub(super) struct Lexicon {
     form: Form,
+    anchors: Anchors,
     /// Finds them in the middle of a word, and where there are no words.
     anywhere: AhoCorasick,
     /// For each string that is looked for anywhere, its literal.
@@ -22,6 +27,13 @@ pub(super) struct Hit {
     /// Where it ends.
     pub(super) at: usize,
     pub(super) literal: u16,
+}
+
+/// Finds the beginnings of anchors: the vectorised search is not for every machine.
+#[derive(Debug)]
+enum Anchors {
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
 }
 
 /// Literals by the letters that they begin with.
@@ -47,6 +59,8 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Letters(u128);
 
+/// Bytes of an anchor that are looked for at first.
+const FINGERPRINT: usize = 5;
 /// Letters by which literals are told apart at first.
 const HEAD: usize = 4;
 const HEADS: usize = 1 << 12;
@@ -56,29 +70,41 @@ const LONG_WORD: usize = 14;
 // === impl Lexicon ===
 
 impl Lexicon {
-    /// The number of a literal is its place.
-    pub(super) fn build(literals: &[&str], form: Form) -> Option<Self> {
+    /// The number of a literal is its place. A text without `anchors` is of no interest.
+    pub(super) fn build(literals: &[&str], anchors: &[&str], form: Form) -> Option<Self> {
         let mut strings = Vec::with_capacity(literals.len());
         let mut numbers = Vec::with_capacity(literals.len());
         for (at, literal) in literals.iter().enumerate() {
-            if form == Form::Plain || literal.trim() == *literal {
-                strings.push(*literal);
+            // a short one is a word of its own or nothing
+            if form == Form::Plain || !literal.starts_with(' ') {
+                strings.push(literal.trim());
                 numbers.push(u16::try_from(at).ok()?);
             }
         }
         let anywhere = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .kind(Some(match form {
+                Form::Plain => AhoCorasickKind::DFA,
+                Form::Words => AhoCorasickKind::ContiguousNFA,
+            }))
             .build(&strings)
             .ok()?;
-        Some(Self { form, anywhere, numbers, heads: Heads::build(literals)? })
+        Some(Self {
+            form,
+            anchors: Anchors::build(anchors)?,
+            anywhere,
+            numbers,
+            heads: Heads::build(literals)?,
+        })
     }
 
     /// In order.
     pub(super) fn hits(&self, text: &str) -> Vec<Hit> {
         let mut hits = Vec::new();
         if self.form == Form::Plain {
-            self.anywhere(text, 0, &mut hits);
+            for range in self.anchors.surroundings(text) {
+                self.anywhere(text.get(range.clone()).unwrap_or_default(), range.start, &mut hits);
+            }
             return hits;
         }
         let mut begin = 0;
@@ -102,6 +128,48 @@ impl Lexicon {
             let literal = *self.numbers.get(found.pattern().as_usize())?;
             Some(Hit { at: from + found.end(), literal })
         }));
+    }
+}
+
+// === impl Anchors ===
+
+impl Anchors {
+    fn build(anchors: &[&str]) -> Option<Self> {
+        let cut = |anchor: &&str| anchor.get(..anchor.floor_char_boundary(FINGERPRINT)).map(str::to_owned);
+        let strings: BTreeSet<String> = anchors.iter().filter_map(cut).collect();
+        let packed = packed::Config::new().builder().extend(&strings).build();
+        Some(match packed {
+            Some(packed) => Self::Packed(packed),
+            None => Self::Automaton(
+                AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&strings).ok()?,
+            ),
+        })
+    }
+
+    fn next(&self, text: &str, from: usize) -> Option<usize> {
+        let span = Span { start: from, end: text.len() };
+        match self {
+            Self::Packed(packed) => packed.find_in(text, span),
+            Self::Automaton(automaton) => automaton.find(Input::new(text).span(span)),
+        }
+        .map(|found| found.start())
+    }
+
+    /// The parts of a text that are in reach of an anchor.
+    fn surroundings(&self, text: &str) -> Vec<Range<usize>> {
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        let mut from = 0;
+        while let Some(at) = self.next(text, from) {
+            let start = text.floor_char_boundary(at.saturating_sub(2 * REACH));
+            let end = text.ceil_char_boundary(at.saturating_add(2 * REACH).min(text.len()));
+            match parts.last_mut().filter(|last| last.end >= start) {
+                Some(last) => last.end = end,
+                None => parts.push(start..end),
+            }
+            // what is nearer is in reach of this one
+            from = text.ceil_char_boundary(at.saturating_add(REACH).min(text.len()));
+        }
+        parts
     }
 }
 

@@ -120,6 +120,15 @@ impl Need {
         }
         any.sort();
         any.dedup();
+        // whoever looks for one finds whatever begins with it
+        let begun = any.clone();
+        any.retain(|need| {
+            let Self::Literal(long) = need else { return true };
+            !begun.iter().any(|other| match other {
+                Self::Literal(short) => short.len() < long.len() && long.starts_with(short.as_str()),
+                _ => false,
+            })
+        });
         match any.pop() {
             Some(only) if any.is_empty() => only,
             last => {
@@ -158,7 +167,7 @@ impl Need {
                 let ends_word = is_edge(behind.chars().next());
                 pieces.extend(match form {
                     Form::Words => Self::word(head, begins_word, ends_word),
-                    Form::Plain => (head.len() > 2).then(|| Self::Literal(cut(head).to_owned())),
+                    Form::Plain => is_telling(head).then(|| Self::Literal(cut(head).to_owned())),
                 });
             }
             begins_word = is_edge(head.chars().next_back());
@@ -171,6 +180,7 @@ impl Need {
     fn word(word: &str, begins: bool, ends: bool) -> Option<Self> {
         let is_short = word.is_ascii() && word.len() <= SHORT;
         let text = match (is_short, begins, ends) {
+            (false, _, true) if word.len() <= LONG && word.is_ascii() => format!("{word} "),
             (false, ..) => cut(word).to_owned(),
             (true, true, true) => format!(" {word} "),
             (true, true, false) if word.len() > 1 => format!(" {word}"),
@@ -178,6 +188,11 @@ impl Need {
         };
         Some(Self::Literal(text))
     }
+}
+
+/// Two signs are, two letters are not.
+fn is_telling(piece: &str) -> bool {
+    piece.len() > 2 || piece.len() == 2 && !piece.contains(char::is_alphanumeric)
 }
 
 fn cut(literal: &str) -> &str {
@@ -312,7 +327,7 @@ mod tests {
         for (source, formula) in [
             (
                 r"(?-u:\b)(?:ignore|skip) (?:[a-z]+ ){0,3}(?:rules|laws)(?-u:\b)",
-                "((_laws_|rules)&(_skip_|ignore))",
+                "((_laws_|rules_)&(_skip_|ignore_))",
             ),
             ("(?:send me|tell us) now", "(_now&(_me_|_us_))"),
             ("a[0-9]*", "()"),
