@@ -79,6 +79,9 @@ impl PromptInjectionPolicy {
     fn detects(&self, texts: &Texts<'_>, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
         for author in [Author::User, Author::Model] {
             let words: Vec<&str> = by(author, texts).collect();
+            if words.is_empty() {
+                continue;
+            }
             let cut = words.len() > 1;
             if self.matches(&words.join("\n"), Reading::Words, budget)?
                 || (cut && self.matches(&words.concat(), Reading::Cut, budget)?)

@@ -53,7 +53,7 @@ fn telling(need: &Need) -> Need {
             if needs.len() > 1 {
                 needs.rotate_left(1);
             }
-            Need::All(needs)
+            if needs.len() == 1 { needs.remove(0) } else { Need::All(needs) }
         }
         Need::Any(needs) => {
             let needs: Vec<Need> = needs.iter().map(telling).collect();

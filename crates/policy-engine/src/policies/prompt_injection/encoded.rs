@@ -50,7 +50,7 @@ fn beneath(text: &str) -> Vec<String> {
         found.extend(segments(text).filter_map(decode));
         found.extend(broken_over_lines(text).iter().filter_map(|joined| decode(joined)));
     }
-    if has_run || runs::has_pairs(text.as_bytes()) || hex::has_sign(text) {
+    if has_run || runs::has_pairs(text.as_bytes()) || hex::has_sign(text.as_bytes()) {
         found.extend(hex::decoded(text));
     }
     found.extend(escapes::undone(text));
@@ -138,7 +138,7 @@ mod tests {
         fn what_is_not_looked_for_is_not_there(text in "([a-zA-Z0-9+/_-]{14,18}|[0-9a-f]{2}[ :,-]|[0-9]{2}, |\\\\x6[0-9a-f]|0x6[0-9], |[a-z]{1,9} |[.\n]){0,24}") {
             let whole: Vec<String> = segments(&text).filter_map(decode).collect();
             prop_assert!(runs::has_run(text.as_bytes()) || whole.is_empty() && broken_over_lines(&text).is_empty());
-            let looks = runs::has_run(text.as_bytes()) || runs::has_pairs(text.as_bytes()) || hex::has_sign(&text);
+            let looks = runs::has_run(text.as_bytes()) || runs::has_pairs(text.as_bytes()) || hex::has_sign(text.as_bytes());
             prop_assert!(looks || hex::decoded(&text).is_empty(), "{:?}", hex::decoded(&text));
         }
     }

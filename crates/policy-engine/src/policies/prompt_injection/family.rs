@@ -112,8 +112,7 @@ impl Family {
         if hits.iter().all(|hit| self.anchored_by(*hit).is_empty()) {
             return found;
         }
-        let mut near = Near::new(&self.sets, &hits);
-        let mut asked = vec![Asked::default(); self.clauses.len()];
+        let mut near = Near::new(&self.sets, self.clauses.len(), &hits);
         let mut sentence = 0..0;
         for hit in &hits {
             near.pass(*hit);
@@ -126,11 +125,8 @@ impl Family {
             }
             let is_glued = glued.is_near(hit.at);
             for &at in anchored {
-                let Some((clause, asked)) =
-                    self.clauses.get(usize::from(at)).zip(asked.get_mut(usize::from(at)))
-                else {
-                    continue;
-                };
+                let Some(clause) = self.clauses.get(usize::from(at)) else { continue };
+                let mut asked = near.asked(at);
                 // what is a little further on sees the same
                 if hit.at < asked.again {
                     continue;
@@ -143,17 +139,17 @@ impl Family {
                     asked.again = asked.again.min(sentence.end);
                 }
                 let holds = |set: &u16| near.holds(*set, &range) || is_glued && self.has_word(*set);
-                if !clause.need.is_met(&holds) {
-                    continue;
-                }
-                match asked.found.and_then(|last| found.get_mut(last)) {
-                    Some(last) if last.range.end >= range.start => last.range.end = range.end,
-                    _ => {
-                        let Some(row) = self.rows.get(usize::from(clause.row)) else { continue };
-                        asked.found = Some(found.len());
-                        found.push(Candidate { row, range });
+                if clause.need.is_met(&holds) {
+                    match asked.found.and_then(|last| found.get_mut(last)) {
+                        Some(last) if last.range.end >= range.start => last.range.end = range.end,
+                        _ => {
+                            let Some(row) = self.rows.get(usize::from(clause.row)) else { continue };
+                            asked.found = Some(found.len());
+                            found.push(Candidate { row, range });
+                        }
                     }
                 }
+                near.tell(at, asked);
             }
         }
         for candidate in &mut found {
@@ -221,15 +217,6 @@ impl Candidate<'_> {
     }
 }
 
-/// What is known of a clause.
-#[derive(Debug, Clone, Copy, Default)]
-struct Asked {
-    /// Before this place it would say the same.
-    again: usize,
-    /// Its last candidate.
-    found: Option<usize>,
-}
-
 /// With the sign that ends it.
 fn sentence_around(text: &str, at: usize) -> Range<usize> {
     let bytes = text.as_bytes();
@@ -249,6 +236,35 @@ mod stats {
         patterns::{DELIMITERS, WORDS},
         words::Words,
     };
+    #[test]
+    fn short() {
+        for p in WORDS.iter().filter(|p| ["persona.en.dan", "persona.en.no-longer-assistant"].contains(&p.id)) { for c in Clause::of(0, p.source, Form::Words).unwrap() { println!("SHORT {:?} {:?} {:?}\n", p.id, c.need, c.anchors()); } }
+        for text in [
+            "You are a helpful assistant.",
+            "Which boats cross the lake in winter, and where do I buy the tickets now?",
+            "Summarise the following notes in three short paragraphs, keep the tone friendly and avoid technical language, please.",
+        ] {
+            let plain = normalize::plain(text);
+            let words = Words::of(&plain, false);
+            let family = Family::build(&WORDS, Form::Words, str::to_owned).unwrap();
+            let hits = family.hits(words.between_blanks(), &[]);
+            println!(
+                "SHORT {text}: hits {} evals {:?}",
+                hits.len(),
+                hits.iter()
+                    .flat_map(|h| family.anchored_by(*h))
+                    .map(|c| WORDS[family.clauses[*c as usize].row as usize].id)
+                    .collect::<Vec<_>>()
+            );
+            for c in family.candidates(words.between_blanks(), &words.glued) {
+                println!(
+                    "SHORT   {:?} {:?}",
+                    c.range,
+                    WORDS[family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap()].id
+                );
+            }
+        }
+    }
     #[test]
     fn stats() {
         let docs = String::from_utf8_lossy(&std::fs::read("/tmp/prose/all.txt").unwrap()).into_owned();

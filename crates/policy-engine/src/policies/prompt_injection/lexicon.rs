@@ -60,7 +60,7 @@ struct Entry {
 struct Letters(u128);
 
 /// Bytes of an anchor that are looked for at first.
-const FINGERPRINT: usize = 5;
+const FINGERPRINT: usize = 6;
 /// Letters by which literals are told apart at first.
 const HEAD: usize = 4;
 const HEADS: usize = 1 << 12;
@@ -107,16 +107,17 @@ impl Lexicon {
             }
             return hits;
         }
+        let bytes = text.as_bytes();
         let mut begin = 0;
-        for end in memchr::memchr_iter(b' ', text.as_bytes()).chain([text.len()]) {
-            let word = text.get(begin..end).unwrap_or_default();
+        for end in memchr::memchr_iter(b' ', bytes).chain([text.len()]) {
+            let word = bytes.get(begin..end).unwrap_or_default();
+            // where a sentence ends
+            let word = word.strip_suffix(b".").unwrap_or(word);
+            let from = hits.len();
+            self.heads.find(Letters::at(bytes, begin, word.len()), word.len(), begin, &mut hits);
             if word.len() >= LONG_WORD || !word.is_ascii() {
-                let from = hits.len();
-                self.anywhere(word, begin, &mut hits);
-                self.heads.find(word.trim_end_matches('.'), begin, &mut hits);
+                self.anywhere(text.get(begin..end).unwrap_or_default(), begin, &mut hits);
                 hits.get_mut(from..).unwrap_or_default().sort_by_key(|hit| hit.at);
-            } else {
-                self.heads.find(word.trim_end_matches('.'), begin, &mut hits);
             }
             begin = end + 1;
         }
@@ -206,20 +207,16 @@ impl Heads {
     }
 
     /// The literals that a word begins with.
-    fn find(&self, word: &str, from: usize, hits: &mut Vec<Hit>) {
-        if word.is_empty() {
-            return;
-        }
-        let letters = Letters::of(word);
-        let hash = letters.hash();
+    fn find(&self, word: Letters, length: usize, from: usize, hits: &mut Vec<Hit>) {
+        let hash = word.hash();
         let first = self.first.get(usize::from(hash)).copied().unwrap_or_default();
         let Some(first) = usize::from(first).checked_sub(1) else { return };
         for entry in
             self.entries.get(first..).unwrap_or_default().iter().take_while(|entry| entry.hash == hash)
         {
-            let length = usize::from(entry.length);
-            if letters.0 & entry.mask == entry.word.0 && (entry.is_beginning || word.len() == length) {
-                hits.push(Hit { at: from + length, literal: entry.literal });
+            let known = usize::from(entry.length);
+            if word.0 & entry.mask == entry.word.0 && (entry.is_beginning || known == length) {
+                hits.push(Hit { at: from + known, literal: entry.literal });
             }
         }
     }
@@ -229,9 +226,20 @@ impl Heads {
 
 impl Letters {
     fn of(word: &str) -> Self {
-        let mut bytes = [0; size_of::<u128>()];
-        bytes.iter_mut().zip(word.bytes()).for_each(|(byte, letter)| *byte = letter);
-        Self(u128::from_le_bytes(bytes))
+        Self::at(word.as_bytes(), 0, word.len())
+    }
+
+    fn at(text: &[u8], begin: usize, length: usize) -> Self {
+        let behind = text.get(begin..).unwrap_or_default();
+        let letters = match behind.first_chunk() {
+            Some(letters) => u128::from_le_bytes(*letters),
+            None => {
+                let mut letters = [0; size_of::<u128>()];
+                letters.iter_mut().zip(behind).for_each(|(letter, byte)| *letter = *byte);
+                u128::from_le_bytes(letters)
+            }
+        };
+        Self(letters & Self::mask(length))
     }
 
     fn mask(letters: usize) -> u128 {

@@ -19,9 +19,20 @@ pub(super) struct Near<'a> {
     sets: &'a Sets,
     hits: &'a [Hit],
     places: Vec<Places>,
+    asked: Vec<Asked>,
+    touched: Vec<u16>,
     /// For each set of each hit, the next place of that set.
     next: Vec<u32>,
     passed: usize,
+}
+
+/// What is known of one clause.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// Before this place it would say the same.
+    pub(super) again: usize,
+    /// Its last candidate.
+    pub(super) found: Option<usize>,
 }
 
 /// Of one set: the last that was passed (one more, 0 is none) and the next.
@@ -34,8 +45,8 @@ struct Places {
 const NOWHERE: Places = Places { last: 0, next: u32::MAX };
 
 thread_local! {
-    /// All nowhere while nobody walks: to make these for each text would cost more than most texts do.
-    static SPARE: RefCell<Vec<Places>> = const { RefCell::new(Vec::new()) };
+    /// All nowhere and unasked while nobody walks: to make these for each text would cost more than most texts do.
+    static SPARE: RefCell<(Vec<Places>, Vec<Asked>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 // === impl Sets ===
@@ -68,10 +79,13 @@ impl Sets {
 // === impl Near ===
 
 impl<'a> Near<'a> {
-    pub(super) fn new(sets: &'a Sets, hits: &'a [Hit]) -> Self {
-        let mut places = SPARE.with(|spare| std::mem::take(&mut *spare.borrow_mut()));
+    pub(super) fn new(sets: &'a Sets, clauses: usize, hits: &'a [Hit]) -> Self {
+        let (mut places, mut asked) = SPARE.with(RefCell::take);
         if places.len() < sets.count {
             places.resize(sets.count, NOWHERE);
+        }
+        if asked.len() < clauses {
+            asked.resize(clauses, Asked::default());
         }
         let count = hits.iter().map(|hit| sets.of(*hit).len()).sum();
         let mut next = vec![u32::MAX; count];
@@ -83,7 +97,7 @@ impl<'a> Near<'a> {
                 }
             }
         }
-        Self { sets, hits, places, next, passed: 0 }
+        Self { sets, hits, places, asked, touched: Vec::new(), next, passed: 0 }
     }
 
     /// Passes the next of the hits, the sets of which have `passed` places before it.
@@ -105,9 +119,23 @@ impl<'a> Near<'a> {
     }
 }
 
+impl Near<'_> {
+    /// What is known of a clause, to be told what is new.
+    pub(super) fn asked(&self, clause: u16) -> Asked {
+        self.asked.get(usize::from(clause)).copied().unwrap_or_default()
+    }
+
+    pub(super) fn tell(&mut self, clause: u16, news: Asked) {
+        if let Some(asked) = self.asked.get_mut(usize::from(clause)) {
+            *asked = news;
+            self.touched.push(clause);
+        }
+    }
+}
+
 impl Drop for Near<'_> {
     fn drop(&mut self) {
-        let mut places = std::mem::take(&mut self.places);
+        let (mut places, mut asked) = (std::mem::take(&mut self.places), std::mem::take(&mut self.asked));
         for hit in self.hits {
             for set in self.sets.of(*hit) {
                 if let Some(places) = places.get_mut(usize::from(*set)) {
@@ -115,7 +143,12 @@ impl Drop for Near<'_> {
                 }
             }
         }
-        SPARE.with(|spare| *spare.borrow_mut() = places);
+        for clause in &self.touched {
+            if let Some(asked) = asked.get_mut(usize::from(*clause)) {
+                *asked = Asked::default();
+            }
+        }
+        SPARE.set((places, asked));
     }
 }
 

@@ -138,18 +138,24 @@ impl Need {
         }
     }
 
-    /// One of these strings. Those of equally many pieces are taken together, piece by piece: that says a little less
-    /// than each of them by itself, and is much shorter.
+    /// One of these strings.
     fn strings(strings: &[String], form: Form) -> Self {
-        let mut alike: BTreeMap<usize, Vec<Vec<Self>>> = BTreeMap::new();
-        for string in strings {
-            let pieces = Self::pieces(string, form);
-            alike.entry(pieces.len()).or_insert_with(|| vec![Vec::new(); pieces.len()]);
-            for (all, piece) in alike.get_mut(&pieces.len()).into_iter().flatten().zip(pieces) {
-                all.push(piece);
-            }
+        Self::one_of(strings.iter().map(|string| Self::pieces(string, form)).collect())
+    }
+
+    /// One of these lists of pieces, said once where they begin or end alike.
+    fn one_of(lists: Vec<Vec<Self>>) -> Self {
+        let mut behind: BTreeMap<Self, Vec<Vec<Self>>> = BTreeMap::new();
+        for list in lists {
+            let mut pieces = list.into_iter();
+            let Some(first) = pieces.next() else { return Self::nothing() };
+            behind.entry(first).or_default().push(pieces.collect());
         }
-        Self::any(alike.into_values().map(|places| Self::all(places.into_iter().map(Self::any))))
+        let mut before: BTreeMap<Self, Vec<Self>> = BTreeMap::new();
+        for (first, rests) in behind {
+            before.entry(Self::one_of(rests)).or_default().push(first);
+        }
+        Self::any(before.into_iter().map(|(rest, firsts)| Self::all([Self::any(firsts), rest])))
     }
 
     fn pieces(text: &str, form: Form) -> Vec<Self> {

@@ -10,9 +10,7 @@ const NAMED: &[(&str, char)] =
 
 /// The text without its escapes, if it has some; never longer than it was.
 pub(super) fn undone(text: &str) -> Option<String> {
-    if !text.contains(['%', '&']) {
-        return None;
-    }
+    memchr::memchr2(b'%', b'&', text.as_bytes())?;
     let mut plain: Vec<u8> = Vec::with_capacity(text.len());
     let mut rest = text;
     let mut escapes = 0;

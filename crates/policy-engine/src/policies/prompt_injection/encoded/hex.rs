@@ -6,9 +6,11 @@ use super::is_text;
 const MIN_RUN: usize = 10;
 
 /// Whether numbers are marked as such somewhere.
-pub(super) fn has_sign(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), br"\x").is_some()
-        || memchr::memmem::find(text.as_bytes(), b"0x").is_some()
+pub(super) fn has_sign(text: &[u8]) -> bool {
+    memchr::memchr2_iter(b'x', b'X', text).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        matches!(before, Some(b'\\' | b'0'))
+    })
 }
 
 /// What the runs of numbers of a text say, where that is text; never more than half as many bytes.

@@ -2,9 +2,7 @@
 
 /// The quoted strings of a text as one, when it adds some up; never longer than it was.
 pub(super) fn joined(text: &str) -> Option<String> {
-    if !text.contains('+') {
-        return None;
-    }
+    memchr::memchr(b'+', text.as_bytes())?;
     let mut quoted = text.split(['"', '“', '”']).skip(1).step_by(2);
     let first = quoted.next()?;
     let second = quoted.next()?;

@@ -3,21 +3,28 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use aho_corasick::AhoCorasick;
 
-static ROT13: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new("vafgehpg|cebzcg|thvqryvar|erfgevpgvba|ehyrf").ok());
-static BACKWARDS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new("tcurtsni|tpmorp|enilediug|noitcirtser|selur").ok());
+const ROT13: &[&str] = &["vafgehpg", "cebzcg", "thvqryvar", "erfgevpgvba", "ehyrf"];
+const BACKWARDS: &[&str] = &["tcurtsni", "tpmorp", "enilediug", "noitcirtser", "selur"];
+
+static SIGNS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(ROT13.iter().chain(BACKWARDS)).ok());
 
 /// A plain text (see `normalize::plain`) the other ways round, where it makes sense so.
 pub(in super::super) fn turned(plain: &str) -> Vec<String> {
-    let says = |words: &Option<Regex>| words.as_ref().is_some_and(|words| words.is_match(plain));
     let mut found = Vec::new();
-    if says(&ROT13) {
+    let Some(signs) = SIGNS.as_ref() else { return found };
+    let (mut is_rot13, mut is_backwards) = (false, false);
+    for sign in signs.find_iter(plain) {
+        let is_first = sign.pattern().as_usize() < ROT13.len();
+        is_rot13 |= is_first;
+        is_backwards |= !is_first;
+    }
+    if is_rot13 {
         found.push(plain.chars().map(rot13).collect());
     }
-    if says(&BACKWARDS) {
+    if is_backwards {
         found.push(plain.chars().rev().collect());
     }
     found
@@ -28,5 +35,20 @@ fn rot13(c: char) -> char {
         'a'..='m' => char::from_u32(u32::from(c) + 13).unwrap_or(c),
         'n'..='z' => char::from_u32(u32::from(c) - 13).unwrap_or(c),
         c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_turns_a_text() {
+        for word in ROT13 {
+            let straight: String = word.chars().map(rot13).collect();
+            assert_eq!(turned(&format!("{word} nyy")), [format!("{straight} all")]);
+        }
+        assert_eq!(turned("selur lla eht"), ["the all rules"]);
+        assert!(turned("the rules").is_empty());
     }
 }
