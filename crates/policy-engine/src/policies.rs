@@ -15,7 +15,6 @@ use crate::verdict::{BlockClass, Verdict};
 mod anchors;
 pub(crate) mod audit_logger;
 pub(crate) mod dlp_filter;
-mod literals;
 pub(crate) mod model_access;
 pub(crate) mod pii_detector;
 pub(crate) mod prompt_injection;

@@ -5,8 +5,6 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind, Span, packed};
 
-use super::literals::{Required, commonness};
-
 /// For each of a list of patterns, a set of literals one of which is in every match.
 #[derive(Debug)]
 pub(crate) struct Anchors {
@@ -39,28 +37,20 @@ pub(crate) struct Hit<'a> {
 
 /// The vectorised search gets slow, and then refuses, with more.
 const MAX_PACKED: usize = 128;
+
 // === impl Anchors ===
 
 impl Anchors {
-    /// Takes of every pattern the set that is rarest in ordinary text, where literals that are looked for anyway cost
-    /// nothing.
-    pub(crate) fn new(patterns: &[&Required]) -> Option<Self> {
+    /// `patterns`: what is known of each, the literals one of which is in every match.
+    pub(crate) fn new(patterns: &[Option<Vec<String>>]) -> Option<Self> {
         let mut owners: BTreeMap<&str, Anchor> = BTreeMap::new();
         let mut always = Vec::new();
-        for (at, pattern) in patterns.iter().enumerate() {
-            let price = |set: &&Vec<String>| -> u32 {
-                set.iter()
-                    .filter(|literal| !owners.contains_key(literal.as_str()))
-                    .map(|literal| commonness(literal))
-                    .sum()
-            };
-            let Some(set) = pattern.sets.iter().min_by_key(price) else {
-                always.push(at);
-                continue;
-            };
-            for literal in set {
-                let anchor = owners.entry(literal).or_default();
-                anchor.patterns.push(at);
+        for (at, literals) in patterns.iter().enumerate() {
+            match literals {
+                Some(literals) => {
+                    literals.iter().for_each(|literal| owners.entry(literal).or_default().patterns.push(at));
+                }
+                None => always.push(at),
             }
         }
         Self::over(owners, always)

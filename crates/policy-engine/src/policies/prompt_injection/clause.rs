@@ -20,7 +20,8 @@ pub(super) struct Clause<L = String> {
 /// In a MiB; what is met more often tells nothing.
 const EVERYWHERE: u32 = 1_000;
 /// Characters; a longer run of a class is not counted on.
-const LONG_RUN: usize = 12;
+const LONG_WORD: usize = 12;
+const LONG_LINE: usize = 160;
 
 // === impl Clause ===
 
@@ -28,7 +29,7 @@ impl Clause {
     /// Those of one pattern.
     pub(super) fn of(row: u16, source: &str, form: Form) -> Option<Vec<Self>> {
         let hir = regex_syntax::parse(source).ok()?;
-        let reach = longest(&hir).min(REACH);
+        let reach = longest(&hir, if form == Form::Words { LONG_WORD } else { LONG_LINE }).min(REACH);
         let in_sentence = form == Form::Words && !has_inner_dot(&hir, true);
         let ways = ways(telling(&needs(&hir, form)));
         Some(ways.into_iter().map(|need| Self { row, need, reach, in_sentence }).collect())
@@ -38,6 +39,14 @@ impl Clause {
     pub(super) fn anchors(&self) -> Option<Vec<&str>> {
         rarest(&self.need).map(|(_, literals)| literals)
     }
+}
+
+/// The literals, in lower case of ASCII, one of which is in every match of any pattern.
+pub(super) fn anchors(source: &str) -> Option<Vec<String>> {
+    let hir = regex_syntax::parse(source).ok()?;
+    let need = needs(&hir, Form::Plain);
+    let (_, literals) = rarest(&need)?;
+    Some(literals.iter().map(|literal| literal.to_ascii_lowercase()).collect())
 }
 
 /// Without the literals that are everywhere, and what is rarest first: it is what fails first.
@@ -79,18 +88,20 @@ fn ways(need: Need) -> Vec<Need> {
 }
 
 /// Bytes that a match may take, when its words are not longer than most.
-fn longest(hir: &Hir) -> usize {
+fn longest(hir: &Hir, run: usize) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 0,
         HirKind::Literal(literal) => literal.0.len(),
-        HirKind::Class(class) => class.maximum_len().unwrap_or(4),
-        HirKind::Capture(capture) => longest(&capture.sub),
+        HirKind::Class(class) => class.maximum_len().unwrap_or_default(),
+        HirKind::Capture(capture) => longest(&capture.sub, run),
         HirKind::Repetition(repetition) => {
             let most = repetition.max.and_then(|most| usize::try_from(most).ok());
-            longest(&repetition.sub) * most.unwrap_or(LONG_RUN)
+            longest(&repetition.sub, run).saturating_mul(most.unwrap_or(run))
         }
-        HirKind::Concat(parts) => parts.iter().map(longest).sum(),
-        HirKind::Alternation(branches) => branches.iter().map(longest).max().unwrap_or_default(),
+        HirKind::Concat(parts) => parts.iter().map(|part| longest(part, run)).sum(),
+        HirKind::Alternation(branches) => {
+            branches.iter().map(|branch| longest(branch, run)).max().unwrap_or_default()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Patterns that read one form of a text. One scan tells which literals the text holds; a pattern runs only where what
 //! it needs stands close together, and over no more than that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -71,7 +71,7 @@ impl Family {
         let mut clauses = Vec::with_capacity(wanted.len());
         let mut anchors = Vec::new();
         for clause in &wanted {
-            for anchor in clause.anchors()? {
+            for anchor in BTreeSet::from_iter(clause.anchors()?) {
                 anchored.get_mut(usize::from(number(anchor)?))?.push(u16::try_from(clauses.len()).ok()?);
                 anchors.push(anchor);
             }
@@ -229,113 +229,63 @@ fn sentence_around(text: &str, at: usize) -> Range<usize> {
 }
 
 #[cfg(test)]
-mod stats {
+mod tests {
     use super::*;
-    use crate::policies::prompt_injection::{
-        normalize,
-        patterns::{DELIMITERS, WORDS},
-        words::Words,
-    };
-    #[test]
-    fn short() {
-        for p in WORDS.iter().filter(|p| ["persona.en.dan", "persona.en.no-longer-assistant"].contains(&p.id)) { for c in Clause::of(0, p.source, Form::Words).unwrap() { println!("SHORT {:?} {:?} {:?}\n", p.id, c.need, c.anchors()); } }
-        for text in [
-            "You are a helpful assistant.",
-            "Which boats cross the lake in winter, and where do I buy the tickets now?",
-            "Summarise the following notes in three short paragraphs, keep the tone friendly and avoid technical language, please.",
-        ] {
-            let plain = normalize::plain(text);
-            let words = Words::of(&plain, false);
-            let family = Family::build(&WORDS, Form::Words, str::to_owned).unwrap();
-            let hits = family.hits(words.between_blanks(), &[]);
-            println!(
-                "SHORT {text}: hits {} evals {:?}",
-                hits.len(),
-                hits.iter()
-                    .flat_map(|h| family.anchored_by(*h))
-                    .map(|c| WORDS[family.clauses[*c as usize].row as usize].id)
-                    .collect::<Vec<_>>()
-            );
-            for c in family.candidates(words.between_blanks(), &words.glued) {
-                println!(
-                    "SHORT   {:?} {:?}",
-                    c.range,
-                    WORDS[family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap()].id
-                );
-            }
-        }
+    use crate::policies::prompt_injection::normalize;
+    use crate::policies::prompt_injection::patterns::{DELIMITERS, WORDS};
+    use crate::policies::prompt_injection::words::Words;
+
+    /// The texts of the corpus, as they stand.
+    fn corpus() -> Vec<String> {
+        let root =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/prompt-injection");
+        let parts =
+            ["tuned.tsv", "held-out.tsv"].map(|part| std::fs::read_to_string(root.join(part)).unwrap());
+        parts
+            .iter()
+            .flat_map(|part| part.lines())
+            .filter_map(|line| line.rsplit('\t').next())
+            .map(str::to_owned)
+            .collect()
     }
+
+    /// Each row over the whole text.
+    fn slowly(family: &Family, text: &str) -> Vec<usize> {
+        let rows = family.rows.iter().enumerate();
+        rows.filter(|(_, row)| row.regex().is_some_and(|regex| regex.is_match(text)))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    fn quickly(family: &Family, text: &str, padded: &str, glued: &Glued) -> BTreeSet<usize> {
+        let candidates = family.candidates(padded, glued);
+        let found = candidates.iter().filter(|candidate| candidate.is_match(text));
+        found.filter_map(|found| family.rows.iter().position(|row| std::ptr::eq(row, found.row))).collect()
+    }
+
     #[test]
-    fn stats() {
-        let docs = String::from_utf8_lossy(&std::fs::read("/tmp/prose/all.txt").unwrap()).into_owned();
-        let bench = std::fs::read_to_string("/work/main/bench/src/engine/bodies.rs").unwrap();
-        let from = bench.find("The harbour had").unwrap();
-        let english = bench[from..bench.find("const GERMAN").unwrap()].replace("\\\n", "").repeat(16);
-        for (name, text) in [("docs", &docs[..docs.floor_char_boundary(4 << 20)]), ("english", &english[..])]
-        {
-            let per = text.len() as f64 / 32768.0;
-            let plain = normalize::plain(text);
+    fn a_row_matches_where_it_would_match_the_whole_text() {
+        // where words are glued together, fewer rows are asked
+        let words_family = Family::build(&WORDS, Form::Words, str::to_owned).unwrap();
+        let plain_family = Family::build(DELIMITERS, Form::Plain, str::to_owned).unwrap();
+        let corpus = corpus();
+        let (mut matches, mut texts) = (0, 0);
+        // three in a row, so that a text has others around it
+        for text in corpus.windows(3).map(|three| three.join(" \n")).chain([corpus.join(" \n")]) {
+            let plain = normalize::plain(&text);
             let words = Words::of(&plain, false);
-            for (form, patterns, text, glued) in [
-                (Form::Words, WORDS.as_slice(), words.between_blanks(), &words.glued),
-                (Form::Plain, DELIMITERS, plain.as_str(), &Glued::default()),
+            for (family, text, padded, glued, patterns) in [
+                (&words_family, words.text(), words.between_blanks(), &words.glued, WORDS.as_slice()),
+                (&plain_family, plain.as_str(), plain.as_str(), &Glued::default(), DELIMITERS),
             ] {
-                let family = Family::build(patterns, form, str::to_owned).unwrap();
-                let hits = family.hits(text, glued.apart());
-                let evals: usize = hits.iter().map(|h| family.anchored_by(*h).len()).sum();
-                let anchors = hits.iter().filter(|h| !family.anchored_by(**h).is_empty()).count();
-                let found = family.candidates(text, glued);
-                let bytes: usize = found.iter().map(|c| c.range.len()).sum();
-                println!(
-                    "{name} {form:?}: hits {:.0} anchors {:.0} evals {:.0} candidates {:.1} bytes {:.0}",
-                    hits.len() as f64 / per,
-                    anchors as f64 / per,
-                    evals as f64 / per,
-                    found.len() as f64 / per,
-                    bytes as f64 / per
-                );
-                if form == Form::Plain && name == "docs" {
-                    let mut all = std::collections::BTreeMap::new();
-                    for p in patterns {
-                        for c in Clause::of(0, p.source, form).unwrap() {
-                            println!("{} {:?}", p.id, c.anchors());
-                            for a in c.anchors().unwrap() {
-                                all.insert(a.to_owned(), 0);
-                            }
-                        }
-                    }
-                    println!("ANCHORS {} literals {}", all.len(), family.anchored.len());
+                let quick = quickly(family, text, padded, glued);
+                for at in slowly(family, text) {
+                    matches += 1;
+                    assert!(quick.contains(&at), "{} is missed in {text}", patterns[at].id);
                 }
-                let mut by = std::collections::BTreeMap::new();
-                for c in &found {
-                    let at = family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap();
-                    *by.entry(patterns[at].id).or_insert(0) += c.range.len();
-                }
-                let mut by: Vec<_> = by.into_iter().collect();
-                by.sort_by_key(|b| std::cmp::Reverse(b.1));
-                println!(
-                    "   {:?}",
-                    by.iter()
-                        .take(20)
-                        .map(|(id, n)| format!("{id} {:.0}", *n as f64 / per))
-                        .collect::<Vec<_>>()
-                );
-                let mut by = std::collections::BTreeMap::new();
-                for h in &hits {
-                    for row in family.anchored_by(*h) {
-                        *by.entry(patterns[family.clauses[*row as usize].row as usize].id).or_insert(0) += 1;
-                    }
-                }
-                let mut by: Vec<_> = by.into_iter().collect();
-                by.sort_by_key(|b| std::cmp::Reverse(b.1));
-                println!(
-                    "   evals {:?}",
-                    by.iter()
-                        .take(40)
-                        .map(|(id, n)| format!("{id} {:.0}", *n as f64 / per))
-                        .collect::<Vec<_>>()
-                );
+                texts += 1;
             }
         }
+        assert!(matches > texts / 2, "{matches} matches in {texts} texts prove little");
     }
 }

@@ -1,13 +1,13 @@
 //! Which literals a text holds, and where. Bare words are looked up as a whole: most are told from every literal by the
 //! first letters alone.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, Span, packed};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::family::REACH;
 use super::needs::Form;
+use crate::policies::anchors::Anchors;
 
 /// The literals of a family, by number.
 #[derive(Debug)]
@@ -27,13 +27,6 @@ pub(super) struct Hit {
     /// Where it ends.
     pub(super) at: usize,
     pub(super) literal: u16,
-}
-
-/// Finds the beginnings of anchors: the vectorised search is not for every machine.
-#[derive(Debug)]
-enum Anchors {
-    Packed(packed::Searcher),
-    Automaton(AhoCorasick),
 }
 
 /// Literals by the letters that they begin with.
@@ -81,6 +74,8 @@ impl Lexicon {
                 numbers.push(u16::try_from(at).ok()?);
             }
         }
+        let cut = |anchor: &&str| anchor.get(..anchor.floor_char_boundary(FINGERPRINT)).map(str::to_owned);
+        let fingerprints = [Some(anchors.iter().filter_map(cut).collect())];
         let anywhere = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             .kind(Some(match form {
@@ -91,7 +86,7 @@ impl Lexicon {
             .ok()?;
         Some(Self {
             form,
-            anchors: Anchors::build(anchors)?,
+            anchors: Anchors::new(&fingerprints)?,
             anywhere,
             numbers,
             heads: Heads::build(literals)?,
@@ -102,7 +97,7 @@ impl Lexicon {
     pub(super) fn hits(&self, text: &str) -> Vec<Hit> {
         let mut hits = Vec::new();
         if self.form == Form::Plain {
-            for range in self.anchors.surroundings(text) {
+            for range in self.around_anchors(text) {
                 self.anywhere(text.get(range.clone()).unwrap_or_default(), range.start, &mut hits);
             }
             return hits;
@@ -124,43 +119,12 @@ impl Lexicon {
         hits
     }
 
-    fn anywhere(&self, text: &str, from: usize, hits: &mut Vec<Hit>) {
-        hits.extend(self.anywhere.find_overlapping_iter(text).filter_map(|found| {
-            let literal = *self.numbers.get(found.pattern().as_usize())?;
-            Some(Hit { at: from + found.end(), literal })
-        }));
-    }
-}
-
-// === impl Anchors ===
-
-impl Anchors {
-    fn build(anchors: &[&str]) -> Option<Self> {
-        let cut = |anchor: &&str| anchor.get(..anchor.floor_char_boundary(FINGERPRINT)).map(str::to_owned);
-        let strings: BTreeSet<String> = anchors.iter().filter_map(cut).collect();
-        let packed = packed::Config::new().builder().extend(&strings).build();
-        Some(match packed {
-            Some(packed) => Self::Packed(packed),
-            None => Self::Automaton(
-                AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&strings).ok()?,
-            ),
-        })
-    }
-
-    fn next(&self, text: &str, from: usize) -> Option<usize> {
-        let span = Span { start: from, end: text.len() };
-        match self {
-            Self::Packed(packed) => packed.find_in(text, span),
-            Self::Automaton(automaton) => automaton.find(Input::new(text).span(span)),
-        }
-        .map(|found| found.start())
-    }
-
     /// The parts of a text that are in reach of an anchor.
-    fn surroundings(&self, text: &str) -> Vec<Range<usize>> {
+    fn around_anchors(&self, text: &str) -> Vec<Range<usize>> {
         let mut parts: Vec<Range<usize>> = Vec::new();
         let mut from = 0;
-        while let Some(at) = self.next(text, from) {
+        while let Some(hit) = self.anchors.next(text, from) {
+            let at = hit.range.start;
             let start = text.floor_char_boundary(at.saturating_sub(2 * REACH));
             let end = text.ceil_char_boundary(at.saturating_add(2 * REACH).min(text.len()));
             match parts.last_mut().filter(|last| last.end >= start) {
@@ -171,6 +135,13 @@ impl Anchors {
             from = text.ceil_char_boundary(at.saturating_add(REACH).min(text.len()));
         }
         parts
+    }
+
+    fn anywhere(&self, text: &str, from: usize, hits: &mut Vec<Hit>) {
+        hits.extend(self.anywhere.find_overlapping_iter(text).filter_map(|found| {
+            let literal = *self.numbers.get(found.pattern().as_usize())?;
+            Some(Hit { at: from + found.end(), literal })
+        }));
     }
 }
 

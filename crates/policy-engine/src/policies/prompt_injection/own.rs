@@ -2,14 +2,15 @@
 
 use regex::Regex;
 
+use super::clause;
 use crate::policies::anchors::Anchors;
-use crate::policies::literals::{Required, required};
 
 /// All patterns of one pack.
 #[derive(Debug, Default)]
 pub(super) struct OwnPatterns {
     regexes: Vec<Regex>,
-    required: Vec<Required>,
+    /// Of each, what a text must hold one of; in lower case.
+    needed: Vec<Option<Vec<String>>>,
     /// `None`: each is run over every text.
     anchors: Option<Anchors>,
 }
@@ -18,14 +19,13 @@ pub(super) struct OwnPatterns {
 
 impl OwnPatterns {
     pub(super) fn push(&mut self, source: &str, regex: Regex) {
-        self.required.push(required(source, |_| true));
+        self.needed.push(clause::anchors(source));
         self.regexes.push(regex);
     }
 
     /// To be said when all are in.
     pub(super) fn ready(mut self) -> Self {
-        self.anchors = Anchors::new(&self.required.iter().collect::<Vec<_>>());
-        self.required = Vec::new();
+        self.anchors = Anchors::new(&std::mem::take(&mut self.needed));
         self
     }
 
