@@ -264,6 +264,37 @@ mod tests {
     }
 
     #[test]
+    fn tmp() {
+        let bench = std::fs::read_to_string("/work/main/bench/src/engine/bodies.rs").unwrap();
+        let from = bench.find("The harbour had").unwrap();
+        let english = bench[from..bench.find("const GERMAN").unwrap()].replace("\\\n", "");
+        let plain = normalize::plain(&english);
+        let words = Words::of(&plain, false);
+        let family = Family::build(&WORDS, Form::Words, str::to_owned).unwrap();
+        for c in family.candidates(words.between_blanks(), &words.glued) {
+            println!(
+                "TMP {} {}",
+                WORDS[family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap()].id,
+                &words.between_blanks()[c.range.clone()]
+            );
+        }
+        for p in WORDS.iter().filter(|p| {
+            [
+                "override.mixed",
+                "persona.en.never-refuse",
+                "override.en.makers",
+                "override.en.new-instructions",
+            ]
+            .contains(&p.id)
+        }) {
+            for c in Clause::of(0, p.source, Form::Words).unwrap() {
+                println!("TMP {:?} {} {} {:?} {:?}\n", p.id, c.reach, c.in_sentence, c.need, c.anchors());
+            }
+        }
+        let all = 0;
+        println!("TMP {all:?}");
+    }
+    #[test]
     fn a_row_matches_where_it_would_match_the_whole_text() {
         // where words are glued together, fewer rows are asked
         let words_family = Family::build(&WORDS, Form::Words, str::to_owned).unwrap();

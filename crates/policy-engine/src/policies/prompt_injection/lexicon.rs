@@ -1,9 +1,11 @@
 //! Which literals a text holds, and where. Bare words are looked up as a whole: most are told from every literal by the
 //! first letters alone.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memmem::Finder;
 
 use super::family::REACH;
 use super::needs::Form;
@@ -14,6 +16,7 @@ use crate::policies::anchors::Anchors;
 pub(super) struct Lexicon {
     form: Form,
     anchors: Anchors,
+    short_anchors: Vec<Finder<'static>>,
     /// Finds them in the middle of a word, and where there are no words.
     anywhere: AhoCorasick,
     /// For each string that is looked for anywhere, its literal.
@@ -52,8 +55,8 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Letters(u128);
 
-/// Bytes of an anchor that are looked for at first.
-const FINGERPRINT: usize = 6;
+/// Bytes of an anchor that are looked for at first: fewer strings are found sooner.
+const FINGERPRINT: usize = 7;
 /// Letters by which literals are told apart at first.
 const HEAD: usize = 4;
 const HEADS: usize = 1 << 12;
@@ -75,7 +78,9 @@ impl Lexicon {
             }
         }
         let cut = |anchor: &&str| anchor.get(..anchor.floor_char_boundary(FINGERPRINT)).map(str::to_owned);
-        let fingerprints = [Some(anchors.iter().filter_map(cut).collect())];
+        let anchors: BTreeSet<String> = anchors.iter().filter_map(cut).collect();
+        // one short string would slow down the search for all
+        let (short, anchors): (Vec<_>, Vec<_>) = anchors.into_iter().partition(|anchor| anchor.len() < HEAD);
         let anywhere = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             .kind(Some(match form {
@@ -86,7 +91,8 @@ impl Lexicon {
             .ok()?;
         Some(Self {
             form,
-            anchors: Anchors::new(&fingerprints)?,
+            anchors: Anchors::new(&[Some(anchors)])?,
+            short_anchors: short.iter().map(|anchor| Finder::new(anchor).into_owned()).collect(),
             anywhere,
             numbers,
             heads: Heads::build(literals)?,
@@ -121,18 +127,18 @@ impl Lexicon {
 
     /// The parts of a text that are in reach of an anchor.
     fn around_anchors(&self, text: &str) -> Vec<Range<usize>> {
+        let mut places: Vec<usize> = Vec::new();
+        places.extend(self.short_anchors.iter().flat_map(|anchor| anchor.find_iter(text.as_bytes())));
+        places.extend(self.anchors.hits(text).map(|hit| hit.range.start));
+        places.sort_unstable();
         let mut parts: Vec<Range<usize>> = Vec::new();
-        let mut from = 0;
-        while let Some(hit) = self.anchors.next(text, from) {
-            let at = hit.range.start;
+        for at in places {
             let start = text.floor_char_boundary(at.saturating_sub(2 * REACH));
             let end = text.ceil_char_boundary(at.saturating_add(2 * REACH).min(text.len()));
             match parts.last_mut().filter(|last| last.end >= start) {
                 Some(last) => last.end = end,
                 None => parts.push(start..end),
             }
-            // what is nearer is in reach of this one
-            from = text.ceil_char_boundary(at.saturating_add(REACH).min(text.len()));
         }
         parts
     }

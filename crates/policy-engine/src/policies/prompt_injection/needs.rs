@@ -35,7 +35,7 @@ const MAX_CLASS: usize = 4;
 
 /// Of a text that a pattern matches.
 pub(super) fn needs(hir: &Hir, form: Form) -> Need {
-    Known::of(hir, form).need(form)
+    Known::of(hir, form, false).need(form)
 }
 
 /// What is known of one part of a pattern: all that it matches, when that is little, and else what it needs.
@@ -215,59 +215,61 @@ fn is_edge(c: Option<char>) -> bool {
 // === impl Known ===
 
 impl Known {
-    fn of(hir: &Hir, form: Form) -> Self {
+    /// `begins`: it stands at the edge of a word, and so do its strings then.
+    fn of(hir: &Hir, form: Form, begins: bool) -> Self {
+        let edge = || if begins { EDGE.to_string() } else { String::new() };
         match hir.kind() {
             HirKind::Look(Look::WordAscii) => Self::Strings(vec![EDGE.to_string()]),
-            HirKind::Empty | HirKind::Look(_) => Self::Strings(vec![String::new()]),
+            HirKind::Empty | HirKind::Look(_) => Self::Strings(vec![edge()]),
             HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
-                Ok(text) => Self::Strings(vec![text.to_owned()]),
+                Ok(text) => Self::Strings(vec![edge() + text]),
                 Err(_) => Self::Need(Need::nothing()),
             },
-            HirKind::Class(class) => few(class).map_or(Self::Need(Need::nothing()), Self::Strings),
-            HirKind::Capture(capture) => Self::of(&capture.sub, form),
+            HirKind::Class(class) => match few(class) {
+                Some(characters) => {
+                    Self::Strings(characters.into_iter().map(|character| edge() + &character).collect())
+                }
+                None => Self::Need(Need::nothing()),
+            },
+            HirKind::Capture(capture) => Self::of(&capture.sub, form, begins),
             HirKind::Repetition(repetition) => match (repetition.min, repetition.max) {
-                (0, Some(1)) => match Self::of(&repetition.sub, form) {
+                (0, Some(1)) => match Self::of(&repetition.sub, form, begins) {
                     Self::Strings(mut strings) => {
-                        strings.push(String::new());
+                        strings.push(edge());
                         Self::Strings(strings)
                     }
                     Self::Need(_) => Self::Need(Need::nothing()),
                 },
                 (0, _) => Self::Need(Need::nothing()),
-                (1, Some(1)) => Self::of(&repetition.sub, form),
-                _ => Self::Need(Self::of(&repetition.sub, form).need(form)),
+                (1, Some(1)) => Self::of(&repetition.sub, form, begins),
+                _ => Self::Need(Self::of(&repetition.sub, form, begins).need(form)),
             },
-            HirKind::Concat(parts) => Self::concat(parts, form),
-            HirKind::Alternation(branches) => Self::alternation(branches, form),
+            HirKind::Concat(parts) => Self::concat(parts, form, begins),
+            HirKind::Alternation(branches) => Self::alternation(branches, form, begins),
         }
     }
 
-    fn concat(parts: &[Hir], form: Form) -> Self {
+    fn concat(parts: &[Hir], form: Form, begins: bool) -> Self {
         let mut needs = Vec::new();
-        let mut begun = vec![String::new()];
+        let mut begun = vec![if begins { EDGE.to_string() } else { String::new() }];
         let mut is_whole = true;
         for part in parts {
-            match Self::of(part, form) {
+            let at_edge = begun.iter().all(|head| is_edge(head.chars().next_back()));
+            match Self::of(part, form, at_edge) {
                 Self::Strings(tails) if begun.len() * tails.len() <= MAX_STRINGS => {
                     begun = begun
                         .iter()
                         .flat_map(|head| tails.iter().map(move |tail| format!("{head}{tail}")))
                         .collect();
                 }
-                Self::Strings(mut tails) => {
+                Self::Strings(tails) => {
                     is_whole = false;
-                    if begun.iter().all(|head| is_edge(head.chars().next_back())) {
-                        tails.iter_mut().for_each(|tail| tail.insert(0, EDGE));
-                    }
                     needs.push(Self::Strings(std::mem::replace(&mut begun, tails)).need(form));
                 }
                 Self::Need(need) => {
                     is_whole = false;
-                    let at_edge =
-                        ends_word(part) && begun.iter().all(|head| is_edge(head.chars().next_back()));
-                    let next = if at_edge { EDGE.to_string() } else { String::new() };
-                    let before = std::mem::replace(&mut begun, vec![next]);
-                    needs.push(Self::Strings(before).need(form));
+                    let next = if at_edge && ends_word(part) { EDGE.to_string() } else { String::new() };
+                    needs.push(Self::Strings(std::mem::replace(&mut begun, vec![next])).need(form));
                     needs.push(need);
                 }
             }
@@ -279,11 +281,11 @@ impl Known {
         Self::Need(Need::all(needs))
     }
 
-    fn alternation(branches: &[Hir], form: Form) -> Self {
+    fn alternation(branches: &[Hir], form: Form, begins: bool) -> Self {
         let mut strings = Vec::new();
         let mut needs = Vec::new();
         for branch in branches {
-            match Self::of(branch, form) {
+            match Self::of(branch, form, begins) {
                 Self::Strings(more) => strings.extend(more),
                 Self::Need(need) => needs.push(need),
             }

@@ -3,13 +3,16 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 
 const ROT13: &[&str] = &["vafgehpg", "cebzcg", "thvqryvar", "erfgevpgvba", "ehyrf"];
 const BACKWARDS: &[&str] = &["tcurtsni", "tpmorp", "enilediug", "noitcirtser", "selur"];
 
 static SIGNS: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::new(ROT13.iter().chain(BACKWARDS)).ok());
+    // leftmost: that is what is vectorised
+    LazyLock::new(|| {
+        AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(ROT13.iter().chain(BACKWARDS)).ok()
+    });
 
 /// A plain text (see `normalize::plain`) the other ways round, where it makes sense so.
 pub(in super::super) fn turned(plain: &str) -> Vec<String> {

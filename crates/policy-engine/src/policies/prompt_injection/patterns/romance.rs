@@ -177,7 +177,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "override.mixed",
-        r"(?:ignora|ignorez?|ignoriere?|ignore|vergiss|olvida|oublie|dimentica|esqueca|negeer|zignoruj|zapomnij|забудь|игнорируи|忽略|忘记|无视|無視|unut|تجاهل) ?(?:(?:все|всe|所有|all|alle|todas|tutte|toutes|the|your|my|por|favor|o|bitte) ){0,3}(?:previous|prior|earlier|above|your|tus|tes|tue|suas|deine) (?:system )?(?:instructions?|prompts?|rules|reglas|regles|regole|regras|regeln|anteriores)",
+        r"(?:(?-u:\b)(?:ignora|ignorez?|ignoriere?|ignore|vergiss|olvida|oublie|dimentica|esqueca|negeer|zignoruj|zapomnij|unut)|забудь|игнорируи|忽略|忘记|无视|無視|تجاهل) ?(?:(?:все|всe|所有|all|alle|todas|tutte|toutes|the|your|my|por|favor|o|bitte) ){0,3}(?:previous|prior|earlier|above|your|tus|tes|tue|suas|deine) (?:system )?(?:instructions?|prompts?|rules|reglas|regles|regole|regras|regeln|anteriores)",
     ),
     row(
         "extract.mixed",
