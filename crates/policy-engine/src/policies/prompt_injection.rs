@@ -13,6 +13,7 @@ mod normalize;
 mod own;
 mod pattern_set;
 mod patterns;
+mod seams;
 mod words;
 
 use policy_config::Finding;
@@ -84,7 +85,7 @@ impl PromptInjectionPolicy {
             }
             let cut = words.len() > 1;
             if self.matches(&words.join("\n"), Reading::Words, budget)?
-                || (cut && self.matches(&words.concat(), Reading::Cut, budget)?)
+                || (cut && self.matches(&seams::closed(&words), Reading::Cut, budget)?)
             {
                 return Ok(true);
             }

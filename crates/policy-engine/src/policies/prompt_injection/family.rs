@@ -268,31 +268,39 @@ mod tests {
         let bench = std::fs::read_to_string("/work/main/bench/src/engine/bodies.rs").unwrap();
         let from = bench.find("The harbour had").unwrap();
         let english = bench[from..bench.find("const GERMAN").unwrap()].replace("\\\n", "");
+        let english = english.repeat(22);
         let plain = normalize::plain(&english);
         let words = Words::of(&plain, false);
-        let family = Family::build(&WORDS, Form::Words, str::to_owned).unwrap();
-        for c in family.candidates(words.between_blanks(), &words.glued) {
-            println!(
-                "TMP {} {}",
-                WORDS[family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap()].id,
-                &words.between_blanks()[c.range.clone()]
-            );
-        }
-        for p in WORDS.iter().filter(|p| {
-            [
-                "override.mixed",
-                "persona.en.never-refuse",
-                "override.en.makers",
-                "override.en.new-instructions",
-            ]
-            .contains(&p.id)
-        }) {
-            for c in Clause::of(0, p.source, Form::Words).unwrap() {
-                println!("TMP {:?} {} {} {:?} {:?}\n", p.id, c.reach, c.in_sentence, c.need, c.anchors());
+        let family = Family::build(&WORDS, Form::Words, |source| source.replace(' ', " ?")).unwrap();
+        for _ in 0..4 {
+            let set = crate::policies::prompt_injection::pattern_set::curated().unwrap();
+            let t = std::time::Instant::now();
+            let m = set.matches(&plain, crate::policies::prompt_injection::Reading::Words);
+            println!("TMP all {m} {:?}", t.elapsed());
+            let t = std::time::Instant::now();
+            let w = Words::of(&plain, false);
+            println!("TMP words {:?}", t.elapsed());
+            let t = std::time::Instant::now();
+            let h = family.hits(w.between_blanks(), &[]);
+            println!("TMP hits {} {:?}", h.len(), t.elapsed());
+            let plains = Family::build(DELIMITERS, Form::Plain, str::to_owned).unwrap();
+            let t = std::time::Instant::now();
+            let h = plains.candidates(&plain, &Glued::default());
+            println!("TMP plain candidates {} {:?}", h.len(), t.elapsed());
+            let t = std::time::Instant::now();
+            let found = family.candidates(words.between_blanks(), &words.glued);
+            println!("TMP candidates {} {:?}", found.len(), t.elapsed());
+            for c in &found {
+                let t = std::time::Instant::now();
+                let m = c.is_match(words.text());
+                println!(
+                    "TMP {} {} {m} {:?}",
+                    family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap(),
+                    c.range.len(),
+                    t.elapsed()
+                );
             }
         }
-        let all = 0;
-        println!("TMP {all:?}");
     }
     #[test]
     fn a_row_matches_where_it_would_match_the_whole_text() {

@@ -59,7 +59,7 @@ struct Letters(u128);
 const FINGERPRINT: usize = 7;
 /// Letters by which literals are told apart at first.
 const HEAD: usize = 4;
-const HEADS: usize = 1 << 12;
+const HEADS: usize = 1 << 14;
 /// Letters; in a longer word there may be others, which stand together without a gap.
 const LONG_WORD: usize = 14;
 

@@ -14,11 +14,36 @@ pub(super) fn plain(text: &str) -> String {
     while let Some((ascii, foreign)) = split_at_byte(rest, |byte| !byte.is_ascii()) {
         plain.extend(ascii.chars().map(|c| c.to_ascii_lowercase()));
         let (foreign, next) = split_at_byte(foreign, |byte| byte.is_ascii()).unwrap_or((foreign, ""));
-        plain.extend(folded(foreign));
+        fold_foreign(foreign, &mut plain);
         rest = next;
     }
     plain.push_str(&rest.to_ascii_lowercase());
     plain
+}
+
+/// Letters that stay what they are, whatever stands beside them, need no look into the tables of Unicode.
+fn fold_foreign(text: &str, plain: &mut String) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (unsettled, behind) = split_where(rest, |c| settled(c).is_some());
+        plain.extend(folded(unsettled));
+        let (letters, next) = split_where(behind, |c| settled(c).is_none());
+        plain.extend(letters.chars().filter_map(settled));
+        rest = next;
+    }
+}
+
+/// Russian letters but `й`, and Chinese ones.
+fn settled(c: char) -> Option<char> {
+    match c {
+        'а'..='и' | 'к'..='я' | '\u{4e00}'..='\u{9fff}' => Some(c),
+        'А'..='И' | 'К'..='Я' => char::from_u32(u32::from(c) + 0x20),
+        _ => None,
+    }
+}
+
+fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
+    text.find(ends).and_then(|at| text.split_at_checked(at)).unwrap_or((text, ""))
 }
 
 fn folded(text: &str) -> impl Iterator<Item = char> {
@@ -85,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_in_runs_is_folded_as_a_whole(text in "([a-zA-Z<=> ]|[é́\u{338}\u{200b}ſK…Ａ가ᄀ\u{1161}\u{3099}\u{653}\u{e0041}]|\\PC){0,40}") {
+        fn a_text_in_runs_is_folded_as_a_whole(text in "([a-zA-Z<=> жЖйЙ中]|[é́\u{338}\u{200b}ſK…Ａ가ᄀ\u{1161}\u{3099}\u{653}\u{e0041}]|\\PC){0,40}") {
             prop_assert_eq!(plain(&text), folded(&unescape(&text)).collect::<String>());
         }
     }

@@ -211,7 +211,8 @@ fn class(byte: u8) -> Class {
 }
 
 fn in_word(c: char) -> bool {
-    c.is_alphanumeric() || is_letter_sign(c)
+    // the commonest need no look into the tables of Unicode
+    matches!(c, 'a'..='z' | 'а'..='я' | '\u{4e00}'..='\u{9fff}') || c.is_alphanumeric() || is_letter_sign(c)
 }
 
 /// Stand for letters in the middle of a word.
