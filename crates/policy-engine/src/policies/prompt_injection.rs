@@ -1,7 +1,6 @@
 //! `prompt-injection`: looks for attempts to override, extract or impersonate instructions, in the
 //! words as a model would read them and not as they are spelled.
 
-mod clause;
 mod commonness;
 mod encoded;
 mod family;
@@ -13,6 +12,9 @@ mod normalize;
 mod own;
 mod pattern_set;
 mod patterns;
+mod plan;
+#[cfg(test)]
+mod planning;
 mod seams;
 mod words;
 

@@ -1,18 +1,16 @@
 //! Patterns that read one form of a text. One scan tells which literals the text holds; a pattern runs only where what
 //! it needs stands close together, and over no more than that.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex_automata::Input;
 use regex_automata::meta::Regex;
 
-use super::clause::Clause;
 use super::lexicon::{Hit, Lexicon};
 use super::near::{Near, Sets};
-use super::needs::Form;
 use super::patterns::Pattern;
+use super::plan::{Clause, Plan};
 use super::words::Glued;
 
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub(super) struct Family {
     /// For each literal, the clauses of which every match holds such a literal.
     anchored: Vec<Vec<u16>>,
     all: Vec<u16>,
-    clauses: Vec<Clause<u16>>,
+    clauses: Vec<Clause>,
     rows: Vec<Row>,
 }
 
@@ -54,50 +52,28 @@ const CACHE: usize = 256 << 10;
 // === impl Family ===
 
 impl Family {
-    /// `None`: a pattern asks for nothing that could be looked for. `expand` makes of a pattern what is run.
-    pub(super) fn build(patterns: &[Pattern], form: Form, expand: fn(&str) -> String) -> Option<Self> {
-        let mut wanted = Vec::new();
-        for (row, pattern) in patterns.iter().enumerate() {
-            wanted.extend(Clause::of(u16::try_from(row).ok()?, pattern.source, form)?);
-        }
-        let mut literals: Vec<&str> =
-            wanted.iter().flat_map(|clause| clause.need.literals()).map(String::as_str).collect();
-        literals.sort_unstable();
-        literals.dedup();
-        let number =
-            |literal: &str| literals.binary_search(&literal).ok().and_then(|at| u16::try_from(at).ok());
+    /// `expand` makes of a pattern what is run. `None`: the plan is not one of these patterns.
+    pub(super) fn build(patterns: &[Pattern], plan: Plan, expand: fn(&str) -> String) -> Option<Self> {
+        let literals: Vec<&str> = plan.literals.iter().map(String::as_str).collect();
         let mut anchored = vec![Vec::new(); literals.len()];
-        let mut members: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
-        let mut clauses = Vec::with_capacity(wanted.len());
         let mut anchors = Vec::new();
-        for clause in &wanted {
-            for anchor in BTreeSet::from_iter(clause.anchors()?) {
-                anchored.get_mut(usize::from(number(anchor)?))?.push(u16::try_from(clauses.len()).ok()?);
-                anchors.push(anchor);
+        for (at, clause) in plan.clauses.iter().enumerate() {
+            for anchor in &clause.anchors {
+                anchored.get_mut(usize::from(*anchor))?.push(u16::try_from(at).ok()?);
+                anchors.push(*literals.get(usize::from(*anchor))?);
             }
-            let need = clause.need.grouped(&mut |set: &[&String]| {
-                let mut set: Vec<u16> = set.iter().filter_map(|literal| number(literal)).collect();
-                set.sort_unstable();
-                let next = u16::try_from(members.len()).unwrap_or(u16::MAX);
-                *members.entry(set).or_insert(next)
-            });
-            let Clause { row, reach, in_sentence, .. } = *clause;
-            clauses.push(Clause { row, need, reach, in_sentence });
         }
-        let mut members: Vec<(Vec<u16>, u16)> = members.into_iter().collect();
-        members.sort_by_key(|(_, set)| *set);
-        let members: Vec<Vec<u16>> = members.into_iter().map(|(literals, _)| literals).collect();
         let is_word: Vec<bool> = literals.iter().map(|literal| literal.starts_with(' ')).collect();
         let has_word = |set: &Vec<u16>| {
             set.iter().any(|literal| is_word.get(usize::from(*literal)).is_some_and(|is_word| *is_word))
         };
         Some(Self {
-            lexicon: Lexicon::build(&literals, &anchors, form)?,
-            sets: Sets::new(&members, literals.len())?,
-            has_word: members.iter().map(has_word).collect(),
+            lexicon: Lexicon::build(&literals, &anchors, plan.form)?,
+            sets: Sets::new(&plan.sets, literals.len())?,
+            has_word: plan.sets.iter().map(has_word).collect(),
             anchored,
-            all: (0..u16::try_from(clauses.len()).ok()?).collect(),
-            clauses,
+            all: (0..u16::try_from(plan.clauses.len()).ok()?).collect(),
+            clauses: plan.clauses,
             rows: patterns
                 .iter()
                 .map(|pattern| Row { source: expand(pattern.source), regex: OnceLock::new() })
@@ -230,7 +206,10 @@ fn sentence_around(text: &str, at: usize) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::policies::prompt_injection::needs::Form;
     use crate::policies::prompt_injection::normalize;
     use crate::policies::prompt_injection::patterns::{DELIMITERS, WORDS};
     use crate::policies::prompt_injection::words::Words;
@@ -264,49 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn tmp() {
-        let bench = std::fs::read_to_string("/work/main/bench/src/engine/bodies.rs").unwrap();
-        let from = bench.find("The harbour had").unwrap();
-        let english = bench[from..bench.find("const GERMAN").unwrap()].replace("\\\n", "");
-        let english = english.repeat(22);
-        let plain = normalize::plain(&english);
-        let words = Words::of(&plain, false);
-        let family = Family::build(&WORDS, Form::Words, |source| source.replace(' ', " ?")).unwrap();
-        for _ in 0..4 {
-            let set = crate::policies::prompt_injection::pattern_set::curated().unwrap();
-            let t = std::time::Instant::now();
-            let m = set.matches(&plain, crate::policies::prompt_injection::Reading::Words);
-            println!("TMP all {m} {:?}", t.elapsed());
-            let t = std::time::Instant::now();
-            let w = Words::of(&plain, false);
-            println!("TMP words {:?}", t.elapsed());
-            let t = std::time::Instant::now();
-            let h = family.hits(w.between_blanks(), &[]);
-            println!("TMP hits {} {:?}", h.len(), t.elapsed());
-            let plains = Family::build(DELIMITERS, Form::Plain, str::to_owned).unwrap();
-            let t = std::time::Instant::now();
-            let h = plains.candidates(&plain, &Glued::default());
-            println!("TMP plain candidates {} {:?}", h.len(), t.elapsed());
-            let t = std::time::Instant::now();
-            let found = family.candidates(words.between_blanks(), &words.glued);
-            println!("TMP candidates {} {:?}", found.len(), t.elapsed());
-            for c in &found {
-                let t = std::time::Instant::now();
-                let m = c.is_match(words.text());
-                println!(
-                    "TMP {} {} {m} {:?}",
-                    family.rows.iter().position(|r| std::ptr::eq(r, c.row)).unwrap(),
-                    c.range.len(),
-                    t.elapsed()
-                );
-            }
-        }
-    }
-    #[test]
     fn a_row_matches_where_it_would_match_the_whole_text() {
         // where words are glued together, fewer rows are asked
-        let words_family = Family::build(&WORDS, Form::Words, str::to_owned).unwrap();
-        let plain_family = Family::build(DELIMITERS, Form::Plain, str::to_owned).unwrap();
+        let words_family = Family::build(&WORDS, Plan::read(Form::Words).unwrap(), str::to_owned).unwrap();
+        let plain_family =
+            Family::build(DELIMITERS, Plan::read(Form::Plain).unwrap(), str::to_owned).unwrap();
         let corpus = corpus();
         let (mut matches, mut texts) = (0, 0);
         // three in a row, so that a text has others around it

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
+use super::commonness::commonness;
+
 /// A condition that holds of every match of a pattern. `L`: the literal, or what stands for it. A blank at its edge is
 /// the edge of a word.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,36 +49,9 @@ enum Known {
 // === impl Need ===
 
 impl<L> Need<L> {
+    /// Nothing is known.
     pub(super) fn nothing() -> Self {
         Self::All(Vec::new())
-    }
-
-    pub(super) fn literals(&self) -> Vec<&L> {
-        match self {
-            Self::Literal(literal) => vec![literal],
-            Self::All(needs) | Self::Any(needs) => needs.iter().flat_map(Self::literals).collect(),
-        }
-    }
-
-    /// The same over sets of literals one of which is needed; `name` says what stands for a set.
-    pub(super) fn grouped<M>(&self, name: &mut impl FnMut(&[&L]) -> M) -> Need<M> {
-        match self {
-            Self::Literal(literal) => Need::Literal(name(&[literal])),
-            Self::All(needs) => Need::All(needs.iter().map(|need| need.grouped(name)).collect()),
-            Self::Any(needs) => {
-                let literals: Vec<&L> = needs.iter().filter_map(Self::literal).collect();
-                let set = (!literals.is_empty()).then(|| Need::Literal(name(&literals)));
-                let others = needs.iter().filter(|need| need.literal().is_none());
-                Need::Any(set.into_iter().chain(others.map(|need| need.grouped(name))).collect())
-            }
-        }
-    }
-
-    fn literal(&self) -> Option<&L> {
-        match self {
-            Self::Literal(literal) => Some(literal),
-            _ => None,
-        }
     }
 
     /// Whether it is met by a text that holds the literals of which this is said.
@@ -90,6 +65,21 @@ impl<L> Need<L> {
 }
 
 impl Need {
+    /// Literals of which every match holds one, those that ordinary text holds least, and how common they are.
+    pub(super) fn rarest(&self) -> Option<(u32, Vec<&str>)> {
+        match self {
+            Self::Literal(literal) => Some((commonness(literal), vec![literal])),
+            Self::All(needs) => needs.iter().filter_map(Self::rarest).min_by_key(|(common, _)| *common),
+            Self::Any(needs) => {
+                needs.iter().map(Self::rarest).try_fold((0, Vec::new()), |(sum, mut all), rarest| {
+                    let (common, literals) = rarest?;
+                    all.extend(literals);
+                    Some((sum + common, all))
+                })
+            }
+        }
+    }
+
     fn all(needs: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Vec::new();
         for need in needs {

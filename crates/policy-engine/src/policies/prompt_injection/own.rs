@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::clause;
+use super::needs::{Form, needs};
 use crate::policies::anchors::Anchors;
 
 /// All patterns of one pack.
@@ -19,7 +19,7 @@ pub(super) struct OwnPatterns {
 
 impl OwnPatterns {
     pub(super) fn push(&mut self, source: &str, regex: Regex) {
-        self.needed.push(clause::anchors(source));
+        self.needed.push(anchors(source));
         self.regexes.push(regex);
     }
 
@@ -37,4 +37,11 @@ impl OwnPatterns {
         let candidates = anchors.candidates(&text.to_ascii_lowercase());
         candidates.into_iter().filter_map(|at| self.regexes.get(at)).any(|regex| regex.is_match(text))
     }
+}
+
+fn anchors(source: &str) -> Option<Vec<String>> {
+    let hir = regex_syntax::parse(source).ok()?;
+    let need = needs(&hir, Form::Plain);
+    let (_, literals) = need.rarest()?;
+    Some(literals.iter().map(|literal| literal.to_ascii_lowercase()).collect())
 }

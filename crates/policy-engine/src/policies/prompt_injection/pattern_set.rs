@@ -6,6 +6,7 @@ use super::Reading;
 use super::family::Family;
 use super::needs::Form;
 use super::patterns::{DELIMITERS, WORDS};
+use super::plan::Plan;
 use super::words::{Glued, Words};
 
 /// All curated patterns, ready to run.
@@ -87,8 +88,8 @@ impl PatternSet {
 
     fn build() -> Option<Self> {
         // a blank in a pattern is a gap that may be missing: letters set apart come without any
-        let words = Family::build(&WORDS, Form::Words, |source| source.replace(' ', " ?"))?;
-        let delimiters = Family::build(DELIMITERS, Form::Plain, str::to_owned)?;
+        let words = Family::build(&WORDS, Plan::read(Form::Words)?, |source| source.replace(' ', " ?"))?;
+        let delimiters = Family::build(DELIMITERS, Plan::read(Form::Plain)?, str::to_owned)?;
         Some(Self { words, delimiters })
     }
 }

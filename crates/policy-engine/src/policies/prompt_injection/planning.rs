@@ -1,0 +1,244 @@
+//! Makes the plan of the curated patterns (see `plan`), by a look at each pattern: the ways in which it may match, each
+//! with what it needs and how far its parts may be from each other. That takes longer than a gateway may take to start,
+//! so it is done here, once for each change of a pattern: `UPDATE_PLAN=1 cargo test --workspace --lib plan`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::commonness::commonness;
+use super::family::REACH;
+use super::needs::{Form, Need, needs};
+use super::patterns::{DELIMITERS, Pattern, WORDS};
+use super::plan::{Clause, Plan};
+
+/// One way in which a pattern may match.
+#[derive(Debug)]
+struct Way {
+    need: Need,
+    /// Bytes before and behind an anchor in which the rest of a match lies.
+    reach: usize,
+    /// A match ends where a sentence does.
+    in_sentence: bool,
+}
+
+const UPDATE: &str = "UPDATE_PLAN";
+/// In a MiB; what is met more often tells nothing.
+const EVERYWHERE: u32 = 1_000;
+/// Characters; a longer run of a class is not counted on.
+const LONG_WORD: usize = 12;
+const LONG_LINE: usize = 160;
+
+// === impl Way ===
+
+impl Way {
+    /// Those of one pattern.
+    fn of(source: &str, form: Form) -> Option<Vec<Self>> {
+        let hir = regex_syntax::parse(source).ok()?;
+        let reach = longest(&hir, if form == Form::Words { LONG_WORD } else { LONG_LINE }).min(REACH);
+        let in_sentence = form == Form::Words && !has_inner_dot(&hir, true);
+        let ways = ways(telling(&needs(&hir, form)));
+        Some(ways.into_iter().map(|need| Self { need, reach, in_sentence }).collect())
+    }
+
+    fn anchors(&self) -> Option<Vec<&str>> {
+        self.need.rarest().map(|(_, literals)| literals)
+    }
+}
+
+/// Without the literals that are everywhere, and what is rarest first: it is what fails first.
+fn telling(need: &Need) -> Need {
+    match need {
+        Need::Literal(literal) if commonness(literal) > EVERYWHERE => Need::nothing(),
+        Need::Literal(literal) => Need::Literal(literal.clone()),
+        Need::All(needs) => {
+            let mut needs: Vec<Need> =
+                needs.iter().map(telling).filter(|need| *need != Need::nothing()).collect();
+            needs.sort_by_key(|need| need.rarest().map_or(u32::MAX, |(common, _)| common));
+            // the anchor is there whenever it is asked
+            if needs.len() > 1 {
+                needs.rotate_left(1);
+            }
+            if needs.len() == 1 { needs.remove(0) } else { Need::All(needs) }
+        }
+        Need::Any(needs) => {
+            let needs: Vec<Need> = needs.iter().map(telling).collect();
+            if needs.contains(&Need::nothing()) { Need::nothing() } else { Need::Any(needs) }
+        }
+    }
+}
+
+/// Each way in which a need may be met that has anchors of its own.
+fn ways(need: Need) -> Vec<Need> {
+    match need {
+        Need::Any(needs) => {
+            let (literals, others): (Vec<_>, Vec<_>) =
+                needs.into_iter().partition(|need| matches!(need, Need::Literal(_)));
+            let mut ways: Vec<Need> = others.into_iter().flat_map(ways).collect();
+            if !literals.is_empty() {
+                ways.push(Need::Any(literals));
+            }
+            ways
+        }
+        need => vec![need],
+    }
+}
+
+/// Bytes that a match may take, when its words are not longer than most.
+fn longest(hir: &Hir, run: usize) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(class) => class.maximum_len().unwrap_or_default(),
+        HirKind::Capture(capture) => longest(&capture.sub, run),
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.and_then(|most| usize::try_from(most).ok());
+            longest(&repetition.sub, run).saturating_mul(most.unwrap_or(run))
+        }
+        HirKind::Concat(parts) => parts.iter().map(|part| longest(part, run)).sum(),
+        HirKind::Alternation(branches) => {
+            branches.iter().map(|branch| longest(branch, run)).max().unwrap_or_default()
+        }
+    }
+}
+
+/// Whether a match may go on behind the end of a sentence.
+fn has_inner_dot(hir: &Hir, is_last: bool) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => {
+            let inner = literal.0.strip_suffix(b".").filter(|_| is_last).unwrap_or(&literal.0);
+            inner.contains(&b'.')
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            !is_last && class.iter().any(|range| (range.start()..=range.end()).contains(&'.'))
+        }
+        HirKind::Class(Class::Bytes(_)) => true,
+        HirKind::Capture(capture) => has_inner_dot(&capture.sub, is_last),
+        HirKind::Repetition(repetition) => {
+            has_inner_dot(&repetition.sub, is_last && repetition.max == Some(1))
+        }
+        HirKind::Concat(parts) => {
+            parts.iter().enumerate().any(|(at, part)| has_inner_dot(part, is_last && at + 1 == parts.len()))
+        }
+        HirKind::Alternation(branches) => branches.iter().any(|branch| has_inner_dot(branch, is_last)),
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn of(patterns: &[Pattern], form: Form) -> Self {
+        let ways = |pattern: &Pattern| Way::of(pattern.source, form).expect("a pattern that parses");
+        let ways: Vec<(usize, Way)> = patterns
+            .iter()
+            .enumerate()
+            .flat_map(|(row, pattern)| ways(pattern).into_iter().map(move |way| (row, way)))
+            .collect();
+        let literals: BTreeSet<&String> = ways.iter().flat_map(|(_, way)| way.need.literals()).collect();
+        let number: BTreeMap<&str, u16> = literals.iter().map(|literal| literal.as_str()).zip(0..).collect();
+        let mut sets: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
+        let mut clauses = Vec::new();
+        for (row, way) in &ways {
+            let anchors = way.anchors().unwrap_or_else(|| panic!("{} needs nothing", patterns[*row].id));
+            let need = way.need.grouped(&mut |set: &[&String]| {
+                let set: BTreeSet<u16> = set.iter().map(|literal| number[literal.as_str()]).collect();
+                let next = u16::try_from(sets.len()).unwrap();
+                *sets.entry(set.into_iter().collect()).or_insert(next)
+            });
+            let anchors: BTreeSet<u16> = anchors.into_iter().map(|anchor| number[anchor]).collect();
+            clauses.push(Clause {
+                row: u16::try_from(*row).unwrap(),
+                reach: way.reach,
+                in_sentence: way.in_sentence,
+                anchors: anchors.into_iter().collect(),
+                need,
+            });
+        }
+        let mut sets: Vec<(Vec<u16>, u16)> = sets.into_iter().collect();
+        sets.sort_by_key(|(_, number)| *number);
+        Self {
+            form,
+            literals: literals.into_iter().cloned().collect(),
+            sets: sets.into_iter().map(|(literals, _)| literals).collect(),
+            clauses,
+        }
+    }
+
+    /// As [`Plan::read`] reads it.
+    fn written(&self) -> String {
+        let mut text = String::new();
+        for literal in &self.literals {
+            writeln!(text, "literal\t{literal}").unwrap();
+        }
+        for set in &self.sets {
+            writeln!(text, "set\t{}", numbers(set)).unwrap();
+        }
+        for clause in &self.clauses {
+            let Clause { row, reach, in_sentence, anchors, need } = clause;
+            let sentence = if *in_sentence { "sentence" } else { "text" };
+            writeln!(text, "clause\t{row}\t{reach}\t{sentence}\t{}\t{}", numbers(anchors), prefixed(need))
+                .unwrap();
+        }
+        text
+    }
+}
+
+impl<L> Need<L> {
+    fn literals(&self) -> Vec<&L> {
+        match self {
+            Self::Literal(literal) => vec![literal],
+            Self::All(needs) | Self::Any(needs) => needs.iter().flat_map(Self::literals).collect(),
+        }
+    }
+
+    /// The same over sets of literals one of which is needed; `name` says what stands for a set.
+    fn grouped<M>(&self, name: &mut impl FnMut(&[&L]) -> M) -> Need<M> {
+        match self {
+            Self::Literal(literal) => Need::Literal(name(&[literal])),
+            Self::All(needs) => Need::All(needs.iter().map(|need| need.grouped(name)).collect()),
+            Self::Any(needs) => {
+                let (literals, others): (Vec<&Self>, Vec<&Self>) =
+                    needs.iter().partition(|need| matches!(need, Self::Literal(_)));
+                let literals: Vec<&L> = literals.into_iter().flat_map(Self::literals).collect();
+                let set = (!literals.is_empty()).then(|| Need::Literal(name(&literals)));
+                Need::Any(set.into_iter().chain(others.into_iter().map(|need| need.grouped(name))).collect())
+            }
+        }
+    }
+}
+
+fn numbers(numbers: &[u16]) -> String {
+    numbers.iter().map(u16::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// `&2 7 |2 4 5` is set 7, and one of sets 4 and 5.
+fn prefixed(need: &Need<u16>) -> String {
+    let several = |sign, needs: &[Need<u16>]| {
+        let parts: Vec<String> = needs.iter().map(prefixed).collect();
+        format!("{sign}{} {}", needs.len(), parts.join(" "))
+    };
+    match need {
+        Need::Literal(set) => set.to_string(),
+        Need::All(needs) => several('&', needs),
+        Need::Any(needs) => several('|', needs),
+    }
+}
+
+#[test]
+fn the_plan_is_one_of_the_patterns() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (patterns, form, file) in
+        [(WORDS.as_slice(), Form::Words, "words.plan"), (DELIMITERS, Form::Plain, "delimiters.plan")]
+    {
+        let written = Plan::of(patterns, form).written();
+        let path = root.join("src/policies/prompt_injection/plan").join(file);
+        if std::env::var_os(UPDATE).is_some() {
+            std::fs::write(&path, &written).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == written, "{file} is of other patterns; {UPDATE}=1 writes it");
+        assert_eq!(Plan::parse(&written, form).unwrap().written(), written);
+    }
+}
