@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// Literal and count in a MiB, of 8 MiB of documentation in English; rarer ones are not listed.
+/// Literal and count in a MiB, counted once in 8 MiB of English documentation of programs. One that is rarer, or new, is
+/// not listed.
 static COUNTS: LazyLock<BTreeMap<&str, u32>> = LazyLock::new(|| {
     let lines = include_str!("commonness.txt").lines();
     lines

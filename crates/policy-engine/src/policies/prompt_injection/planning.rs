@@ -1,6 +1,6 @@
 //! Makes the plan of the curated patterns (see `plan`), by a look at each pattern: the ways in which it may match, each
 //! with what it needs and how far its parts may be from each other. That takes longer than a gateway may take to start,
-//! so it is done here, once for each change of a pattern: `UPDATE_PLAN=1 cargo test --workspace --lib plan`.
+//! so it is done here, once for each change of a pattern: `UPDATE_PLAN=1 cargo test --workspace --lib the_plan`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
