@@ -89,7 +89,7 @@ impl Anchors {
 
     /// The first anchor that begins at or behind `from`.
     pub(crate) fn next(&self, text: &str, from: usize) -> Option<Hit<'_>> {
-        let span = Span { start: from, end: text.len() };
+        let span = Span { start: from.min(text.len()), end: text.len() };
         let found = match &self.search {
             Search::Packed(packed) => packed.find_in(text, span)?,
             Search::Automaton(automaton) => automaton.find(Input::new(text).span(span))?,

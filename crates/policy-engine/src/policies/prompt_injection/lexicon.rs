@@ -127,9 +127,12 @@ impl Lexicon {
 
     /// The parts of a text that are in reach of an anchor.
     fn around_anchors(&self, text: &str) -> Vec<Range<usize>> {
-        let mut places: Vec<usize> = Vec::new();
-        places.extend(self.short_anchors.iter().flat_map(|anchor| anchor.find_iter(text.as_bytes())));
-        places.extend(self.anchors.hits(text).map(|hit| hit.range.start));
+        let long = |from| self.anchors.next(text, from).map(|hit| hit.range.start);
+        let mut places = spread(long);
+        for anchor in &self.short_anchors {
+            let find = |from| Some(from + anchor.find(text.as_bytes().get(from..)?)?);
+            places.extend(spread(find));
+        }
         places.sort_unstable();
         let mut parts: Vec<Range<usize>> = Vec::new();
         for at in places {
@@ -149,6 +152,11 @@ impl Lexicon {
             Some(Hit { at: from + found.end(), literal })
         }));
     }
+}
+
+/// Places that `next` finds, those left out that are in reach of another.
+fn spread(next: impl Fn(usize) -> Option<usize>) -> Vec<usize> {
+    std::iter::successors(next(0), |place| next(place + REACH)).collect()
 }
 
 // === impl Heads ===

@@ -70,7 +70,7 @@ pub(super) fn curated() -> Result<&'static PatternSet, &'static str> {
 // === impl PatternSet ===
 
 impl PatternSet {
-    /// Whether a plain text (see [`normalize::plain`]) holds an attack.
+    /// Whether a plain text (see [`super::normalize::plain`]) holds an attack.
     pub(super) fn matches(&self, plain: &str, reading: Reading) -> bool {
         let delimiters = self.delimiters.candidates(plain, &Glued::default());
         if delimiters.iter().any(|candidate| candidate.is_match(plain)) {

@@ -1,5 +1,7 @@
 //! The bare words of a text: look-alike letters, digits for letters and letters set apart are read as what they pass for.
 
+use std::ops::Range;
+
 use super::family::REACH;
 use super::homoglyphs;
 
@@ -66,8 +68,11 @@ impl Glued {
         self.everywhere || self.apart.get(from).is_some_and(|place| *place <= at.saturating_add(REACH))
     }
 
-    pub(super) fn apart(&self) -> &[usize] {
-        &self.apart
+    /// The places in a range where letters were set apart.
+    pub(super) fn apart(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+        let from = self.apart.partition_point(|place| *place < range.start);
+        let places = self.apart.get(from..).unwrap_or_default().iter().copied();
+        places.take_while(move |place| *place <= range.end)
     }
 }
 
