@@ -51,30 +51,36 @@ pub(crate) fn run() -> anyhow::Result<()> {
     drop(black_box(Engine::compile(&config, Secrets::new())));
     say(&format!("compile: pack of {} KiB in {:.1} ms", large.len() / 1024, ms(cpu()? - before)));
 
+    let bare = read(&PACK.replace("prompt-injection, pii-detector, ", ""))?;
+    let bare = Engine::compile(&bare, Secrets::new()).map_err(|error| anyhow!("{error}"))?;
     say(
-        "CPU µs per inspection; beside it a scan of the body for one byte, and serde_json reading it into nothing:",
+        "CPU µs per inspection, and what of it the policies cost over a chain that only writes down; beside it a scan of \
+         the body for one byte, and serde_json reading it into nothing:",
     );
     for body in bodies::all() {
         let bytes = body.bytes.as_slice();
         let verdict = engine.inspect_request(Endpoint::ChatCompletions, bytes, &Nowhere);
         let verdict = verdict.map(|inspection| inspection.verdict.as_str()).unwrap_or("refused");
-        let ours =
-            measure(|| drop(black_box(engine.inspect_request(Endpoint::ChatCompletions, bytes, &Nowhere))))?;
-        report(body.name, verdict, bytes, ours)?;
+        let cost = |engine: &Engine| {
+            measure(|| drop(black_box(engine.inspect_request(Endpoint::ChatCompletions, bytes, &Nowhere))))
+        };
+        report(body.name, verdict, bytes, cost(&engine)?, cost(&bare)?)?;
     }
     let answer = bodies::answer(500);
-    let ours =
-        measure(|| drop(black_box(engine.inspect_response(Endpoint::ChatCompletions, &answer, &Nowhere))))?;
-    report("answer, 500 B", "allow", &answer, ours)
+    let cost = |engine: &Engine| {
+        measure(|| drop(black_box(engine.inspect_response(Endpoint::ChatCompletions, &answer, &Nowhere))))
+    };
+    report("answer, 500 B", "allow", &answer, cost(&engine)?, cost(&bare)?)
 }
 
-fn report(name: &str, verdict: &str, bytes: &[u8], ours: f64) -> anyhow::Result<()> {
+fn report(name: &str, verdict: &str, bytes: &[u8], ours: f64, bare: f64) -> anyhow::Result<()> {
     let scan = measure(|| {
         black_box(memchr::memchr(black_box(0), bytes));
     })?;
     let json = measure(|| drop(black_box(serde_json::from_slice::<serde::de::IgnoredAny>(bytes))))?;
     say(&format!(
-        "{name:<28} {verdict:<8} {ours:>9.2}   scan {scan:>7.2} ({:>6.1}x)   serde_json {json:>7.2} ({:>5.1}x)",
+        "{name:<28} {verdict:<8} {ours:>9.2}  policies {:>9.2}   scan {scan:>7.2} ({:>6.1}x)   serde_json {json:>7.2} ({:>5.1}x)",
+        ours - bare,
         ours / scan,
         ours / json
     ));

@@ -30,6 +30,8 @@ const CHINESE: &str = "自从渡轮公司把冬季时刻表改到海湾对面的
 1987年,议会答应修建新的码头,可是钱后来用在了公路上,大家也就习惯了。\
 请把下面的文字缩写成三段,语气友好一些,避免使用专业术语。\n\n";
 
+const SHORT: &str = "Which boats cross the lake in winter, and where do I buy the tickets now?";
+
 /// A request, and what it is called in the report.
 pub(super) struct Body {
     pub(super) name: &'static str,
@@ -58,10 +60,8 @@ pub(super) fn all() -> Vec<Body> {
         .collect();
     let image = cut("Qk3x+/aZ09wB7yTdk+3xQ/9ZaB0w7yTd", 100 * KIB);
     vec![
-        Body {
-            name: "English, 73 B",
-            bytes: user("Which boats cross the lake in winter, and where do I buy the tickets now?"),
-        },
+        Body { name: "English, 73 B", bytes: request(json!([{"role": "user", "content": SHORT}])) },
+        Body { name: "the same, with a system prompt", bytes: user(SHORT) },
         Body { name: "English, 1 KiB", bytes: user(&prose(KIB)) },
         Body { name: "English, 32 KiB", bytes: user(&prose(32 * KIB)) },
         Body { name: "English, 32 KiB, 16 turns", bytes: turns(&prose(2 * KIB), 16) },
