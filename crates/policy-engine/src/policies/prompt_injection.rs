@@ -4,6 +4,7 @@
 mod commonness;
 mod encoded;
 mod family;
+mod heads;
 mod homoglyphs;
 mod lexicon;
 mod near;
@@ -107,21 +108,28 @@ impl PromptInjectionPolicy {
             return Ok(true);
         }
         budget.spend(text.len())?;
-        if self.says(&plain, reading) {
+        if self.says(&plain, reading, budget)? {
             return Ok(true);
         }
         for hidden in encoded::hidden_texts(text) {
             budget.spend(hidden.len())?;
-            if self.says(&normalize::plain(&hidden), reading) {
+            if self.says(&normalize::plain(&hidden), reading, budget)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn says(&self, plain: &str, reading: Reading) -> bool {
-        self.curated.matches(plain, reading)
-            || encoded::turned(plain).iter().any(|turned| self.curated.matches(turned, reading))
+    fn says(&self, plain: &str, reading: Reading, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
+        if self.curated.matches(plain, reading, budget)? {
+            return Ok(true);
+        }
+        for turned in encoded::turned(plain) {
+            if self.curated.matches(&turned, reading, budget)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

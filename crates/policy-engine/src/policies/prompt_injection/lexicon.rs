@@ -7,21 +7,29 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
-use super::family::REACH;
+use super::heads::{Heads, Letters};
 use super::needs::Form;
+use super::plan::PLAIN_REACH;
+use super::words::Glued;
 use crate::policies::anchors::Anchors;
 
 /// The literals of a family, by number.
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    form: Form,
-    anchors: Anchors,
-    short_anchors: Vec<Finder<'static>>,
-    /// Finds them in the middle of a word, and where there are no words.
+    /// Finds them wherever they stand.
     anywhere: AhoCorasick,
     /// For each string that is looked for anywhere, its literal.
     numbers: Vec<u16>,
-    heads: Heads,
+    first: First,
+}
+
+/// What is looked at before that.
+#[derive(Debug)]
+enum First {
+    /// Finds those that a word begins with.
+    Words(Heads),
+    /// Finds where a text may be of interest at all; those of few bytes would slow down the search for all.
+    Plain { anchors: Anchors, short: Vec<Finder<'static>> },
 }
 
 /// One literal in a text.
@@ -32,41 +40,17 @@ pub(super) struct Hit {
     pub(super) literal: u16,
 }
 
-/// Literals by the letters that they begin with.
-#[derive(Debug)]
-struct Heads {
-    /// For each hash of a head, one more than the place of its first entry; 0: none.
-    first: Vec<u16>,
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    hash: u16,
-    literal: u16,
-    length: u16,
-    /// A longer word may begin with it.
-    is_beginning: bool,
-    word: Letters,
-    mask: u128,
-}
-
-/// The first letters of a word, as one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Letters(u128);
-
 /// Bytes of an anchor that are looked for at first: fewer strings are found sooner.
 const FINGERPRINT: usize = 7;
-/// Letters by which literals are told apart at first.
-const HEAD: usize = 4;
-const HEADS: usize = 1 << 14;
+/// Bytes; the vectorised search looks at so many.
+const MIN_FINGERPRINT: usize = 4;
 /// Letters; in a longer word there may be others, which stand together without a gap.
 const LONG_WORD: usize = 14;
 
 // === impl Lexicon ===
 
 impl Lexicon {
-    /// The number of a literal is its place. A text without `anchors` is of no interest.
+    /// The number of a literal is its place. A plain text without `anchors` is of no interest.
     pub(super) fn build(literals: &[&str], anchors: &[&str], form: Form) -> Option<Self> {
         let mut strings = Vec::with_capacity(literals.len());
         let mut numbers = Vec::with_capacity(literals.len());
@@ -77,73 +61,51 @@ impl Lexicon {
                 numbers.push(u16::try_from(at).ok()?);
             }
         }
-        let cut = |anchor: &&str| anchor.get(..anchor.floor_char_boundary(FINGERPRINT)).map(str::to_owned);
-        let anchors: BTreeSet<String> = anchors.iter().filter_map(cut).collect();
-        // one short string would slow down the search for all
-        let (short, anchors): (Vec<_>, Vec<_>) = anchors.into_iter().partition(|anchor| anchor.len() < HEAD);
-        let anywhere = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(match form {
-                Form::Plain => AhoCorasickKind::DFA,
-                Form::Words => AhoCorasickKind::ContiguousNFA,
-            }))
-            .build(&strings)
-            .ok()?;
-        Some(Self {
-            form,
-            anchors: Anchors::new(&[Some(anchors)])?,
-            short_anchors: short.iter().map(|anchor| Finder::new(anchor).into_owned()).collect(),
-            anywhere,
-            numbers,
-            heads: Heads::build(literals)?,
-        })
+        let (kind, first) = match form {
+            Form::Words => (AhoCorasickKind::ContiguousNFA, First::Words(Heads::build(literals)?)),
+            Form::Plain => (AhoCorasickKind::DFA, First::plain(anchors)?),
+        };
+        let anywhere =
+            AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(kind)).build(&strings);
+        Some(Self { anywhere: anywhere.ok()?, numbers, first })
     }
 
-    /// In order.
-    pub(super) fn hits(&self, text: &str) -> Vec<Hit> {
+    /// In the order of the text, but for those of one word. `offset`: where the text begins in the one that `glued` is
+    /// about.
+    pub(super) fn hits(&self, text: &str, offset: usize, glued: &Glued) -> Vec<Hit> {
         let mut hits = Vec::new();
-        if self.form == Form::Plain {
-            for range in self.around_anchors(text) {
-                self.anywhere(text.get(range.clone()).unwrap_or_default(), range.start, &mut hits);
+        match &self.first {
+            First::Words(heads) => self.of_words(heads, text, offset, glued, &mut hits),
+            First::Plain { anchors, short } => {
+                for range in around_anchors(anchors, short, text) {
+                    self.anywhere(text.get(range.clone()).unwrap_or_default(), range.start, &mut hits);
+                }
             }
-            return hits;
         }
+        hits
+    }
+
+    fn of_words(&self, heads: &Heads, text: &str, offset: usize, glued: &Glued, hits: &mut Vec<Hit>) {
         let bytes = text.as_bytes();
+        let mut apart = glued.apart(offset..offset + text.len()).map(|at| at - offset).peekable();
         let mut begin = 0;
         for end in memchr::memchr_iter(b' ', bytes).chain([text.len()]) {
             let word = bytes.get(begin..end).unwrap_or_default();
             // where a sentence ends
             let word = word.strip_suffix(b".").unwrap_or(word);
-            let from = hits.len();
-            self.heads.find(Letters::at(bytes, begin, word.len()), word.len(), begin, &mut hits);
-            if word.len() >= LONG_WORD || !word.is_ascii() {
-                self.anywhere(text.get(begin..end).unwrap_or_default(), begin, &mut hits);
-                hits.get_mut(from..).unwrap_or_default().sort_by_key(|hit| hit.at);
+            heads.find(Letters::at(bytes, begin, word.len()), word.len(), begin, hits);
+            let is_apart = apart.next_if(|place| *place <= end).is_some();
+            if !word.is_ascii() {
+                // another script at its side does not hide a word
+                for (from, length) in ascii_runs(word) {
+                    heads.find(Letters::at(bytes, begin + from, length), length, begin + from, hits);
+                }
+            }
+            if word.len() >= LONG_WORD || is_apart || glued.is_everywhere() || !word.is_ascii() {
+                self.anywhere(text.get(begin..end).unwrap_or_default(), begin, hits);
             }
             begin = end + 1;
         }
-        hits
-    }
-
-    /// The parts of a text that are in reach of an anchor.
-    fn around_anchors(&self, text: &str) -> Vec<Range<usize>> {
-        let long = |from| self.anchors.next(text, from).map(|hit| hit.range.start);
-        let mut places = spread(long);
-        for anchor in &self.short_anchors {
-            let find = |from| Some(from + anchor.find(text.as_bytes().get(from..)?)?);
-            places.extend(spread(find));
-        }
-        places.sort_unstable();
-        let mut parts: Vec<Range<usize>> = Vec::new();
-        for at in places {
-            let start = text.floor_char_boundary(at.saturating_sub(2 * REACH));
-            let end = text.ceil_char_boundary(at.saturating_add(2 * REACH).min(text.len()));
-            match parts.last_mut().filter(|last| last.end >= start) {
-                Some(last) => last.end = end,
-                None => parts.push(start..end),
-            }
-        }
-        parts
     }
 
     fn anywhere(&self, text: &str, from: usize, hits: &mut Vec<Hit>) {
@@ -154,88 +116,49 @@ impl Lexicon {
     }
 }
 
-/// Places that `next` finds, those left out that are in reach of another.
+// === impl First ===
+
+impl First {
+    fn plain(anchors: &[&str]) -> Option<Self> {
+        let cut = |anchor: &&str| anchor.get(..anchor.floor_char_boundary(FINGERPRINT)).map(str::to_owned);
+        let anchors: BTreeSet<String> = anchors.iter().filter_map(cut).collect();
+        let (short, long): (Vec<_>, Vec<_>) =
+            anchors.into_iter().partition(|anchor| anchor.len() < MIN_FINGERPRINT);
+        let short = short.iter().map(|anchor| Finder::new(anchor).into_owned()).collect();
+        Some(Self::Plain { anchors: Anchors::new(&[Some(long)])?, short })
+    }
+}
+
+/// Begin and length of each run of ASCII letters in a word that has others as well.
+fn ascii_runs(word: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let mut at = 0;
+    word.split(|byte| !byte.is_ascii()).map(move |run| {
+        let from = at;
+        at += run.len() + 1;
+        (from, run.len())
+    })
+}
+
+/// The parts of a text that are in reach of an anchor.
+fn around_anchors(anchors: &Anchors, short: &[Finder<'static>], text: &str) -> Vec<Range<usize>> {
+    let mut places = spread(|from| anchors.next(text, from).map(|hit| hit.range.start));
+    for anchor in short {
+        places.extend(spread(|from| Some(from + anchor.find(text.as_bytes().get(from..)?)?)));
+    }
+    places.sort_unstable();
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    for at in places {
+        let start = text.floor_char_boundary(at.saturating_sub(2 * PLAIN_REACH));
+        let end = text.ceil_char_boundary(at.saturating_add(2 * PLAIN_REACH).min(text.len()));
+        match parts.last_mut().filter(|last| last.end >= start) {
+            Some(last) => last.end = end,
+            None => parts.push(start..end),
+        }
+    }
+    parts
+}
+
+/// Places that `next` finds, those left out that are close to another.
 fn spread(next: impl Fn(usize) -> Option<usize>) -> Vec<usize> {
-    std::iter::successors(next(0), |place| next(place + REACH)).collect()
-}
-
-// === impl Heads ===
-
-impl Heads {
-    fn build(literals: &[&str]) -> Option<Self> {
-        let mut entries = Vec::new();
-        for (at, literal) in literals.iter().enumerate() {
-            let literal_number = u16::try_from(at).ok()?;
-            let word = literal.trim();
-            let is_beginning = !literal.ends_with(' ');
-            let length = u16::try_from(word.len()).ok()?;
-            let entry = |head: &str| Entry {
-                hash: Letters::of(head).hash(),
-                literal: literal_number,
-                length,
-                is_beginning,
-                word: Letters::of(word),
-                mask: Letters::mask(word.len()),
-            };
-            entries.push(entry(word));
-            if is_beginning && word.len() < HEAD {
-                // any letter may follow
-                entries.extend(('a'..='z').map(|next| entry(&format!("{word}{next}"))));
-            }
-        }
-        entries.sort_by_key(|entry| entry.hash);
-        let mut first = vec![0; HEADS];
-        for (at, entry) in entries.iter().enumerate().rev() {
-            *first.get_mut(usize::from(entry.hash))? = u16::try_from(at + 1).ok()?;
-        }
-        Some(Self { first, entries })
-    }
-
-    /// The literals that a word begins with.
-    fn find(&self, word: Letters, length: usize, from: usize, hits: &mut Vec<Hit>) {
-        let hash = word.hash();
-        let first = self.first.get(usize::from(hash)).copied().unwrap_or_default();
-        let Some(first) = usize::from(first).checked_sub(1) else { return };
-        for entry in
-            self.entries.get(first..).unwrap_or_default().iter().take_while(|entry| entry.hash == hash)
-        {
-            let known = usize::from(entry.length);
-            if word.0 & entry.mask == entry.word.0 && (entry.is_beginning || known == length) {
-                hits.push(Hit { at: from + known, literal: entry.literal });
-            }
-        }
-    }
-}
-
-// === impl Letters ===
-
-impl Letters {
-    fn of(word: &str) -> Self {
-        Self::at(word.as_bytes(), 0, word.len())
-    }
-
-    fn at(text: &[u8], begin: usize, length: usize) -> Self {
-        let behind = text.get(begin..).unwrap_or_default();
-        let letters = match behind.first_chunk() {
-            Some(letters) => u128::from_le_bytes(*letters),
-            None => {
-                let mut letters = [0; size_of::<u128>()];
-                letters.iter_mut().zip(behind).for_each(|(letter, byte)| *letter = *byte);
-                u128::from_le_bytes(letters)
-            }
-        };
-        Self(letters & Self::mask(length))
-    }
-
-    fn mask(letters: usize) -> u128 {
-        u128::MAX
-            .checked_shr(8 * u32::try_from(size_of::<u128>().saturating_sub(letters)).unwrap_or_default())
-            .unwrap_or_default()
-    }
-
-    fn hash(self) -> u16 {
-        let head = u32::try_from(self.0 & Self::mask(HEAD)).unwrap_or_default();
-        let mixed = head.wrapping_mul(0x9e37_79b1) >> (u32::BITS - HEADS.trailing_zeros());
-        u16::try_from(mixed).unwrap_or_default()
-    }
+    std::iter::successors(next(0), |place| next(place + PLAIN_REACH / 2)).collect()
 }

@@ -27,7 +27,7 @@ pub(super) struct Near<'a> {
 }
 
 /// What is known of one clause.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     /// Before this place it would say the same.
     pub(super) again: usize,
@@ -117,17 +117,15 @@ impl<'a> Near<'a> {
             .get(usize::from(set))
             .is_some_and(|places| places.last as usize > range.start || (places.next as usize) <= range.end)
     }
-}
 
-impl Near<'_> {
     /// What is known of a clause, to be told what is new.
     pub(super) fn asked(&self, clause: u16) -> Asked {
         self.asked.get(usize::from(clause)).copied().unwrap_or_default()
     }
 
     pub(super) fn tell(&mut self, clause: u16, news: Asked) {
-        if let Some(asked) = self.asked.get_mut(usize::from(clause)) {
-            *asked = news;
+        let asked = self.asked.get_mut(usize::from(clause));
+        if asked.is_some_and(|asked| std::mem::replace(asked, news) == Asked::default()) {
             self.touched.push(clause);
         }
     }

@@ -65,13 +65,17 @@ impl<L> Need<L> {
 }
 
 impl Need {
-    /// Literals of which every match holds one, those that ordinary text holds least, and how common they are.
-    pub(super) fn rarest(&self) -> Option<(u32, Vec<&str>)> {
+    /// Literals of which every match holds one, those that ordinary text holds least, and how common they are; of those
+    /// that may be used.
+    pub(super) fn rarest(&self, usable: fn(&str) -> bool) -> Option<(u32, Vec<&str>)> {
         match self {
-            Self::Literal(literal) => Some((commonness(literal), vec![literal])),
-            Self::All(needs) => needs.iter().filter_map(Self::rarest).min_by_key(|(common, _)| *common),
+            Self::Literal(literal) => usable(literal).then(|| (commonness(literal), vec![literal.as_str()])),
+            Self::All(needs) => {
+                needs.iter().filter_map(|need| need.rarest(usable)).min_by_key(|(common, _)| *common)
+            }
             Self::Any(needs) => {
-                needs.iter().map(Self::rarest).try_fold((0, Vec::new()), |(sum, mut all), rarest| {
+                let rarest = needs.iter().map(|need| need.rarest(usable));
+                rarest.into_iter().try_fold((0, Vec::new()), |(sum, mut all), rarest| {
                     let (common, literals) = rarest?;
                     all.extend(literals);
                     Some((sum + common, all))
@@ -176,6 +180,8 @@ impl Need {
     fn word(word: &str, begins: bool, ends: bool) -> Option<Self> {
         let is_short = word.is_ascii() && word.len() <= SHORT;
         let text = match (is_short, begins, ends) {
+            // where a word may begin is not known of a part of one
+            _ if word.is_ascii() && !begins => return None,
             (false, _, true) if word.len() <= LONG && word.is_ascii() => format!("{word} "),
             (false, ..) => cut(word).to_owned(),
             (true, true, true) => format!(" {word} "),
@@ -303,7 +309,9 @@ fn ends_word(hir: &Hir) -> bool {
         HirKind::Literal(literal) => literal.0.ends_with(b" "),
         HirKind::Repetition(repetition) => ends_word(&repetition.sub),
         HirKind::Capture(capture) => ends_word(&capture.sub),
-        HirKind::Concat(parts) => parts.last().is_some_and(ends_word),
+        HirKind::Concat(parts) => parts.last().is_some_and(|last| {
+            last.properties().minimum_len().is_some_and(|least| least > 0) && ends_word(last)
+        }),
         HirKind::Alternation(branches) => branches.iter().all(ends_word),
         _ => false,
     }
@@ -330,7 +338,7 @@ mod tests {
             ("(?:send me|tell us) now", "(_now&(_me_|_us_))"),
             ("a[0-9]*", "()"),
             ("(?:wxyz[0-9]|instructions)+", "()"),
-            ("(?:obeying[0-9]|instructions)+", "(instructio|obeying)"),
+            (r"(?-u:\b)(?:obeying[0-9]|instructions)+", "(instructio|obeying)"),
         ] {
             assert_eq!(
                 shown(&needs(&regex_syntax::parse(source).unwrap(), Form::Words)),

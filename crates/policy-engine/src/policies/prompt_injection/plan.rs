@@ -25,10 +25,16 @@ pub(super) struct Clause {
     pub(super) in_sentence: bool,
     /// Literals of which every match holds one, those that ordinary text holds least.
     pub(super) anchors: Vec<u16>,
+    /// The same without words that have to stand by themselves, for where words are glued together; none if there are no
+    /// others.
+    pub(super) glued_anchors: Vec<u16>,
     /// Of sets, by their place, of each of which a match holds one.
     pub(super) need: Need<u16>,
 }
 
+/// Bytes; no row reaches further.
+pub(super) const WORDS_REACH: usize = 400;
+pub(super) const PLAIN_REACH: usize = 2048;
 /// Deeper ones are no formulas of ours.
 const MAX_DEPTH: usize = 32;
 
@@ -66,12 +72,13 @@ fn clause(text: &str) -> Option<Clause> {
         reach: columns.next()?.parse().ok()?,
         in_sentence: columns.next()? == "sentence",
         anchors: numbers(columns.next()?)?,
+        glued_anchors: numbers(columns.next()?)?,
         need: need(&mut columns.next()?.split(' '), MAX_DEPTH)?,
     })
 }
 
 fn numbers(text: &str) -> Option<Vec<u16>> {
-    text.split(' ').map(|number| number.parse().ok()).collect()
+    text.split_terminator(' ').map(|number| number.parse().ok()).collect()
 }
 
 fn need<'t>(words: &mut impl Iterator<Item = &'t str>, depth: usize) -> Option<Need<u16>> {

@@ -8,10 +8,9 @@ use std::fmt::Write as _;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::commonness::commonness;
-use super::family::REACH;
 use super::needs::{Form, Need, needs};
 use super::patterns::{DELIMITERS, Pattern, WORDS};
-use super::plan::{Clause, Plan};
+use super::plan::{Clause, PLAIN_REACH, Plan, WORDS_REACH};
 
 /// One way in which a pattern may match.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ const UPDATE: &str = "UPDATE_PLAN";
 const EVERYWHERE: u32 = 1_000;
 /// Characters; a longer run of a class is not counted on.
 const LONG_WORD: usize = 12;
-const LONG_LINE: usize = 160;
+const LONG_LINE: usize = 640;
 
 // === impl Way ===
 
@@ -36,14 +35,17 @@ impl Way {
     /// Those of one pattern.
     fn of(source: &str, form: Form) -> Option<Vec<Self>> {
         let hir = regex_syntax::parse(source).ok()?;
-        let reach = longest(&hir, if form == Form::Words { LONG_WORD } else { LONG_LINE }).min(REACH);
+        let reach = match form {
+            Form::Words => longest(&hir, LONG_WORD).min(WORDS_REACH),
+            Form::Plain => longest(&hir, LONG_LINE).min(PLAIN_REACH),
+        };
         let in_sentence = form == Form::Words && !has_inner_dot(&hir, true);
         let ways = ways(telling(&needs(&hir, form)));
         Some(ways.into_iter().map(|need| Self { need, reach, in_sentence }).collect())
     }
 
-    fn anchors(&self) -> Option<Vec<&str>> {
-        self.need.rarest().map(|(_, literals)| literals)
+    fn anchors(&self, usable: fn(&str) -> bool) -> Option<Vec<&str>> {
+        self.need.rarest(usable).map(|(_, literals)| literals)
     }
 }
 
@@ -55,8 +57,8 @@ fn telling(need: &Need) -> Need {
         Need::All(needs) => {
             let mut needs: Vec<Need> =
                 needs.iter().map(telling).filter(|need| *need != Need::nothing()).collect();
-            needs.sort_by_key(|need| need.rarest().map_or(u32::MAX, |(common, _)| common));
-            // the anchor is there whenever it is asked
+            needs.sort_by_key(|need| need.rarest(|_| true).map_or(u32::MAX, |(common, _)| common));
+            // the first is the anchor, mostly, and there whenever this is asked
             if needs.len() > 1 {
                 needs.rotate_left(1);
             }
@@ -141,18 +143,24 @@ impl Plan {
         let mut sets: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
         let mut clauses = Vec::new();
         for (row, way) in &ways {
-            let anchors = way.anchors().unwrap_or_else(|| panic!("{} needs nothing", patterns[*row].id));
+            let anchors = way.anchors(|_| true);
+            let anchors = anchors.unwrap_or_else(|| panic!("{} needs nothing", patterns[*row].id));
+            let glued = way.anchors(|literal| !literal.starts_with(' ')).unwrap_or_default();
             let need = way.need.grouped(&mut |set: &[&String]| {
                 let set: BTreeSet<u16> = set.iter().map(|literal| number[literal.as_str()]).collect();
                 let next = u16::try_from(sets.len()).unwrap();
                 *sets.entry(set.into_iter().collect()).or_insert(next)
             });
-            let anchors: BTreeSet<u16> = anchors.into_iter().map(|anchor| number[anchor]).collect();
+            let numbered = |anchors: Vec<&str>| -> Vec<u16> {
+                let numbers: BTreeSet<u16> = anchors.into_iter().map(|anchor| number[anchor]).collect();
+                numbers.into_iter().collect()
+            };
             clauses.push(Clause {
                 row: u16::try_from(*row).unwrap(),
                 reach: way.reach,
                 in_sentence: way.in_sentence,
-                anchors: anchors.into_iter().collect(),
+                anchors: numbered(anchors),
+                glued_anchors: numbered(glued),
                 need,
             });
         }
@@ -176,10 +184,16 @@ impl Plan {
             writeln!(text, "set\t{}", numbers(set)).unwrap();
         }
         for clause in &self.clauses {
-            let Clause { row, reach, in_sentence, anchors, need } = clause;
+            let Clause { row, reach, in_sentence, anchors, glued_anchors, need } = clause;
             let sentence = if *in_sentence { "sentence" } else { "text" };
-            writeln!(text, "clause\t{row}\t{reach}\t{sentence}\t{}\t{}", numbers(anchors), prefixed(need))
-                .unwrap();
+            writeln!(
+                text,
+                "clause\t{row}\t{reach}\t{sentence}\t{}\t{}\t{}",
+                numbers(anchors),
+                numbers(glued_anchors),
+                prefixed(need)
+            )
+            .unwrap();
         }
         text
     }
@@ -203,7 +217,9 @@ impl<L> Need<L> {
                     needs.iter().partition(|need| matches!(need, Self::Literal(_)));
                 let literals: Vec<&L> = literals.into_iter().flat_map(Self::literals).collect();
                 let set = (!literals.is_empty()).then(|| Need::Literal(name(&literals)));
-                Need::Any(set.into_iter().chain(others.into_iter().map(|need| need.grouped(name))).collect())
+                let mut any: Vec<Need<M>> =
+                    set.into_iter().chain(others.into_iter().map(|need| need.grouped(name))).collect();
+                if any.len() == 1 { any.remove(0) } else { Need::Any(any) }
             }
         }
     }

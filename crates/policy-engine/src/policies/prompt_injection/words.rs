@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::family::REACH;
 use super::homoglyphs;
+use super::plan::WORDS_REACH;
 
 /// One blank between words, `.` where a sentence ends, a blank in front and behind.
 #[derive(Debug)]
@@ -64,11 +64,16 @@ impl Words {
 
 impl Glued {
     pub(super) fn is_near(&self, at: usize) -> bool {
-        let from = self.apart.partition_point(|place| place.saturating_add(REACH) < at);
-        self.everywhere || self.apart.get(from).is_some_and(|place| *place <= at.saturating_add(REACH))
+        let from = self.apart.partition_point(|place| place.saturating_add(WORDS_REACH) < at);
+        self.everywhere || self.apart.get(from).is_some_and(|place| *place <= at.saturating_add(WORDS_REACH))
     }
 
-    /// The places in a range where letters were set apart.
+    /// Words may be glued wherever they are.
+    pub(super) fn is_everywhere(&self) -> bool {
+        self.everywhere
+    }
+
+    /// The places in a range behind letters that were set apart.
     pub(super) fn apart(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
         let from = self.apart.partition_point(|place| *place < range.start);
         let places = self.apart.get(from..).unwrap_or_default().iter().copied();
@@ -146,7 +151,9 @@ impl Writer {
         // a dot between single letters sets them apart as a blank would
         if ends || has_dot && self.apart.is_empty() {
             self.flush();
-            self.words.text.push('.');
+            if !self.words.text.ends_with('.') {
+                self.words.text.push('.');
+            }
         }
         text.get(at..).unwrap_or_default()
     }
