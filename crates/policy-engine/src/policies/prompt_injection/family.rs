@@ -108,14 +108,15 @@ impl Family {
         let text = whole.get(block.clone()).unwrap_or_default();
         let mut found: Vec<Candidate<'_>> = Vec::new();
         let hits = self.hits(text, offset, glued);
-        if hits.iter().all(|hit| self.anchored_by(*hit, true).next().is_none()) {
+        let may_be_glued = !glued.is_nowhere();
+        if hits.iter().all(|hit| self.anchored_by(*hit, may_be_glued).next().is_none()) {
             return found;
         }
         let mut near = Near::new(&self.sets, self.clauses.len(), &hits);
         let mut sentence = 0..0;
         for hit in &hits {
             near.pass(*hit);
-            let is_glued = glued.is_near(offset + hit.at);
+            let is_glued = may_be_glued && glued.is_near(offset + hit.at);
             let mut anchored = self.anchored_by(*hit, is_glued).peekable();
             if anchored.peek().is_none() {
                 continue;

@@ -95,13 +95,14 @@ impl Lexicon {
             let word = word.strip_suffix(b".").unwrap_or(word);
             heads.find(Letters::at(bytes, begin, word.len()), word.len(), begin, hits);
             let is_apart = apart.next_if(|place| *place <= end).is_some();
-            if !word.is_ascii() {
+            let is_ascii = word.is_ascii();
+            if !is_ascii {
                 // another script at its side does not hide a word
                 for (from, length) in ascii_runs(word) {
                     heads.find(Letters::at(bytes, begin + from, length), length, begin + from, hits);
                 }
             }
-            if word.len() >= LONG_WORD || is_apart || glued.is_everywhere() || !word.is_ascii() {
+            if word.len() >= LONG_WORD || is_apart || glued.is_everywhere() || !is_ascii {
                 self.anywhere(text.get(begin..end).unwrap_or_default(), begin, hits);
             }
             begin = end + 1;

@@ -2,8 +2,9 @@
 //! a case in `tests/corpus`, a new version.
 //!
 //! Phrases run over bare words: lower case, no accents (so `й` is `и`), no punctuation but `.` at the
-//! end of a sentence, one blank between words; a blank in a pattern may be missing in the text. A row
-//! begins with words that tell it from others, so that most texts are done after a search for those.
+//! end of a sentence, one blank between words; a blank in a pattern may be missing where letters were set
+//! apart. What a text must hold for a row to match is read off the row (`planning`): words of five letters or
+//! more, from their beginning on, tell most.
 
 mod delimiters;
 mod east_asian;

@@ -68,6 +68,10 @@ impl Glued {
         self.everywhere || self.apart.get(from).is_some_and(|place| *place <= at.saturating_add(WORDS_REACH))
     }
 
+    pub(super) fn is_nowhere(&self) -> bool {
+        !self.everywhere && self.apart.is_empty()
+    }
+
     /// Words may be glued wherever they are.
     pub(super) fn is_everywhere(&self) -> bool {
         self.everywhere
