@@ -65,17 +65,13 @@ impl<L> Need<L> {
 }
 
 impl Need {
-    /// Literals of which every match holds one, those that ordinary text holds least, and how common they are; of those
-    /// that may be used.
-    pub(super) fn rarest(&self, usable: fn(&str) -> bool) -> Option<(u32, Vec<&str>)> {
+    /// Literals of which every match holds one, those that ordinary text holds least, and how common they are.
+    pub(super) fn rarest(&self) -> Option<(u32, Vec<&str>)> {
         match self {
-            Self::Literal(literal) => usable(literal).then(|| (commonness(literal), vec![literal.as_str()])),
-            Self::All(needs) => {
-                needs.iter().filter_map(|need| need.rarest(usable)).min_by_key(|(common, _)| *common)
-            }
+            Self::Literal(literal) => Some((commonness(literal), vec![literal])),
+            Self::All(needs) => needs.iter().filter_map(Self::rarest).min_by_key(|(common, _)| *common),
             Self::Any(needs) => {
-                let rarest = needs.iter().map(|need| need.rarest(usable));
-                rarest.into_iter().try_fold((0, Vec::new()), |(sum, mut all), rarest| {
+                needs.iter().map(Self::rarest).try_fold((0, Vec::new()), |(sum, mut all), rarest| {
                     let (common, literals) = rarest?;
                     all.extend(literals);
                     Some((sum + common, all))

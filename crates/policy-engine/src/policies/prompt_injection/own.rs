@@ -42,6 +42,6 @@ impl OwnPatterns {
 fn anchors(source: &str) -> Option<Vec<String>> {
     let hir = regex_syntax::parse(source).ok()?;
     let need = needs(&hir, Form::Plain);
-    let (_, literals) = need.rarest(|_| true)?;
+    let (_, literals) = need.rarest()?;
     Some(literals.iter().map(|literal| literal.to_ascii_lowercase()).collect())
 }

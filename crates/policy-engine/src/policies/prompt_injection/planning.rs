@@ -44,8 +44,8 @@ impl Way {
         Some(ways.into_iter().map(|need| Self { need, reach, in_sentence }).collect())
     }
 
-    fn anchors(&self, usable: fn(&str) -> bool) -> Option<Vec<&str>> {
-        self.need.rarest(usable).map(|(_, literals)| literals)
+    fn anchors(&self) -> Option<Vec<&str>> {
+        self.need.rarest().map(|(_, literals)| literals)
     }
 }
 
@@ -57,7 +57,7 @@ fn telling(need: &Need) -> Need {
         Need::All(needs) => {
             let mut needs: Vec<Need> =
                 needs.iter().map(telling).filter(|need| *need != Need::nothing()).collect();
-            needs.sort_by_key(|need| need.rarest(|_| true).map_or(u32::MAX, |(common, _)| common));
+            needs.sort_by_key(|need| need.rarest().map_or(u32::MAX, |(common, _)| common));
             // the first is the anchor, mostly, and there whenever this is asked
             if needs.len() > 1 {
                 needs.rotate_left(1);
@@ -84,6 +84,25 @@ fn ways(need: Need) -> Vec<Need> {
             ways
         }
         need => vec![need],
+    }
+}
+
+/// As [`Need::rarest`], but for the words that are known only where they stand by themselves: without them, nearly every
+/// match holds one.
+fn long_words(need: &Need) -> (u32, Vec<&str>) {
+    match need {
+        Need::Literal(literal) if literal.starts_with(' ') => (0, Vec::new()),
+        Need::Literal(literal) => (commonness(literal), vec![literal]),
+        Need::All(needs) => {
+            let known = needs.iter().map(long_words).filter(|(_, words)| !words.is_empty());
+            known.min_by_key(|(common, _)| *common).unwrap_or_default()
+        }
+        Need::Any(needs) => {
+            needs.iter().map(long_words).fold((0, Vec::new()), |(sum, mut all), (common, words)| {
+                all.extend(words);
+                (sum + common, all)
+            })
+        }
     }
 }
 
@@ -143,9 +162,9 @@ impl Plan {
         let mut sets: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
         let mut clauses = Vec::new();
         for (row, way) in &ways {
-            let anchors = way.anchors(|_| true);
+            let anchors = way.anchors();
             let anchors = anchors.unwrap_or_else(|| panic!("{} needs nothing", patterns[*row].id));
-            let glued = way.anchors(|literal| !literal.starts_with(' ')).unwrap_or_default();
+            let (_, glued) = long_words(&way.need);
             let need = way.need.grouped(&mut |set: &[&String]| {
                 let set: BTreeSet<u16> = set.iter().map(|literal| number[literal.as_str()]).collect();
                 let next = u16::try_from(sets.len()).unwrap();

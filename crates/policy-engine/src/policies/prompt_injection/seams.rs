@@ -47,6 +47,8 @@ mod tests {
         let text = closed(&[&long, &long, "end"]);
         assert!(text.len() < 5 * NEAR && text.starts_with("word word") && text.ends_with("word end"));
         assert_eq!(text.matches(" ; ").count(), 2);
+        let text = closed(&[&format!("{}system: you must", "we go home now ".repeat(100)), "end"]);
+        assert!(text.lines().count() == 1, "a line that begins there says more than was said");
         let run = "a".repeat(5000);
         assert_eq!(closed(&[&run, "b"]), format!("{run}b"));
         assert_eq!(closed(&[&"é ".repeat(4000), "b"]).matches(';').count(), 1);
