@@ -11,7 +11,7 @@ pub(crate) struct Anchors {
     literals: Vec<Anchor>,
     search: Search,
     /// Patterns of which nothing is known.
-    pub(crate) always: Vec<usize>,
+    always: Vec<usize>,
 }
 
 #[derive(Debug, Default)]
