@@ -6,17 +6,21 @@ mod encoded;
 mod family;
 mod heads;
 mod homoglyphs;
+mod kinds;
 mod lexicon;
 mod near;
 mod needs;
 mod normalize;
 mod own;
+mod parts;
 mod pattern_set;
 mod patterns;
 mod plan;
 #[cfg(test)]
 mod planning;
 mod seams;
+mod spots;
+mod together;
 mod words;
 
 use policy_config::Finding;

@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 use regex_automata::Input;
 use regex_automata::meta::Regex;
 
+use super::heads::Heads;
 use super::lexicon::{Hit, Lexicon};
 use super::near::{Near, Sets};
 use super::needs::Form;
 use super::patterns::Pattern;
 use super::plan::{Clause, PLAIN_REACH, Plan};
-use super::words::Glued;
+use super::words::{Glued, Words};
 
 #[derive(Debug)]
 pub(super) struct Family {
@@ -65,11 +66,12 @@ impl Family {
         let mut glued_anchored = anchored.clone();
         let mut anchors = Vec::new();
         for (at, clause) in plan.clauses.iter().enumerate() {
-            for anchor in &clause.anchors {
+            let ordinary = plan.anchors(clause);
+            for anchor in ordinary {
                 anchored.get_mut(usize::from(*anchor))?.push(u16::try_from(at).ok()?);
                 anchors.push(*literals.get(usize::from(*anchor))?);
             }
-            for anchor in clause.glued_anchors.iter().filter(|anchor| !clause.anchors.contains(anchor)) {
+            for anchor in plan.glued_anchors(clause).iter().filter(|anchor| !ordinary.contains(anchor)) {
                 glued_anchored.get_mut(usize::from(*anchor))?.push(u16::try_from(at).ok()?);
             }
         }
@@ -91,6 +93,16 @@ impl Family {
                 .map(|pattern| Row { source: expand(pattern.source), regex: OnceLock::new() })
                 .collect(),
         })
+    }
+
+    pub(super) fn heads(&self) -> Option<&Heads> {
+        self.lexicon.heads()
+    }
+
+    /// Those in the words of a piece of a text.
+    pub(super) fn literals(&self, words: &Words) -> Vec<u16> {
+        let hits = self.lexicon.hits(words.between_blanks(), 0, &words.glued);
+        hits.into_iter().map(|hit| hit.literal).collect()
     }
 
     /// The blocks that a text is looked at in: what is known of its literals takes many times its size. A word that is
@@ -257,7 +269,7 @@ mod tests {
     use super::*;
     use crate::policies::prompt_injection::normalize;
     use crate::policies::prompt_injection::patterns::{DELIMITERS, WORDS};
-    use crate::policies::prompt_injection::words::Words;
+    use crate::policies::prompt_injection::spots::Spots;
 
     /// The texts of the corpus, as they stand.
     fn corpus() -> Vec<String> {
@@ -288,6 +300,14 @@ mod tests {
         found.map(|found| usize::from(found.number)).collect()
     }
 
+    /// In the parts of a plain text that are of interest.
+    fn in_parts(family: &Family, plain: &str, is_glued: bool) -> BTreeSet<usize> {
+        let spots = Spots::of(&Plan::read(Form::Words).unwrap());
+        let parts = spots.parts(family, plain, is_glued, 0).into_iter();
+        let words = parts.map(|part| Words::of(&plain[part], is_glued));
+        words.flat_map(|words| quickly(family, words.text(), words.between_blanks(), &words.glued)).collect()
+    }
+
     /// The words at two places with blanks between their letters.
     fn set_apart(text: &str, at: usize) -> String {
         let words: Vec<&str> = text.split(' ').collect();
@@ -311,9 +331,9 @@ mod tests {
             for (text, is_cut) in
                 [(set_apart(text, at), false), (set_apart(text, at / 3), false), (glued, true)]
             {
-                let words = Words::of(&normalize::plain(&text), is_cut);
-                let quick = quickly(&family, words.text(), words.between_blanks(), &words.glued);
-                let slow = slowly(&family, words.text());
+                let plain = normalize::plain(&text);
+                let quick = in_parts(&family, &plain, is_cut);
+                let slow = slowly(&family, Words::of(&plain, is_cut).text());
                 matches += slow.len();
                 missed.extend(
                     slow.into_iter()
@@ -335,8 +355,10 @@ mod tests {
             let text =
                 format!("{}{attack}. {}", "we go home. ".repeat(before / 12), "it rains. ".repeat(BLOCK / 8));
             let words = Words::of(&text, false);
-            let found = quickly(&family, words.text(), words.between_blanks(), &words.glued);
-            assert_eq!(found.into_iter().collect::<Vec<_>>(), slowly(&family, words.text()), "{before}");
+            let slow = slowly(&family, words.text());
+            let quick = quickly(&family, words.text(), words.between_blanks(), &words.glued);
+            assert_eq!(quick.into_iter().collect::<Vec<_>>(), slow, "{before}");
+            assert_eq!(in_parts(&family, &text, false).into_iter().collect::<Vec<_>>(), slow, "{before}");
         }
     }
 
@@ -357,9 +379,13 @@ mod tests {
                 (&plain_family, plain.as_str(), plain.as_str(), &Glued::default(), DELIMITERS),
             ] {
                 let quick = quickly(family, text, padded, glued);
+                let is_words = std::ptr::eq(family, &raw const words_family);
+                let in_parts = is_words.then(|| in_parts(family, &plain, false));
                 for at in slowly(family, text) {
                     matches += 1;
                     assert!(quick.contains(&at), "{} is missed in {text}", patterns[at].id);
+                    let in_parts = in_parts.as_ref().is_none_or(|parts| parts.contains(&at));
+                    assert!(in_parts, "{} is missed in parts of {text}", patterns[at].id);
                 }
                 texts += 1;
             }

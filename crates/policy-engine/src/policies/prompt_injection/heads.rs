@@ -12,9 +12,9 @@ pub(super) struct Heads {
 }
 
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     hash: u16,
-    literal: u16,
+    pub(super) literal: u16,
     length: usize,
     /// A longer word may begin with it.
     is_beginning: bool,
@@ -64,16 +64,27 @@ impl Heads {
 
     /// Of a word of so many letters that begins at `from`.
     pub(super) fn find(&self, word: Letters, length: usize, from: usize, hits: &mut Vec<Hit>) {
+        let found = self.alike(word).filter(|entry| entry.is_in(length));
+        hits.extend(found.map(|entry| Hit { at: from + entry.length, literal: entry.literal }));
+    }
+
+    /// Those whose letters a word begins with.
+    pub(super) fn alike(&self, word: Letters) -> impl Iterator<Item = &Entry> {
         let short = word.pair().and_then(|pair| self.short.get(pair)).map(Vec::as_slice).unwrap_or_default();
         let hash = word.hash();
         let first = self.first.get(usize::from(hash)).copied().unwrap_or_default();
         let alike = usize::from(first).checked_sub(1).and_then(|first| self.entries.get(first..));
-        let alike = alike.unwrap_or_default().iter().take_while(|entry| entry.hash == hash);
-        for entry in short.iter().chain(alike) {
-            if word.0 & entry.mask == entry.word.0 && (entry.is_beginning || entry.length == length) {
-                hits.push(Hit { at: from + entry.length, literal: entry.literal });
-            }
-        }
+        let alike = alike.unwrap_or_default().iter().take_while(move |entry| entry.hash == hash);
+        short.iter().chain(alike).filter(move |entry| word.0 & entry.mask == entry.word.0)
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Whether it is in a word of so many letters that begins with its letters.
+    pub(super) fn is_in(&self, length: usize) -> bool {
+        self.is_beginning || self.length == length
     }
 }
 

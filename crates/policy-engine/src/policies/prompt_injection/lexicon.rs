@@ -45,7 +45,7 @@ const FINGERPRINT: usize = 7;
 /// Bytes; the vectorised search looks at so many.
 const MIN_FINGERPRINT: usize = 4;
 /// Letters; in a longer word there may be others, which stand together without a gap.
-const LONG_WORD: usize = 14;
+pub(super) const LONG_WORD: usize = 14;
 
 // === impl Lexicon ===
 
@@ -83,6 +83,13 @@ impl Lexicon {
             }
         }
         hits
+    }
+
+    pub(super) fn heads(&self) -> Option<&Heads> {
+        match &self.first {
+            First::Words(heads) => Some(heads),
+            First::Plain { .. } => None,
+        }
     }
 
     fn of_words(&self, heads: &Heads, text: &str, offset: usize, glued: &Glued, hits: &mut Vec<Hit>) {

@@ -8,6 +8,9 @@ use unicode_normalization::UnicodeNormalization;
 /// The text with its punctuation: lower case, one form for each letter. Delimiters are looked for here.
 pub(super) fn plain(text: &str) -> String {
     let visible = unescape(text);
+    if visible.is_ascii() {
+        return visible.to_ascii_lowercase();
+    }
     let mut plain = String::with_capacity(visible.len());
     let mut rest: &str = &visible;
     // ASCII is what it is, and nothing that is left of its neighbours joins it

@@ -8,6 +8,7 @@ use super::family::{Candidate, Family};
 use super::needs::Form;
 use super::patterns::{DELIMITERS, WORDS};
 use super::plan::Plan;
+use super::spots::Spots;
 use super::words::{Glued, Words};
 use crate::budget::Budget;
 use crate::policies::CannotJudge;
@@ -15,6 +16,7 @@ use crate::policies::CannotJudge;
 /// All curated patterns, ready to run.
 #[derive(Debug)]
 pub(super) struct PatternSet {
+    spots: Spots,
     words: Family,
     delimiters: Family,
 }
@@ -88,22 +90,32 @@ impl PatternSet {
         if run(&self.delimiters, &lines, &Glued::default(), budget, is_delimiter)? {
             return Ok(true);
         }
-        let words = Words::of(plain, reading == Reading::Cut);
-        let text = words.text();
-        let is_attack = |candidate: &Candidate<'_>| match reading {
-            Reading::Words | Reading::Cut => candidate.is_match(text),
-            Reading::Trusted => {
-                candidate.starts(text).any(|at| !is_warning(text.get(..at).unwrap_or_default()))
+        let is_cut = reading == Reading::Cut;
+        let before = if reading == Reading::Trusted { WARNING_BYTES } else { 0 };
+        for part in self.spots.parts(&self.words, plain, is_cut, before) {
+            budget.spend(part.len())?;
+            let words = Words::of(plain.get(part).unwrap_or_default(), is_cut);
+            let text = words.text();
+            let is_attack = |candidate: &Candidate<'_>| match reading {
+                Reading::Words | Reading::Cut => candidate.is_match(text),
+                Reading::Trusted => {
+                    candidate.starts(text).any(|at| !is_warning(text.get(..at).unwrap_or_default()))
+                }
+            };
+            if run(&self.words, words.between_blanks(), &words.glued, budget, is_attack)? {
+                return Ok(true);
             }
-        };
-        run(&self.words, words.between_blanks(), &words.glued, budget, is_attack)
+        }
+        Ok(false)
     }
 
     fn build() -> Option<Self> {
         // a blank in a pattern is a gap that may be missing: letters set apart come without any
-        let words = Family::build(&WORDS, Plan::read(Form::Words)?, |source| source.replace(' ', " ?"))?;
+        let plan = Plan::read(Form::Words)?;
+        let spots = Spots::of(&plan);
+        let words = Family::build(&WORDS, plan, |source| source.replace(' ', " ?"))?;
         let delimiters = Family::build(DELIMITERS, Plan::read(Form::Plain)?, str::to_owned)?;
-        Some(Self { words, delimiters })
+        Some(Self { spots, words, delimiters })
     }
 }
 

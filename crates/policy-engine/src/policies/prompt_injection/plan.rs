@@ -11,6 +11,8 @@ pub(super) struct Plan {
     pub(super) literals: Vec<String>,
     /// Each of literals, by their place.
     pub(super) sets: Vec<Vec<u16>>,
+    /// The same, one of which is looked for at first.
+    pub(super) sides: Vec<Vec<u16>>,
     pub(super) clauses: Vec<Clause>,
 }
 
@@ -23,11 +25,11 @@ pub(super) struct Clause {
     pub(super) reach: usize,
     /// A match ends where a sentence does.
     pub(super) in_sentence: bool,
-    /// Literals of which every match holds one, those that ordinary text holds least.
-    pub(super) anchors: Vec<u16>,
-    /// The same without words that have to stand by themselves, for where words are glued together; none if there are no
-    /// others.
-    pub(super) glued_anchors: Vec<u16>,
+    /// Of sides, by their place, of each of which every match holds one: those that ordinary text holds least, the first
+    /// of them least of all. At least one.
+    pub(super) sides: Vec<u16>,
+    /// The same for where words are glued together, and none may have to stand by itself.
+    pub(super) glued_sides: Vec<u16>,
     /// Of sets, by their place, of each of which a match holds one.
     pub(super) need: Need<u16>,
 }
@@ -35,6 +37,8 @@ pub(super) struct Clause {
 /// Bytes; no row reaches further.
 pub(super) const WORDS_REACH: usize = 400;
 pub(super) const PLAIN_REACH: usize = 2048;
+/// Of one clause.
+pub(super) const MAX_SIDES: usize = 3;
 /// Deeper ones are no formulas of ours.
 const MAX_DEPTH: usize = 32;
 
@@ -51,17 +55,34 @@ impl Plan {
     }
 
     pub(super) fn parse(text: &str, form: Form) -> Option<Self> {
-        let mut plan = Self { form, literals: Vec::new(), sets: Vec::new(), clauses: Vec::new() };
+        let mut plan =
+            Self { form, literals: Vec::new(), sets: Vec::new(), sides: Vec::new(), clauses: Vec::new() };
         for line in text.lines() {
             let (kind, rest) = line.split_once('\t')?;
             match kind {
                 "literal" => plan.literals.push(rest.to_owned()),
                 "set" => plan.sets.push(numbers(rest)?),
+                "side" => plan.sides.push(numbers(rest)?),
                 "clause" => plan.clauses.push(clause(rest)?),
                 _ => return None,
             }
         }
         Some(plan)
+    }
+
+    /// The literals that a clause is anchored at.
+    pub(super) fn anchors(&self, clause: &Clause) -> &[u16] {
+        self.first(&clause.sides)
+    }
+
+    /// The same, where words are glued together.
+    pub(super) fn glued_anchors(&self, clause: &Clause) -> &[u16] {
+        self.first(&clause.glued_sides)
+    }
+
+    fn first(&self, sides: &[u16]) -> &[u16] {
+        let first = sides.first().and_then(|side| self.sides.get(usize::from(*side)));
+        first.map(Vec::as_slice).unwrap_or_default()
     }
 }
 
@@ -71,8 +92,8 @@ fn clause(text: &str) -> Option<Clause> {
         row: columns.next()?.parse().ok()?,
         reach: columns.next()?.parse().ok()?,
         in_sentence: columns.next()? == "sentence",
-        anchors: numbers(columns.next()?)?,
-        glued_anchors: numbers(columns.next()?)?,
+        sides: numbers(columns.next()?)?,
+        glued_sides: numbers(columns.next()?)?,
         need: need(&mut columns.next()?.split(' '), MAX_DEPTH)?,
     })
 }

@@ -10,7 +10,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use super::commonness::commonness;
 use super::needs::{Form, Need, needs};
 use super::patterns::{DELIMITERS, Pattern, WORDS};
-use super::plan::{Clause, PLAIN_REACH, Plan, WORDS_REACH};
+use super::plan::{Clause, MAX_SIDES, PLAIN_REACH, Plan, WORDS_REACH};
 
 /// One way in which a pattern may match.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ const EVERYWHERE: u32 = 1_000;
 /// Characters; a longer run of a class is not counted on.
 const LONG_WORD: usize = 12;
 const LONG_LINE: usize = 640;
+/// To look twice at a part of a text takes so many times as long as to look at one word.
+const WORTH: f64 = 120.0;
 
 // === impl Way ===
 
@@ -44,8 +46,34 @@ impl Way {
         Some(ways.into_iter().map(|need| Self { need, reach, in_sentence }).collect())
     }
 
-    fn anchors(&self) -> Option<Vec<&str>> {
-        self.need.rarest().map(|(_, literals)| literals)
+    /// Of each of which a match holds one; `of` says which of them a part of the need has.
+    fn sides<'n>(&'n self, of: impl Fn(&'n Need) -> (u32, Vec<&'n str>)) -> Vec<Vec<&'n str>> {
+        let parts = match &self.need {
+            Need::All(parts) => parts.as_slice(),
+            need => std::slice::from_ref(need),
+        };
+        let known = parts.iter().map(of).filter(|(_, literals)| !literals.is_empty());
+        let mut sides: Vec<(u32, Vec<&str>)> = known
+            .map(|(common, mut literals)| {
+                literals.sort_unstable();
+                literals.dedup();
+                (common, literals)
+            })
+            .collect();
+        sides.sort();
+        sides.dedup_by(|one, other| one.1 == other.1);
+        // how many times they stand together in a MiB by chance
+        let mut chance = 0.0;
+        let mut taken = Vec::new();
+        for (common, literals) in sides {
+            if taken.len() == MAX_SIDES || !taken.is_empty() && chance * WORTH < f64::from(common) {
+                break;
+            }
+            let around = 2.0 * self.reach as f64 / f64::from(1 << 20);
+            chance = if taken.is_empty() { f64::from(common) } else { chance * f64::from(common) * around };
+            taken.push(literals);
+        }
+        taken
     }
 }
 
@@ -84,6 +112,34 @@ fn ways(need: Need) -> Vec<Need> {
             ways
         }
         need => vec![need],
+    }
+}
+
+/// The first as nearly every match has it, with the words that stand by themselves elsewhere; the others as every one has.
+fn glued(way: &Way) -> Vec<Vec<&str>> {
+    let (_, mut anchors) = long_words(&way.need);
+    anchors.extend(way.need.rarest().map(|(_, literals)| literals).unwrap_or_default());
+    anchors.sort_unstable();
+    anchors.dedup();
+    let others = way.sides(|need| only_long_words(need).unwrap_or_default());
+    let others = others.into_iter().filter(|side| *side != anchors);
+    std::iter::once(anchors.clone()).chain(others).take(MAX_SIDES).collect()
+}
+
+/// As [`Need::rarest`], but without the words that are known only where they stand by themselves.
+fn only_long_words(need: &Need) -> Option<(u32, Vec<&str>)> {
+    match need {
+        Need::Literal(literal) => {
+            (!literal.starts_with(' ')).then(|| (commonness(literal), vec![literal.as_str()]))
+        }
+        Need::All(needs) => needs.iter().filter_map(only_long_words).min_by_key(|(common, _)| *common),
+        Need::Any(needs) => {
+            needs.iter().map(only_long_words).try_fold((0, Vec::new()), |(sum, mut all), words| {
+                let (common, words) = words?;
+                all.extend(words);
+                Some((sum + common, all))
+            })
+        }
     }
 }
 
@@ -160,35 +216,35 @@ impl Plan {
         let literals: BTreeSet<&String> = ways.iter().flat_map(|(_, way)| way.need.literals()).collect();
         let number: BTreeMap<&str, u16> = literals.iter().map(|literal| literal.as_str()).zip(0..).collect();
         let mut sets: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
+        let mut sides: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
         let mut clauses = Vec::new();
         for (row, way) in &ways {
-            let anchors = way.anchors();
-            let anchors = anchors.unwrap_or_else(|| panic!("{} needs nothing", patterns[*row].id));
-            let (_, glued) = long_words(&way.need);
+            let ordinary = way.sides(|need| need.rarest().unwrap_or_default());
+            assert!(!ordinary.is_empty(), "{} needs nothing", patterns[*row].id);
+            let glued = glued(way);
             let need = way.need.grouped(&mut |set: &[&String]| {
-                let set: BTreeSet<u16> = set.iter().map(|literal| number[literal.as_str()]).collect();
-                let next = u16::try_from(sets.len()).unwrap();
-                *sets.entry(set.into_iter().collect()).or_insert(next)
+                numbered(&mut sets, set.iter().map(|literal| number[literal.as_str()]).collect())
             });
-            let numbered = |anchors: Vec<&str>| -> Vec<u16> {
-                let numbers: BTreeSet<u16> = anchors.into_iter().map(|anchor| number[anchor]).collect();
-                numbers.into_iter().collect()
+            let mut of_way = |sides_of_way: Vec<Vec<&str>>| -> Vec<u16> {
+                let literals = sides_of_way
+                    .into_iter()
+                    .map(|side| side.into_iter().map(|literal| number[literal]).collect::<BTreeSet<u16>>());
+                literals.map(|side| numbered(&mut sides, side)).collect()
             };
             clauses.push(Clause {
                 row: u16::try_from(*row).unwrap(),
                 reach: way.reach,
                 in_sentence: way.in_sentence,
-                anchors: numbered(anchors),
-                glued_anchors: numbered(glued),
+                sides: of_way(ordinary),
+                glued_sides: of_way(glued),
                 need,
             });
         }
-        let mut sets: Vec<(Vec<u16>, u16)> = sets.into_iter().collect();
-        sets.sort_by_key(|(_, number)| *number);
         Self {
             form,
             literals: literals.into_iter().cloned().collect(),
-            sets: sets.into_iter().map(|(literals, _)| literals).collect(),
+            sets: by_number(sets),
+            sides: by_number(sides),
             clauses,
         }
     }
@@ -202,14 +258,17 @@ impl Plan {
         for set in &self.sets {
             writeln!(text, "set\t{}", numbers(set)).unwrap();
         }
+        for side in &self.sides {
+            writeln!(text, "side\t{}", numbers(side)).unwrap();
+        }
         for clause in &self.clauses {
-            let Clause { row, reach, in_sentence, anchors, glued_anchors, need } = clause;
+            let Clause { row, reach, in_sentence, sides, glued_sides, need } = clause;
             let sentence = if *in_sentence { "sentence" } else { "text" };
             writeln!(
                 text,
                 "clause\t{row}\t{reach}\t{sentence}\t{}\t{}\t{}",
-                numbers(anchors),
-                numbers(glued_anchors),
+                numbers(sides),
+                numbers(glued_sides),
                 prefixed(need)
             )
             .unwrap();
@@ -242,6 +301,18 @@ impl<L> Need<L> {
             }
         }
     }
+}
+
+/// The number of a group of literals, a new one if it has none.
+fn numbered(groups: &mut BTreeMap<Vec<u16>, u16>, literals: BTreeSet<u16>) -> u16 {
+    let next = u16::try_from(groups.len()).unwrap();
+    *groups.entry(literals.into_iter().collect()).or_insert(next)
+}
+
+fn by_number(groups: BTreeMap<Vec<u16>, u16>) -> Vec<Vec<u16>> {
+    let mut groups: Vec<(Vec<u16>, u16)> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, number)| *number);
+    groups.into_iter().map(|(literals, _)| literals).collect()
 }
 
 fn numbers(numbers: &[u16]) -> String {

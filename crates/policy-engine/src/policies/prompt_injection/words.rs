@@ -33,7 +33,7 @@ enum Class {
 }
 
 /// So many letters set apart are a word.
-const MIN_APART: usize = 4;
+pub(super) const MIN_APART: u32 = 4;
 
 // === impl Words ===
 
@@ -168,10 +168,11 @@ impl Writer {
             return;
         }
         let apart = std::mem::take(&mut self.apart);
-        if apart.chars().count() >= MIN_APART {
+        let is_word = |letters: usize| u32::try_from(letters).is_ok_and(|letters| letters >= MIN_APART);
+        if is_word(apart.chars().count()) {
             self.push(&apart);
             // a table of digits is no word
-            if apart.chars().filter(|c| c.is_alphabetic()).count() >= MIN_APART {
+            if is_word(apart.chars().filter(|c| c.is_alphabetic()).count()) {
                 self.words.glued.apart.push(self.words.text.len());
             }
         } else {
@@ -241,14 +242,27 @@ fn fold_digits(word: &str) -> String {
     let has_letter = word.bytes().any(|byte| byte.is_ascii_lowercase());
     word.chars()
         .filter(|c| !matches!(c, '\'' | '’'))
-        .map(|c| match c {
-            '0' if has_letter => 'o',
-            '1' if has_letter => 'i',
-            '3' if has_letter => 'e',
-            '4' | '@' if has_letter => 'a',
-            '5' | '$' if has_letter => 's',
-            '7' if has_letter => 't',
-            c => c,
+        .map(|c| match u8::try_from(c) {
+            Ok(byte) if has_letter && byte.is_ascii() => char::from(letter_for(byte)),
+            _ => c,
         })
         .collect()
+}
+
+/// The letters of a word of ASCII that holds one, and digits and signs beside it.
+pub(super) fn read_as(word: &str) -> impl Iterator<Item = u8> {
+    word.trim_matches(is_letter_sign).bytes().filter(|byte| *byte != b'\'').map(letter_for)
+}
+
+/// What a digit or a sign passes for.
+fn letter_for(byte: u8) -> u8 {
+    match byte {
+        b'0' => b'o',
+        b'1' => b'i',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
+        b'7' => b't',
+        byte => byte,
+    }
 }

@@ -1,0 +1,360 @@
+//! Where a text may be of interest: nearly none of nearly any text is, and that is told from the first letters of its
+//! words alone.
+
+use std::ops::Range;
+
+use super::family::Family;
+use super::heads::{Heads, Letters};
+use super::kinds::{BLOCK, Kinds, is_sign};
+use super::lexicon::LONG_WORD;
+use super::parts::{self, Scope, Spot};
+use super::plan::{Plan, WORDS_REACH};
+use super::together::{Found, Sides, Together};
+use super::words::{MIN_APART, Words, read_as};
+
+/// The words that are looked for at first.
+#[derive(Debug)]
+pub(super) struct Spots {
+    ordinary: Sought,
+    /// Where words are glued together, so that one may stand in the middle of another.
+    glued: Sought,
+    /// For each literal, whether it is one that a word begins with or none.
+    is_edge: Vec<bool>,
+}
+
+#[derive(Debug)]
+struct Sought {
+    /// What those begin with.
+    firsts: Firsts,
+    sides: Sides,
+}
+
+/// A set of the first letters of words.
+#[derive(Debug)]
+struct Firsts(Vec<u64>);
+
+/// Goes over one text.
+struct Search<'a> {
+    spots: &'a Spots,
+    sought: &'a Sought,
+    family: &'a Family,
+    heads: &'a Heads,
+    text: &'a str,
+    is_glued: bool,
+    together: Together<'a>,
+    /// Letters before the block that is looked at.
+    letters: u32,
+    /// Letters that stand alone, up to here.
+    apart: u32,
+    /// Up to here, pieces that are no bare words were looked at.
+    seen: usize,
+}
+
+/// Sixty-four bytes of a text, and those around them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Block {
+    base: usize,
+    before: Kinds,
+    here: Kinds,
+    behind: Kinds,
+}
+
+/// Letters.
+const FIRST: usize = 4;
+/// A text is of interest as a whole if more than one byte of so many is not ASCII: every other word would be looked at
+/// twice.
+const FEW: usize = 8;
+
+// === impl Spots ===
+
+impl Spots {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let ordinary = Sides::of(plan, |clause| &clause.sides);
+        let glued =
+            Sides::of(
+                plan,
+                |clause| {
+                    if clause.glued_sides.is_empty() { &clause.sides } else { &clause.glued_sides }
+                },
+            );
+        let is_edge: Vec<bool> = plan.literals.iter().map(|literal| literal.starts_with(' ')).collect();
+        let (mut firsts, mut glued_firsts) = (Firsts::default(), Firsts::default());
+        for ((at, literal), is_edge) in plan.literals.iter().enumerate().zip(&is_edge) {
+            let goes_on = !literal.ends_with(' ');
+            if ordinary.has(at) {
+                firsts.add(literal.trim(), goes_on);
+            }
+            if glued.has(at) {
+                glued_firsts.add(literal.trim(), goes_on || !is_edge);
+            }
+        }
+        Self {
+            ordinary: Sought { firsts, sides: ordinary },
+            glued: Sought { firsts: glued_firsts, sides: glued },
+            is_edge,
+        }
+    }
+
+    /// The parts of a plain text (see `normalize::plain`) the words of which a row of `family` may match in, with so many
+    /// letters more in front.
+    pub(super) fn parts(
+        &self,
+        family: &Family,
+        text: &str,
+        is_glued: bool,
+        before: usize,
+    ) -> Vec<Range<usize>> {
+        let Some(heads) = family.heads().filter(|_| !is_foreign(text)) else {
+            return vec![0..text.len()];
+        };
+        let sought = if is_glued { &self.glued } else { &self.ordinary };
+        let together = Together::new(&sought.sides, text.as_bytes());
+        let search = Search {
+            spots: self,
+            sought,
+            family,
+            heads,
+            text,
+            is_glued,
+            together,
+            letters: 0,
+            apart: 0,
+            seen: 0,
+        };
+        parts::around(&search.run(), text, before)
+    }
+}
+
+// === impl Search ===
+
+impl Search<'_> {
+    fn run(mut self) -> Vec<Spot> {
+        let (blocks, rest) = self.text.as_bytes().as_chunks();
+        let mut last = [b' '; BLOCK];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let mut kinds = blocks.iter().chain([&last]).map(Kinds::of);
+        let mut block = Block { behind: kinds.next().unwrap_or_default(), ..Block::default() };
+        for base in (0..=self.text.len()).step_by(BLOCK) {
+            block = Block {
+                base,
+                before: block.here,
+                here: block.behind,
+                behind: kinds.next().unwrap_or_default(),
+            };
+            self.words(&block);
+            self.letters_apart(&block);
+            self.letters += block.here.in_words().count_ones();
+        }
+        self.together.spots(self.letters)
+    }
+
+    /// Bare words, and pieces that are none.
+    fn words(&mut self, block: &Block) {
+        let Block { base, before, here, behind } = *block;
+        let letters = u128::from(here.letters) | u128::from(behind.letters) << BLOCK;
+        let starts = here.letters & !(here.letters << 1 | before.letters >> 63);
+        let words = if self.is_glued { here.letters } else { starts };
+        let pieces = block.pieces();
+        let long = if self.is_glued { 0 } else { block.long_words() };
+        for at in ones(words | pieces) {
+            if pieces >> at & 1 == 1 {
+                self.piece(block, at);
+                continue;
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "the next letters are enough")]
+            let length = (!(letters >> at) as u64).trailing_zeros();
+            if self.sought.firsts.may_have(first(self.text.as_bytes(), base + at, length)) {
+                self.word(block, at, 0, starts >> at & 1 == 1);
+            }
+            if long >> at & 1 == 1 {
+                let rest = self.text.as_bytes().get(base + at..).unwrap_or_default();
+                let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+                for inner in 1..length.saturating_sub(FIRST) {
+                    if self.sought.firsts.may_have(first(self.text.as_bytes(), base + at + inner, 4)) {
+                        self.word(block, at, inner, false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks for literals in a word from one of its letters on. `is_start`: of the word.
+    fn word(&mut self, block: &Block, at: usize, inner: usize, is_start: bool) {
+        let begin = block.base + at + inner;
+        let bytes = self.text.as_bytes();
+        let rest = bytes.get(begin..).unwrap_or_default();
+        let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        let word = Letters::at(bytes, begin, length);
+        let before = self.letters + block.letters_before(at) + small(inner);
+        for entry in self.heads.alike(word) {
+            let is_inside = !is_start || self.is_glued;
+            let is_edge = self.spots.is_edge.get(usize::from(entry.literal)).is_none_or(|is_edge| *is_edge);
+            if is_start && entry.is_in(length) || is_inside && !is_edge {
+                let letters = (before, before);
+                self.together.add(Found { literal: entry.literal, begin, end: begin, letters });
+            }
+        }
+    }
+
+    /// Single letters in a row, whatever stands between them, and maybe more than that.
+    fn letters_apart(&mut self, block: &Block) {
+        let Block { base, before, here, behind } = *block;
+        let starts = here.in_words() & !(here.in_words() << 1 | before.in_words() >> 63);
+        let goes_on = here.in_words() >> 1 | behind.in_words() << 63;
+        let (words, singles) = (starts & goes_on, starts & !goes_on & here.letters | block.foreign());
+        if singles == 0 && words == 0 {
+            return;
+        }
+        if self.apart + singles.count_ones() < MIN_APART {
+            let behind_words = u64::MAX.checked_shl(u64::BITS - words.leading_zeros()).unwrap_or_default();
+            self.apart = if words == 0 { self.apart } else { 0 } + (singles & behind_words).count_ones();
+            return;
+        }
+        for at in ones(words | singles) {
+            self.apart = if singles >> at & 1 == 1 { self.apart + 1 } else { 0 };
+            if self.apart >= MIN_APART {
+                let reach = 2 * WORDS_REACH;
+                self.together.spots.push(Spot { at: base + at, scope: Scope::Text, reach });
+            }
+        }
+    }
+
+    /// What is not all of letters: digits and signs may stand for some, and other scripts have look-alikes.
+    fn piece(&mut self, block: &Block, at: usize) {
+        let place = block.base + at;
+        if place < self.seen {
+            return;
+        }
+        let (front, rest) = self.text.as_bytes().split_at_checked(place).unwrap_or_default();
+        let begin = place - front.iter().rev().take_while(|byte| is_in_piece(**byte)).count();
+        let end = place + rest.iter().take_while(|byte| is_in_piece(**byte)).count();
+        self.seen = end;
+        let piece = self.text.get(begin..end).unwrap_or_default();
+        let letters = self.letters + block.letters_before(at);
+        let letters = (letters.saturating_sub(small(place - begin)), letters + small(end - place));
+        let is_short = piece.is_ascii() && piece.len() < LONG_WORD && !self.is_glued;
+        let literals = if is_short { self.literals_of_short(piece) } else { self.literals(piece) };
+        for literal in literals {
+            self.together.add(Found { literal, begin, end, letters });
+        }
+    }
+
+    fn literals(&self, piece: &str) -> Vec<u16> {
+        let words = Words::of(piece, self.is_glued);
+        self.family.literals(&words)
+    }
+
+    fn literals_of_short(&self, piece: &str) -> Vec<u16> {
+        let mut word = [0; LONG_WORD];
+        let mut length = 0;
+        for (to, from) in word.iter_mut().zip(read_as(piece)) {
+            *to = from;
+            length += 1;
+        }
+        if !self.sought.firsts.may_have(first(&word, 0, small(length))) {
+            return Vec::new();
+        }
+        let found = self.heads.alike(Letters::at(&word, 0, length));
+        found.filter(|entry| entry.is_in(length)).map(|entry| entry.literal).collect()
+    }
+}
+
+// === impl Block ===
+
+impl Block {
+    /// A place in each piece that is not all of letters, or several.
+    fn pieces(&self) -> u64 {
+        let Self { before, here, behind, .. } = self;
+        let signs = here.digits | here.signs;
+        if signs | here.foreign == 0 {
+            return 0;
+        }
+        let letters = here.letters << 1 | before.letters >> 63 | here.letters >> 1 | behind.letters << 63;
+        signs & letters | self.foreign()
+    }
+
+    /// Where runs of what is not ASCII begin.
+    fn foreign(&self) -> u64 {
+        self.here.foreign & !(self.here.foreign << 1 | self.before.foreign >> 63)
+    }
+
+    /// The letters that are in words of so many from there on.
+    fn long_words(&self) -> u64 {
+        let letters = u128::from(self.here.letters) | u128::from(self.behind.letters) << BLOCK;
+        let two = letters & letters >> 1;
+        let four = two & two >> 2;
+        let eight = four & four >> 4;
+        #[expect(clippy::cast_possible_truncation, reason = "those that begin here")]
+        let long = (eight & eight >> (LONG_WORD - 8)) as u64;
+        long
+    }
+
+    fn letters_before(&self, at: usize) -> u32 {
+        (self.here.in_words() & !(u64::MAX << at)).count_ones()
+    }
+}
+
+fn is_foreign(text: &str) -> bool {
+    !text.is_ascii() && text.bytes().filter(|byte| !byte.is_ascii()).count() > text.len() / FEW
+}
+
+/// The places of the ones, from the lowest on.
+fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (at < u64::BITS).then_some(at as usize)
+    })
+}
+
+fn is_in_piece(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii() || is_sign(byte)
+}
+
+/// Texts are shorter than 4 GiB.
+fn small(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// The first letters of a word of so many, as one number.
+fn first(text: &[u8], begin: usize, length: u32) -> u32 {
+    let behind = text.get(begin..).unwrap_or_default();
+    let letters = match behind.first_chunk() {
+        Some(letters) => u32::from_le_bytes(*letters),
+        None => behind.iter().rev().fold(0, |letters, byte| letters << 8 | u32::from(*byte)),
+    };
+    letters & u32::MAX >> (u32::BITS - 8 * length.clamp(1, 4))
+}
+
+// === impl Firsts ===
+
+impl Firsts {
+    /// `goes_on`: longer words are meant as well.
+    fn add(&mut self, word: &str, goes_on: bool) {
+        let bytes = word.as_bytes();
+        let bytes = bytes.get(..FIRST).unwrap_or(bytes);
+        let (at, bit) = Self::place(first(bytes, 0, small(bytes.len())));
+        if let Some(word) = self.0.get_mut(at) {
+            *word |= bit;
+        }
+        if goes_on && bytes.len() < FIRST && word.is_ascii() {
+            ('a'..='z').for_each(|letter| self.add(&format!("{word}{letter}"), goes_on));
+        }
+    }
+
+    fn may_have(&self, first: u32) -> bool {
+        let (at, bit) = Self::place(first);
+        self.0.get(at).is_some_and(|word| word & bit != 0)
+    }
+
+    fn place(first: u32) -> (usize, u64) {
+        let hash = first.wrapping_mul(0x9e37_79b1) >> 16;
+        ((hash >> 6) as usize, 1 << (hash & 63))
+    }
+}
+
+impl Default for Firsts {
+    fn default() -> Self {
+        Self(vec![0; (1 << 16) / 64])
+    }
+}

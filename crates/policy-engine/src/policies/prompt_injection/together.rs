@@ -1,0 +1,165 @@
+//! Whether what a row needs stands together at some place, as far as two or three words of it tell.
+
+use std::cell::RefCell;
+
+use super::parts::{Scope, Spot, ends_sentence};
+use super::plan::{Clause, MAX_SIDES, Plan};
+
+/// Which clauses the literals are of, in one reading of a text.
+#[derive(Debug)]
+pub(super) struct Sides {
+    /// For each literal, where its sides begin in `of_literals`.
+    begin: Vec<u32>,
+    of_literals: Vec<Side>,
+    clauses: Vec<Sided>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    clause: u16,
+    /// Place among those of the clause.
+    at: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sided {
+    count: u8,
+    scope: Scope,
+    /// Letters between two literals of a match, at most.
+    reach: u32,
+}
+
+/// A literal in a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) literal: u16,
+    pub(super) begin: usize,
+    pub(super) end: usize,
+    /// Letters before its begin and before its end.
+    pub(super) letters: (u32, u32),
+}
+
+/// Walks over the literals of one text.
+pub(super) struct Together<'a> {
+    sides: &'a Sides,
+    text: &'a [u8],
+    spare: Spare,
+    pub(super) spots: Vec<Spot>,
+}
+
+/// Letters are counted on from text to text, so that what was found in the last one is far away in the next.
+#[derive(Debug, Default)]
+struct Spare {
+    /// For each clause, where its sides were found at last.
+    last: Vec<[Last; MAX_SIDES]>,
+    letters: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    letters: u32,
+    end: u32,
+}
+
+thread_local! {
+    static SPARE: RefCell<Spare> = RefCell::default();
+}
+
+/// Letters; no row reaches so far.
+const FAR: u32 = 1 << 12;
+/// As [`super::family`] has it: words may be longer than a pattern counts on.
+const SLACK: usize = 4;
+
+// === impl Sides ===
+
+impl Sides {
+    /// `of_clause`: those of `plan` that are looked for in a clause.
+    pub(super) fn of<'p>(plan: &'p Plan, of_clause: impl Fn(&'p Clause) -> &'p [u16]) -> Self {
+        let mut of_literals: Vec<(u16, Side)> = Vec::new();
+        let mut clauses = Vec::new();
+        for (clause, number) in plan.clauses.iter().zip(0..) {
+            let sides = of_clause(clause);
+            for (side, at) in sides.iter().take(MAX_SIDES).zip(0..) {
+                let literals = plan.sides.get(usize::from(*side)).map(Vec::as_slice).unwrap_or_default();
+                of_literals.extend(literals.iter().map(|literal| (*literal, Side { clause: number, at })));
+            }
+            clauses.push(Sided {
+                count: u8::try_from(sides.len().min(MAX_SIDES)).unwrap_or_default(),
+                scope: if clause.in_sentence { Scope::Sentence } else { Scope::Text },
+                reach: u32::try_from(clause.reach + clause.reach / SLACK).unwrap_or(FAR),
+            });
+        }
+        of_literals.sort_by_key(|(literal, _)| *literal);
+        let begin = |literal: usize| of_literals.partition_point(|(of, _)| usize::from(*of) < literal);
+        let begins =
+            (0..=plan.literals.len()).map(|literal| u32::try_from(begin(literal)).unwrap_or_default());
+        Self {
+            begin: begins.collect(),
+            of_literals: of_literals.iter().map(|(_, side)| *side).collect(),
+            clauses,
+        }
+    }
+
+    pub(super) fn has(&self, literal: usize) -> bool {
+        !self.of_literal(literal).is_empty()
+    }
+
+    fn of_literal(&self, literal: usize) -> &[Side] {
+        let bounds = self.begin.get(literal).zip(self.begin.get(literal + 1));
+        bounds.and_then(|(from, to)| self.of_literals.get(*from as usize..*to as usize)).unwrap_or_default()
+    }
+}
+
+// === impl Together ===
+
+impl<'a> Together<'a> {
+    pub(super) fn new(sides: &'a Sides, text: &'a [u8]) -> Self {
+        let mut spare = SPARE.take();
+        if spare.letters > u32::MAX / 2 {
+            spare = Spare::default();
+        }
+        if spare.last.len() < sides.clauses.len() {
+            spare.last.resize(sides.clauses.len(), [Last::default(); MAX_SIDES]);
+        }
+        spare.letters += FAR;
+        Self { sides, text, spare, spots: Vec::new() }
+    }
+
+    /// The next one, but for those that are found in one piece.
+    pub(super) fn add(&mut self, found: Found) {
+        let origin = self.spare.letters;
+        let (begin, end) = (origin.saturating_add(found.letters.0), origin.saturating_add(found.letters.1));
+        for side in self.sides.of_literal(usize::from(found.literal)) {
+            let at = usize::from(side.clause);
+            let Some((clause, last)) = self.sides.clauses.get(at).zip(self.spare.last.get_mut(at)) else {
+                continue;
+            };
+            let mut from = found.begin;
+            let mut are_near = true;
+            for (other, last) in (0..clause.count).zip(last) {
+                if other == side.at {
+                    *last = Last { letters: end, end: u32::try_from(found.end).unwrap_or(u32::MAX) };
+                } else {
+                    are_near &= last.letters.abs_diff(begin) <= clause.reach;
+                    from = from.min(last.end as usize);
+                }
+            }
+            if are_near && (clause.scope == Scope::Text || !self.is_parted(from..found.begin)) {
+                let reach = clause.reach as usize;
+                self.spots.push(Spot { at: found.begin, scope: clause.scope, reach });
+            }
+        }
+    }
+
+    fn is_parted(&self, mut between: std::ops::Range<usize>) -> bool {
+        between.any(|at| ends_sentence(self.text, at))
+    }
+
+    /// `letters`: how many the text had.
+    pub(super) fn spots(mut self, letters: u32) -> Vec<Spot> {
+        self.spare.letters = self.spare.letters.saturating_add(letters);
+        SPARE.set(self.spare);
+        self.spots.sort_unstable();
+        self.spots
+    }
+}
