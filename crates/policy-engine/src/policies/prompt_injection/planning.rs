@@ -60,7 +60,7 @@ impl Way {
                 (common, literals)
             })
             .collect();
-        sides.sort();
+        sides.sort_by_key(|(common, _)| *common);
         sides.dedup_by(|one, other| one.1 == other.1);
         // how many times they stand together in a MiB by chance
         let mut chance = 0.0;
