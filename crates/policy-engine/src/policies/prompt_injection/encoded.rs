@@ -7,6 +7,8 @@ mod pieces;
 mod runs;
 mod turned;
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -45,12 +47,15 @@ pub(super) fn hidden_texts(text: &str) -> Vec<String> {
 
 fn beneath(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let has_run = runs::has_run(text.as_bytes());
-    if has_run {
-        found.extend(segments(text).filter_map(decode));
+    let mut may_be_broken = false;
+    for segment in runs::segments(text.as_bytes()) {
+        may_be_broken |= is_line(text, &segment);
+        found.extend(text.get(segment).and_then(decode));
+    }
+    if may_be_broken {
         found.extend(broken_over_lines(text).iter().filter_map(|joined| decode(joined)));
     }
-    if has_run || runs::has_pairs(text.as_bytes()) || hex::has_sign(text.as_bytes()) {
+    if runs::has_numbers(text.as_bytes()) || hex::has_sign(text.as_bytes()) {
         found.extend(hex::decoded(text));
     }
     found.extend(escapes::undone(text));
@@ -58,12 +63,16 @@ fn beneath(text: &str) -> Vec<String> {
     found
 }
 
-fn in_alphabet(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_')
-}
+/// What may stand around base64 in a line: of a mail that is answered, of a comment.
+const AROUND: [char; 9] = [' ', '\t', '\r', '>', '#', '*', '"', '\'', ','];
 
-fn segments(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c| !in_alphabet(c)).filter(|segment| segment.len() >= MIN_SEGMENT)
+/// Whether a segment is all that its line has.
+fn is_line(text: &str, segment: &Range<usize>) -> bool {
+    let before = text.get(..segment.start).unwrap_or_default();
+    let behind = text.get(segment.end..).unwrap_or_default().trim_start_matches('=');
+    let ends = |rest: Option<char>| rest.is_none_or(|next| next == '\n');
+    ends(before.trim_end_matches(AROUND).chars().next_back())
+        && ends(behind.trim_start_matches(AROUND).chars().next())
 }
 
 /// Runs of lines that are base64 and nothing else, as one segment each. A line is in one run at most.
@@ -71,11 +80,10 @@ fn broken_over_lines(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut lines: Vec<&str> = Vec::new();
     for line in text.split('\n').chain(["."]) {
-        // a mail that is answered, a comment
-        let line = line.trim_matches([' ', '\t', '\r', '>', '#', '*', '"', '\'', ',']).trim_end_matches('=');
+        let line = line.trim_matches(AROUND).trim_end_matches('=');
         let is_first = lines.is_empty();
         let long_enough = line.len() >= if is_first { MIN_SEGMENT } else { MIN_LAST_LINE };
-        if long_enough && line.chars().all(in_alphabet) {
+        if long_enough && line.bytes().all(runs::is_in_alphabet) {
             lines.push(line);
         } else {
             if lines.len() > 1 {
@@ -136,9 +144,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_not_looked_for_is_not_there(text in "([a-zA-Z0-9+/_-]{14,18}|[0-9a-f]{2}[ :,-]|[0-9]{2}, |\\\\x6[0-9a-f]|0x6[0-9], |[a-z]{1,9} |[.\n]){0,24}") {
-            let whole: Vec<String> = segments(&text).filter_map(decode).collect();
-            prop_assert!(runs::has_run(text.as_bytes()) || whole.is_empty() && broken_over_lines(&text).is_empty());
-            let looks = runs::has_run(text.as_bytes()) || runs::has_pairs(text.as_bytes()) || hex::has_sign(text.as_bytes());
+            let lines = runs::segments(text.as_bytes()).any(|segment| is_line(&text, &segment));
+            prop_assert!(lines || broken_over_lines(&text).is_empty());
+            let looks = runs::has_numbers(text.as_bytes()) || hex::has_sign(text.as_bytes());
             prop_assert!(looks || hex::decoded(&text).is_empty(), "{:?}", hex::decoded(&text));
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::family::Family;
 use super::heads::{Heads, Letters};
-use super::kinds::{BLOCK, Kinds, is_sign};
+use super::kinds::{BLOCK, Kinds, is_sign, ones};
 use super::lexicon::LONG_WORD;
 use super::parts::{self, Scope, Spot};
 use super::plan::{Plan, WORDS_REACH};
@@ -150,41 +150,44 @@ impl Search<'_> {
 
     /// Bare words, and pieces that are none.
     fn words(&mut self, block: &Block) {
-        let Block { base, before, here, behind } = *block;
-        let letters = u128::from(here.letters) | u128::from(behind.letters) << BLOCK;
+        let Block { base, before, here, .. } = *block;
         let starts = here.letters & !(here.letters << 1 | before.letters >> 63);
-        let words = if self.is_glued { here.letters } else { starts };
+        // a branch for each word would be taken the wrong way too often
+        let mut words = 0;
+        for at in ones(if self.is_glued { here.letters } else { starts }) {
+            let first = first(self.text.as_bytes(), base + at, block.letters_from(at));
+            words |= u64::from(self.sought.firsts.may_have(first)) << at;
+        }
         let pieces = block.pieces();
-        let long = if self.is_glued { 0 } else { block.long_words() };
-        for at in ones(words | pieces) {
+        let long = if self.is_glued { 0 } else { block.long_words() & starts };
+        for at in ones(words | pieces | long) {
             if pieces >> at & 1 == 1 {
                 self.piece(block, at);
-                continue;
             }
-            #[expect(clippy::cast_possible_truncation, reason = "the next letters are enough")]
-            let length = (!(letters >> at) as u64).trailing_zeros();
-            if self.sought.firsts.may_have(first(self.text.as_bytes(), base + at, length)) {
-                self.word(block, at, 0, starts >> at & 1 == 1);
+            if words >> at & 1 == 1 {
+                self.word(block, at, 0, block.letters_from(at) as usize, starts >> at & 1 == 1);
             }
             if long >> at & 1 == 1 {
-                let rest = self.text.as_bytes().get(base + at..).unwrap_or_default();
-                let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-                for inner in 1..length.saturating_sub(FIRST) {
-                    if self.sought.firsts.may_have(first(self.text.as_bytes(), base + at + inner, 4)) {
-                        self.word(block, at, inner, false);
-                    }
-                }
+                self.inside(block, at);
             }
         }
     }
 
-    /// Looks for literals in a word from one of its letters on. `is_start`: of the word.
-    fn word(&mut self, block: &Block, at: usize, inner: usize, is_start: bool) {
-        let begin = block.base + at + inner;
-        let bytes = self.text.as_bytes();
-        let rest = bytes.get(begin..).unwrap_or_default();
+    fn inside(&mut self, block: &Block, at: usize) {
+        let begin = block.base + at;
+        let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-        let word = Letters::at(bytes, begin, length);
+        for inner in 1..length.saturating_sub(FIRST - 1) {
+            if self.sought.firsts.may_have(first(self.text.as_bytes(), begin + inner, u32::MAX)) {
+                self.word(block, at, inner, length - inner, false);
+            }
+        }
+    }
+
+    /// Looks for literals in a word from one of its letters on, which has so many. `is_start`: of the word.
+    fn word(&mut self, block: &Block, at: usize, inner: usize, length: usize, is_start: bool) {
+        let begin = block.base + at + inner;
+        let word = Letters::at(self.text.as_bytes(), begin, length);
         let before = self.letters + block.letters_before(at) + small(inner);
         for entry in self.heads.alike(word) {
             let is_inside = !is_start || self.is_glued;
@@ -289,6 +292,14 @@ impl Block {
         long
     }
 
+    /// How many letters stand there in a row, as far as the next sixty-four bytes tell.
+    fn letters_from(&self, at: usize) -> u32 {
+        let letters = u128::from(self.here.letters) | u128::from(self.behind.letters) << BLOCK;
+        #[expect(clippy::cast_possible_truncation, reason = "as far as that")]
+        let letters = (letters >> at) as u64;
+        (!letters).trailing_zeros()
+    }
+
     fn letters_before(&self, at: usize) -> u32 {
         (self.here.in_words() & !(u64::MAX << at)).count_ones()
     }
@@ -296,15 +307,6 @@ impl Block {
 
 fn is_foreign(text: &str) -> bool {
     !text.is_ascii() && text.bytes().filter(|byte| !byte.is_ascii()).count() > text.len() / FEW
-}
-
-/// The places of the ones, from the lowest on.
-fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let at = bits.trailing_zeros();
-        bits &= bits.wrapping_sub(1);
-        (at < u64::BITS).then_some(at as usize)
-    })
 }
 
 fn is_in_piece(byte: u8) -> bool {

@@ -11,22 +11,19 @@ pub(super) struct Sides {
     /// For each literal, where its sides begin in `of_literals`.
     begin: Vec<u32>,
     of_literals: Vec<Side>,
-    clauses: Vec<Sided>,
+    clauses: usize,
 }
 
+/// A side of a clause, and what is to be known of the clause.
 #[derive(Debug, Clone, Copy)]
 struct Side {
     clause: u16,
     /// Place among those of the clause.
     at: u8,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Sided {
     count: u8,
-    scope: Scope,
     /// Letters between two literals of a match, at most.
-    reach: u32,
+    reach: u16,
+    scope: Scope,
 }
 
 /// A literal in a text.
@@ -66,7 +63,7 @@ thread_local! {
 }
 
 /// Letters; no row reaches so far.
-const FAR: u32 = 1 << 12;
+const FAR: u32 = 1 << 17;
 /// As [`super::family`] has it: words may be longer than a pattern counts on.
 const SLACK: usize = 4;
 
@@ -76,18 +73,19 @@ impl Sides {
     /// `of_clause`: those of `plan` that are looked for in a clause.
     pub(super) fn of<'p>(plan: &'p Plan, of_clause: impl Fn(&'p Clause) -> &'p [u16]) -> Self {
         let mut of_literals: Vec<(u16, Side)> = Vec::new();
-        let mut clauses = Vec::new();
         for (clause, number) in plan.clauses.iter().zip(0..) {
             let sides = of_clause(clause);
             for (side, at) in sides.iter().take(MAX_SIDES).zip(0..) {
+                let side_of_clause = Side {
+                    clause: number,
+                    at,
+                    count: u8::try_from(sides.len().min(MAX_SIDES)).unwrap_or_default(),
+                    reach: u16::try_from(clause.reach + clause.reach / SLACK).unwrap_or(u16::MAX),
+                    scope: if clause.in_sentence { Scope::Sentence } else { Scope::Text },
+                };
                 let literals = plan.sides.get(usize::from(*side)).map(Vec::as_slice).unwrap_or_default();
-                of_literals.extend(literals.iter().map(|literal| (*literal, Side { clause: number, at })));
+                of_literals.extend(literals.iter().map(|literal| (*literal, side_of_clause)));
             }
-            clauses.push(Sided {
-                count: u8::try_from(sides.len().min(MAX_SIDES)).unwrap_or_default(),
-                scope: if clause.in_sentence { Scope::Sentence } else { Scope::Text },
-                reach: u32::try_from(clause.reach + clause.reach / SLACK).unwrap_or(FAR),
-            });
         }
         of_literals.sort_by_key(|(literal, _)| *literal);
         let begin = |literal: usize| of_literals.partition_point(|(of, _)| usize::from(*of) < literal);
@@ -96,7 +94,7 @@ impl Sides {
         Self {
             begin: begins.collect(),
             of_literals: of_literals.iter().map(|(_, side)| *side).collect(),
-            clauses,
+            clauses: plan.clauses.len(),
         }
     }
 
@@ -118,8 +116,8 @@ impl<'a> Together<'a> {
         if spare.letters > u32::MAX / 2 {
             spare = Spare::default();
         }
-        if spare.last.len() < sides.clauses.len() {
-            spare.last.resize(sides.clauses.len(), [Last::default(); MAX_SIDES]);
+        if spare.last.len() < sides.clauses {
+            spare.last.resize(sides.clauses, [Last::default(); MAX_SIDES]);
         }
         spare.letters += FAR;
         Self { sides, text, spare, spots: Vec::new() }
@@ -130,23 +128,19 @@ impl<'a> Together<'a> {
         let origin = self.spare.letters;
         let (begin, end) = (origin.saturating_add(found.letters.0), origin.saturating_add(found.letters.1));
         for side in self.sides.of_literal(usize::from(found.literal)) {
-            let at = usize::from(side.clause);
-            let Some((clause, last)) = self.sides.clauses.get(at).zip(self.spare.last.get_mut(at)) else {
-                continue;
-            };
+            let Some(sides) = self.spare.last.get_mut(usize::from(side.clause)) else { continue };
             let mut from = found.begin;
             let mut are_near = true;
-            for (other, last) in (0..clause.count).zip(last) {
-                if other == side.at {
-                    *last = Last { letters: end, end: u32::try_from(found.end).unwrap_or(u32::MAX) };
-                } else {
-                    are_near &= last.letters.abs_diff(begin) <= clause.reach;
-                    from = from.min(last.end as usize);
-                }
+            for (last, at) in sides.iter().zip(0..side.count) {
+                are_near &= at == side.at || last.letters.abs_diff(begin) <= u32::from(side.reach);
+                from = from.min(if at == side.at { from } else { last.end as usize });
             }
-            if are_near && (clause.scope == Scope::Text || !self.is_parted(from..found.begin)) {
-                let reach = clause.reach as usize;
-                self.spots.push(Spot { at: found.begin, scope: clause.scope, reach });
+            if let Some(last) = sides.get_mut(usize::from(side.at)) {
+                *last = Last { letters: end, end: u32::try_from(found.end).unwrap_or(u32::MAX) };
+            }
+            if are_near && (side.scope == Scope::Text || !self.is_parted(from..found.begin)) {
+                let reach = usize::from(side.reach);
+                self.spots.push(Spot { at: found.begin, scope: side.scope, reach });
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::is_text;
 
 /// Bytes; shorter ones hold no sentence.
-const MIN_RUN: usize = 10;
+pub(super) const MIN_RUN: usize = 10;
 
 /// Whether numbers are marked as such somewhere.
 pub(super) fn has_sign(text: &[u8]) -> bool {

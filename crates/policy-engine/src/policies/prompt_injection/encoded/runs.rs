@@ -1,6 +1,10 @@
-//! Whether a text has a run that may be an encoding at all: a look at eight bytes at a time, for nearly none has.
+//! Runs of a text that may be an encoding: a look at eight bytes at a time, for nearly none has any.
+
+use std::ops::Range;
 
 use super::MIN_SEGMENT;
+use super::hex::MIN_RUN;
+use crate::policies::prompt_injection::kinds::ones;
 
 /// A run of twice as many bytes holds this many in a row that begin at a multiple of it.
 const BLOCK: usize = MIN_SEGMENT / 2;
@@ -8,50 +12,57 @@ const BLOCK: usize = MIN_SEGMENT / 2;
 const WIDE: usize = 8 * BLOCK;
 const WHOLE: u64 = u64::from_ne_bytes([1; BLOCK]);
 
-/// Whether there is a segment of base64, or of numbers that stand together.
-pub(super) fn has_run(text: &[u8]) -> bool {
-    blocks(text, is_in_alphabet).any(|(at, is_whole)| is_whole && run_around(text, at) >= MIN_SEGMENT)
+/// Where a text may have a segment of base64.
+pub(super) fn segments(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    runs(text, MIN_SEGMENT, is_in_alphabet)
 }
 
-/// Whether numbers of two digits stand in a row with gaps between them: two blocks of nothing else.
-pub(super) fn has_pairs(text: &[u8]) -> bool {
-    let mut before = false;
-    blocks(text, is_in_pairs).any(|(_, is_whole)| std::mem::replace(&mut before, is_whole) && is_whole)
+/// Whether there are numbers of two digits in a row that may say something, with gaps between them or without.
+pub(super) fn has_numbers(text: &[u8]) -> bool {
+    runs(text, 2 * MIN_RUN, is_in_numbers).next().is_some()
 }
 
-/// Where the blocks of a text begin, and whether all bytes of one are of some kind. Many at a time, without a branch for
-/// each.
-fn blocks(text: &[u8], is: impl Fn(u8) -> bool + Copy) -> impl Iterator<Item = (usize, bool)> {
+/// Those of `min` bytes or more, which are at least [`MIN_SEGMENT`].
+fn runs(text: &[u8], min: usize, is: impl Fn(u8) -> bool + Copy) -> impl Iterator<Item = Range<usize>> {
+    let mut seen = 0;
+    whole_blocks(text, is).filter_map(move |at| {
+        if at < seen {
+            return None;
+        }
+        let (before, behind) = text.split_at_checked(at)?;
+        let in_run = |byte: &&u8| is(**byte);
+        let start = at - before.iter().rev().take_while(in_run).count();
+        seen = at + behind.iter().take_while(in_run).count();
+        (seen - start >= min).then_some(start..seen)
+    })
+}
+
+/// Where blocks begin that hold nothing else. Many are looked at at a time, without a branch for each byte.
+fn whole_blocks(text: &[u8], is: impl Fn(u8) -> bool + Copy) -> impl Iterator<Item = usize> {
     let (wide, rest) = text.as_chunks::<WIDE>();
-    let in_wide = wide.iter().enumerate().flat_map(move |(at, wide)| {
+    let in_wide = wide.iter().enumerate().flat_map(move |(number, wide)| {
         let mut flags = [0; WIDE];
         for (flag, byte) in flags.iter_mut().zip(wide) {
             *flag = u8::from(is(*byte));
         }
         let (blocks, _) = flags.as_chunks::<BLOCK>();
-        let whole: [bool; 8] = std::array::from_fn(|block| {
-            blocks.get(block).is_some_and(|block| u64::from_ne_bytes(*block) == WHOLE)
-        });
-        whole.into_iter().enumerate().map(move |(block, is_whole)| (at * WIDE + block * BLOCK, is_whole))
+        let whole = blocks
+            .iter()
+            .rev()
+            .fold(0, |bits, block| bits << 1 | u64::from(u64::from_ne_bytes(*block) == WHOLE));
+        ones(whole).map(move |block| number * WIDE + block * BLOCK)
     });
     let behind = text.len() - rest.len();
-    let in_rest = rest.chunks_exact(BLOCK).enumerate();
-    in_wide.chain(
-        in_rest.map(move |(block, bytes)| (behind + block * BLOCK, bytes.iter().all(|byte| is(*byte)))),
-    )
+    let in_rest =
+        rest.chunks_exact(BLOCK).enumerate().filter(move |(_, block)| block.iter().all(|byte| is(*byte)));
+    in_wide.chain(in_rest.map(move |(block, _)| behind + block * BLOCK))
 }
 
-fn run_around(text: &[u8], at: usize) -> usize {
-    let (before, behind) = text.split_at_checked(at).unwrap_or((text, &[]));
-    let in_run = |byte: &&u8| is_in_alphabet(**byte);
-    before.iter().rev().take_while(in_run).count() + behind.iter().take_while(in_run).count()
-}
-
-fn is_in_alphabet(byte: u8) -> bool {
+pub(super) fn is_in_alphabet(byte: u8) -> bool {
     is_within(byte | 0x20, b'a', b'z') | is_within(byte, b'/', b'9') | matches!(byte, b'+' | b'-' | b'_')
 }
 
-fn is_in_pairs(byte: u8) -> bool {
+fn is_in_numbers(byte: u8) -> bool {
     is_within(byte | 0x20, b'a', b'f') | is_within(byte, b'0', b':') | matches!(byte, b' ' | b',' | b'-')
 }
 
@@ -61,13 +72,20 @@ fn is_within(byte: u8, first: u8, last: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::in_alphabet;
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn the_alphabet_is_the_same() {
-        for byte in 0..=u8::MAX {
-            assert_eq!(is_in_alphabet(byte), in_alphabet(char::from(byte)), "{byte}");
+    proptest! {
+        #[test]
+        fn every_run_is_found(text in "([a-z]{1,9} |[a-zA-Z0-9+/_-]{12,40}|[.\n=]){0,30}") {
+            let mut slow = Vec::new();
+            let mut at = 0;
+            for part in text.as_bytes().split(|byte| !is_in_alphabet(*byte)) {
+                slow.extend((part.len() >= MIN_SEGMENT).then_some(at..at + part.len()));
+                at += part.len() + 1;
+            }
+            prop_assert_eq!(segments(text.as_bytes()).collect::<Vec<_>>(), slow);
         }
     }
 }
