@@ -18,6 +18,7 @@ mod patterns;
 mod plan;
 #[cfg(test)]
 mod planning;
+mod runs;
 mod seams;
 mod spots;
 mod together;

@@ -4,7 +4,6 @@
 mod escapes;
 mod hex;
 mod pieces;
-mod runs;
 mod turned;
 
 use std::ops::Range;
@@ -15,6 +14,8 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 pub(super) use self::turned::turned;
+
+use super::runs::{is_within, runs};
 
 /// Shorter ones hold no sentence.
 const MIN_SEGMENT: usize = 16;
@@ -48,19 +49,25 @@ pub(super) fn hidden_texts(text: &str) -> Vec<String> {
 fn beneath(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut may_be_broken = false;
-    for segment in runs::segments(text.as_bytes()) {
+    for segment in segments(text) {
         may_be_broken |= is_line(text, &segment);
         found.extend(text.get(segment).and_then(decode));
     }
     if may_be_broken {
         found.extend(broken_over_lines(text).iter().filter_map(|joined| decode(joined)));
     }
-    if runs::has_numbers(text.as_bytes()) || hex::has_sign(text.as_bytes()) {
-        found.extend(hex::decoded(text));
-    }
+    found.extend(hex::decoded(text));
     found.extend(escapes::undone(text));
     found.extend(pieces::joined(text));
     found
+}
+
+fn segments(text: &str) -> impl Iterator<Item = Range<usize>> {
+    runs(text.as_bytes(), MIN_SEGMENT, is_in_alphabet)
+}
+
+fn is_in_alphabet(byte: u8) -> bool {
+    is_within(byte | 0x20, b'a', b'z') | is_within(byte, b'/', b'9') | matches!(byte, b'+' | b'-' | b'_')
 }
 
 /// What may stand around base64 in a line: of a mail that is answered, of a comment.
@@ -83,7 +90,7 @@ fn broken_over_lines(text: &str) -> Vec<String> {
         let line = line.trim_matches(AROUND).trim_end_matches('=');
         let is_first = lines.is_empty();
         let long_enough = line.len() >= if is_first { MIN_SEGMENT } else { MIN_LAST_LINE };
-        if long_enough && line.bytes().all(runs::is_in_alphabet) {
+        if long_enough && line.bytes().all(is_in_alphabet) {
             lines.push(line);
         } else {
             if lines.len() > 1 {
@@ -144,10 +151,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_not_looked_for_is_not_there(text in "([a-zA-Z0-9+/_-]{14,18}|[0-9a-f]{2}[ :,-]|[0-9]{2}, |\\\\x6[0-9a-f]|0x6[0-9], |[a-z]{1,9} |[.\n]){0,24}") {
-            let lines = runs::segments(text.as_bytes()).any(|segment| is_line(&text, &segment));
+            let lines = segments(&text).any(|segment| is_line(&text, &segment));
             prop_assert!(lines || broken_over_lines(&text).is_empty());
-            let looks = runs::has_numbers(text.as_bytes()) || hex::has_sign(text.as_bytes());
-            prop_assert!(looks || hex::decoded(&text).is_empty(), "{:?}", hex::decoded(&text));
         }
     }
 

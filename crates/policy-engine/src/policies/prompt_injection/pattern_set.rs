@@ -8,6 +8,7 @@ use super::family::{Candidate, Family};
 use super::needs::Form;
 use super::patterns::{DELIMITERS, WORDS};
 use super::plan::Plan;
+use super::runs::{is_within, runs};
 use super::spots::Spots;
 use super::words::{Glued, Words};
 use crate::budget::Budget;
@@ -140,11 +141,24 @@ fn run(
 
 /// Long gaps as short ones, so that what belongs together stands together.
 fn squeezed(plain: &str) -> Cow<'_, str> {
-    if !has_gap(plain.as_bytes()) {
+    // a gap may be of other blanks as well
+    let may_be_gap = |byte: u8| !byte.is_ascii() | is_within(byte, b'\t', b'\r') | (byte == b' ');
+    let mut text = String::new();
+    let mut end = 0;
+    for part in runs(plain.as_bytes(), LONG_GAP, may_be_gap) {
+        text.push_str(plain.get(end..part.start).unwrap_or_default());
+        squeeze(plain.get(part.clone()).unwrap_or_default(), &mut text);
+        end = part.end;
+    }
+    if end == 0 {
         return Cow::Borrowed(plain);
     }
-    let mut text = String::with_capacity(plain.len());
-    let mut rest = plain;
+    text.push_str(plain.get(end..).unwrap_or_default());
+    Cow::Owned(text)
+}
+
+fn squeeze(part: &str, text: &mut String) {
+    let mut rest = part;
     while !rest.is_empty() {
         let (part, behind) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
         let (gap, next) = behind.split_at(behind.find(|c: char| !c.is_whitespace()).unwrap_or(behind.len()));
@@ -156,13 +170,6 @@ fn squeezed(plain: &str) -> Cow<'_, str> {
         }
         rest = next;
     }
-    Cow::Owned(text)
-}
-
-/// Whether there is a gap of twice as many bytes, or something that looks like one: eight bytes at a time.
-fn has_gap(text: &[u8]) -> bool {
-    let is_gap = |byte: &u8| !byte.is_ascii() || matches!(byte, b'\t'..=b'\r' | b' ');
-    text.chunks_exact(LONG_GAP / 2).any(|block| block.iter().fold(true, |all, byte| all & is_gap(byte)))
 }
 
 fn is_warning(before: &str) -> bool {

@@ -10,15 +10,17 @@ const NAMED: &[(&str, char)] =
 
 /// The text without its escapes, if it has some; never longer than it was.
 pub(super) fn undone(text: &str) -> Option<String> {
-    memchr::memchr2(b'%', b'&', text.as_bytes())?;
+    let is_escape = |at: &usize| {
+        let escape = text.get(*at..).unwrap_or_default();
+        percent(escape).is_some() || entity(escape).is_some()
+    };
+    memchr::memchr2_iter(b'%', b'&', text.as_bytes()).filter(is_escape).nth(MIN_ESCAPES - 1)?;
     let mut plain: Vec<u8> = Vec::with_capacity(text.len());
     let mut rest = text;
-    let mut escapes = 0;
     while let Some(at) = rest.find(['%', '&']) {
         let (before, escape) = rest.split_at_checked(at)?;
         plain.extend_from_slice(before.as_bytes());
         let undone = percent(escape).or_else(|| entity(escape));
-        escapes += usize::from(undone.is_some());
         rest = match undone {
             Some((bytes, behind)) => {
                 plain.extend(bytes);
@@ -31,7 +33,7 @@ pub(super) fn undone(text: &str) -> Option<String> {
         };
     }
     plain.extend_from_slice(rest.as_bytes());
-    (escapes >= MIN_ESCAPES).then(|| String::from_utf8_lossy(&plain).into_owned())
+    Some(String::from_utf8_lossy(&plain).into_owned())
 }
 
 fn percent(text: &str) -> Option<(Vec<u8>, &str)> {

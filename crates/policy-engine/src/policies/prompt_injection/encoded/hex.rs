@@ -1,24 +1,29 @@
 //! Text as hexadecimal numbers: `69676e`, `69 67 6e`, `\x69\x67`, `0x69, 0x67`.
 
 use super::is_text;
+use crate::policies::prompt_injection::runs::{is_within, runs};
 
 /// Bytes; shorter ones hold no sentence.
-pub(super) const MIN_RUN: usize = 10;
-
-/// Whether numbers are marked as such somewhere.
-pub(super) fn has_sign(text: &[u8]) -> bool {
-    memchr::memchr2_iter(b'x', b'X', text).any(|at| {
-        let before = at.checked_sub(1).and_then(|before| text.get(before));
-        matches!(before, Some(b'\\' | b'0'))
-    })
-}
+const MIN_RUN: usize = 10;
 
 /// What the runs of numbers of a text say, where that is text; never more than half as many bytes.
 pub(super) fn decoded(text: &str) -> Vec<String> {
+    let bytes = text.as_bytes();
     let mut found = Vec::new();
+    for range in runs(bytes, 2 * MIN_RUN, may_be_in_run) {
+        let before = range.start.checked_sub(1).and_then(|before| bytes.get(before));
+        decode(
+            bytes.get(range).unwrap_or_default(),
+            before.is_some_and(u8::is_ascii_alphanumeric),
+            &mut found,
+        );
+    }
+    found
+}
+
+/// `in_word`: whether the text goes on with a word that has begun.
+fn decode(mut rest: &[u8], mut in_word: bool, found: &mut Vec<String>) {
     let mut run = Vec::new();
-    let mut rest = text.as_bytes();
-    let mut in_word = false;
     while let [first, after @ ..] = rest {
         let digits = rest.strip_prefix(br"\x").or_else(|| rest.strip_prefix(b"0x")).unwrap_or(rest);
         // what begins in the middle of a word is a part of the word
@@ -28,12 +33,18 @@ pub(super) fn decoded(text: &str) -> Vec<String> {
             in_word = rest.len() == behind.len();
             continue;
         }
-        flush(&mut run, &mut found);
+        flush(&mut run, found);
         in_word = first.is_ascii_alphanumeric();
         rest = after;
     }
-    flush(&mut run, &mut found);
-    found
+    flush(&mut run, found);
+}
+
+/// Of digits, of what stands between numbers, and of what marks them.
+fn may_be_in_run(byte: u8) -> bool {
+    is_within(byte | 0x20, b'a', b'f')
+        | is_within(byte, b'0', b':')
+        | matches!(byte, b' ' | b',' | b'-' | b'x' | b'\\')
 }
 
 fn number(text: &[u8]) -> Option<(u8, &[u8])> {
