@@ -31,7 +31,7 @@ struct Sought {
 
 /// A set of the first letters of words.
 #[derive(Debug)]
-struct Firsts(Vec<u64>);
+struct Firsts(Box<[u64; FIRSTS / 64]>);
 
 /// Goes over one text.
 struct Search<'a> {
@@ -61,6 +61,8 @@ struct Block {
 
 /// Letters.
 const FIRST: usize = 4;
+/// Places for the hashes of those.
+const FIRSTS: usize = 1 << 16;
 /// A text is of interest as a whole if more than one byte of so many is not ASCII: every other word would be looked at
 /// twice.
 const FEW: usize = 8;
@@ -152,12 +154,8 @@ impl Search<'_> {
     fn words(&mut self, block: &Block) {
         let Block { base, before, here, .. } = *block;
         let starts = here.letters & !(here.letters << 1 | before.letters >> 63);
-        // a branch for each word would be taken the wrong way too often
-        let mut words = 0;
-        for at in ones(if self.is_glued { here.letters } else { starts }) {
-            let first = first(self.text.as_bytes(), base + at, block.letters_from(at));
-            words |= u64::from(self.sought.firsts.may_have(first)) << at;
-        }
+        let ask = if self.is_glued { here.letters } else { starts };
+        let words = self.sought.firsts.which(ask, block, self.text.as_bytes());
         let pieces = block.pieces();
         let long = if self.is_glued { 0 } else { block.long_words() & starts };
         for at in ones(words | pieces | long) {
@@ -165,7 +163,9 @@ impl Search<'_> {
                 self.piece(block, at);
             }
             if words >> at & 1 == 1 {
-                self.word(block, at, 0, block.letters_from(at) as usize, starts >> at & 1 == 1);
+                let rest = self.text.as_bytes().get(base + at..).unwrap_or_default();
+                let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+                self.word(block, at, 0, length, starts >> at & 1 == 1);
             }
             if long >> at & 1 == 1 {
                 self.inside(block, at);
@@ -178,7 +178,7 @@ impl Search<'_> {
         let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
         for inner in 1..length.saturating_sub(FIRST - 1) {
-            if self.sought.firsts.may_have(first(self.text.as_bytes(), begin + inner, u32::MAX)) {
+            if self.sought.firsts.may_have(first(self.text.as_bytes(), begin + inner, 4)) {
                 self.word(block, at, inner, length - inner, false);
             }
         }
@@ -254,7 +254,7 @@ impl Search<'_> {
             *to = from;
             length += 1;
         }
-        if !self.sought.firsts.may_have(first(&word, 0, small(length))) {
+        if !self.sought.firsts.may_have(first(&word, 0, small(length.clamp(1, FIRST)))) {
             return Vec::new();
         }
         let found = self.heads.alike(Letters::at(&word, 0, length));
@@ -292,14 +292,6 @@ impl Block {
         long
     }
 
-    /// How many letters stand there in a row, as far as the next sixty-four bytes tell.
-    fn letters_from(&self, at: usize) -> u32 {
-        let letters = u128::from(self.here.letters) | u128::from(self.behind.letters) << BLOCK;
-        #[expect(clippy::cast_possible_truncation, reason = "as far as that")]
-        let letters = (letters >> at) as u64;
-        (!letters).trailing_zeros()
-    }
-
     fn letters_before(&self, at: usize) -> u32 {
         (self.here.in_words() & !(u64::MAX << at)).count_ones()
     }
@@ -318,14 +310,14 @@ fn small(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// The first letters of a word of so many, as one number.
+/// The first letters of a word of so many, one to four, as one number.
 fn first(text: &[u8], begin: usize, length: u32) -> u32 {
     let behind = text.get(begin..).unwrap_or_default();
     let letters = match behind.first_chunk() {
         Some(letters) => u32::from_le_bytes(*letters),
         None => behind.iter().rev().fold(0, |letters, byte| letters << 8 | u32::from(*byte)),
     };
-    letters & u32::MAX >> (u32::BITS - 8 * length.clamp(1, 4))
+    letters & u32::MAX >> ((u32::BITS - 8 * length) & 31)
 }
 
 // === impl Firsts ===
@@ -349,6 +341,23 @@ impl Firsts {
         self.0.get(at).is_some_and(|word| word & bit != 0)
     }
 
+    /// Those of the letters of a block that a word begins with which may be one of these. By itself, for it is most of what
+    /// is done for most texts; a branch for each word would be taken the wrong way too often.
+    #[inline(never)]
+    fn which(&self, mut ask: u64, block: &Block, text: &[u8]) -> u64 {
+        let Block { base, here, behind, .. } = *block;
+        let mut which = 0;
+        while ask != 0 {
+            let at = ask.trailing_zeros();
+            ask &= ask - 1;
+            let rest = here.letters >> at | behind.letters << 1 << (63 - at);
+            let length = (!rest | 1 << FIRST).trailing_zeros();
+            let first = first(text, base + at as usize, length);
+            which |= u64::from(self.may_have(first)) << at;
+        }
+        which
+    }
+
     fn place(first: u32) -> (usize, u64) {
         let hash = first.wrapping_mul(0x9e37_79b1) >> 16;
         ((hash >> 6) as usize, 1 << (hash & 63))
@@ -357,6 +366,6 @@ impl Firsts {
 
 impl Default for Firsts {
     fn default() -> Self {
-        Self(vec![0; (1 << 16) / 64])
+        Self(Box::new([0; FIRSTS / 64]))
     }
 }
