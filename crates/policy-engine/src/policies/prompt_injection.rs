@@ -31,18 +31,17 @@ pub use self::patterns::PATTERN_SET_VERSION;
 
 use self::own::OwnPatterns;
 use self::pattern_set::PatternSet;
+use self::seams::Closed;
 use super::{CannotJudge, Decision, Policy, Subject};
 use crate::budget::Budget;
 use crate::compile;
 use crate::text::{Author, Phase, Texts};
 use crate::verdict::Verdict;
 
-/// How a text is to be taken.
+/// Whose words a text has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
-    Words,
-    /// Parts were put together without gaps.
-    Cut,
+    Foreign,
     /// The application's own words, which may warn of an attack by quoting it.
     Trusted,
 }
@@ -91,11 +90,14 @@ impl PromptInjectionPolicy {
             if words.is_empty() {
                 continue;
             }
-            let cut = words.len() > 1;
-            if self.matches(&words.join("\n"), Reading::Words, budget)?
-                || (cut && self.matches(&seams::closed(&words), Reading::Cut, budget)?)
-            {
+            if self.matches(&words.join("\n"), Reading::Foreign, budget)? {
                 return Ok(true);
+            }
+            if words.len() > 1 {
+                let closed = Closed::of(&words);
+                if self.matches_as(&closed.text(), &closed.plain(), Reading::Foreign, budget)? {
+                    return Ok(true);
+                }
             }
         }
         for text in by(Author::Application, texts) {
@@ -108,29 +110,45 @@ impl PromptInjectionPolicy {
 
     fn matches(&self, text: &str, reading: Reading, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
         budget.spend(text.len())?;
-        let plain = normalize::plain(text);
-        if self.own.is_match(text) || self.own.is_match(&plain) {
+        self.matches_as(text, &(normalize::plain(text), Vec::new()), reading, budget)
+    }
+
+    /// With the plain text, and where its parts were put together without a gap.
+    fn matches_as(
+        &self,
+        text: &str,
+        (plain, seams): &(String, Vec<usize>),
+        reading: Reading,
+        budget: &Budget<'_>,
+    ) -> Result<bool, CannotJudge> {
+        if self.own.is_match(text) || self.own.is_match(plain) {
             return Ok(true);
         }
         budget.spend(text.len())?;
-        if self.says(&plain, reading, budget)? {
+        if self.says(plain, seams, reading, budget)? {
             return Ok(true);
         }
         for hidden in encoded::hidden_texts(text) {
             budget.spend(hidden.len())?;
-            if self.says(&normalize::plain(&hidden), reading, budget)? {
+            if self.says(&normalize::plain(&hidden), &[], reading, budget)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn says(&self, plain: &str, reading: Reading, budget: &Budget<'_>) -> Result<bool, CannotJudge> {
-        if self.curated.matches(plain, reading, budget)? {
+    fn says(
+        &self,
+        plain: &str,
+        seams: &[usize],
+        reading: Reading,
+        budget: &Budget<'_>,
+    ) -> Result<bool, CannotJudge> {
+        if self.curated.matches(plain, seams, reading, budget)? {
             return Ok(true);
         }
         for turned in encoded::turned(plain) {
-            if self.curated.matches(&turned, reading, budget)? {
+            if self.curated.matches(&turned, &[], reading, budget)? {
                 return Ok(true);
             }
         }

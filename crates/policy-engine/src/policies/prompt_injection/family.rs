@@ -71,7 +71,7 @@ impl Family {
                 anchored.get_mut(usize::from(*anchor))?.push(u16::try_from(at).ok()?);
                 anchors.push(*literals.get(usize::from(*anchor))?);
             }
-            for anchor in plan.glued_anchors(clause).iter().filter(|anchor| !ordinary.contains(anchor)) {
+            for anchor in clause.glued_anchors.iter().filter(|anchor| !ordinary.contains(anchor)) {
                 glued_anchored.get_mut(usize::from(*anchor))?.push(u16::try_from(at).ok()?);
             }
         }
@@ -269,6 +269,7 @@ mod tests {
     use super::*;
     use crate::policies::prompt_injection::normalize;
     use crate::policies::prompt_injection::patterns::{DELIMITERS, WORDS};
+    use crate::policies::prompt_injection::seams::Closed;
     use crate::policies::prompt_injection::spots::Spots;
 
     /// The texts of the corpus, as they stand.
@@ -301,10 +302,10 @@ mod tests {
     }
 
     /// In the parts of a plain text that are of interest.
-    fn in_parts(family: &Family, plain: &str, is_glued: bool) -> BTreeSet<usize> {
+    fn in_parts(family: &Family, plain: &str, seams: &[usize]) -> BTreeSet<usize> {
         let spots = Spots::of(&Plan::read(Form::Words).unwrap());
-        let parts = spots.parts(family, plain, is_glued, 0).into_iter();
-        let words = parts.map(|part| Words::of(&plain[part], is_glued));
+        let parts = spots.parts(family, plain, seams, 0).into_iter();
+        let words = parts.map(|part| Words::of_part(plain, part, seams));
         words.flat_map(|words| quickly(family, words.text(), words.between_blanks(), &words.glued)).collect()
     }
 
@@ -325,20 +326,19 @@ mod tests {
                 .unwrap();
         let (mut matches, mut missed) = (0, Vec::new());
         for (at, text) in corpus().iter().enumerate() {
-            let glued = text.split(' ').collect::<Vec<_>>();
-            let cut = at % glued.len().max(1);
-            let glued = [glued[..cut].join(" "), glued[cut..].join(" ")].concat();
-            for (text, is_cut) in
-                [(set_apart(text, at), false), (set_apart(text, at / 3), false), (glued, true)]
-            {
-                let plain = normalize::plain(&text);
-                let quick = in_parts(&family, &plain, is_cut);
-                let slow = slowly(&family, Words::of(&plain, is_cut).text());
+            let words = text.split(' ').collect::<Vec<_>>();
+            let cut = at % words.len().max(1);
+            let (head, tail) = (words[..cut].join(" "), words[cut..].join(" "));
+            for messages in [vec![set_apart(text, at)], vec![set_apart(text, at / 3)], vec![head, tail]] {
+                let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+                let (plain, seams) = Closed::of(&messages).plain();
+                let quick = in_parts(&family, &plain, &seams);
+                let slow = slowly(&family, Words::of(&plain, &seams).text());
                 matches += slow.len();
                 missed.extend(
                     slow.into_iter()
                         .filter(|row| !quick.contains(row))
-                        .map(|row| (WORDS[row].id, text.clone())),
+                        .map(|row| (WORDS[row].id, plain.clone())),
                 );
             }
         }
@@ -354,11 +354,11 @@ mod tests {
         for before in (BLOCK - 200..BLOCK + OVERLAP + 200).step_by(37).chain([0, 3 * BLOCK]) {
             let text =
                 format!("{}{attack}. {}", "we go home. ".repeat(before / 12), "it rains. ".repeat(BLOCK / 8));
-            let words = Words::of(&text, false);
+            let words = Words::of(&text, &[]);
             let slow = slowly(&family, words.text());
             let quick = quickly(&family, words.text(), words.between_blanks(), &words.glued);
             assert_eq!(quick.into_iter().collect::<Vec<_>>(), slow, "{before}");
-            assert_eq!(in_parts(&family, &text, false).into_iter().collect::<Vec<_>>(), slow, "{before}");
+            assert_eq!(in_parts(&family, &text, &[]).into_iter().collect::<Vec<_>>(), slow, "{before}");
         }
     }
 
@@ -373,14 +373,14 @@ mod tests {
         // three in a row, so that a text has others around it
         for text in corpus.windows(3).map(|three| three.join(" \n")).chain([corpus.join(" \n")]) {
             let plain = normalize::plain(&text);
-            let words = Words::of(&plain, false);
+            let words = Words::of(&plain, &[]);
             for (family, text, padded, glued, patterns) in [
                 (&words_family, words.text(), words.between_blanks(), &words.glued, WORDS.as_slice()),
                 (&plain_family, plain.as_str(), plain.as_str(), &Glued::default(), DELIMITERS),
             ] {
                 let quick = quickly(family, text, padded, glued);
                 let is_words = std::ptr::eq(family, &raw const words_family);
-                let in_parts = is_words.then(|| in_parts(family, &plain, false));
+                let in_parts = is_words.then(|| in_parts(family, &plain, &[]));
                 for at in slowly(family, text) {
                     matches += 1;
                     assert!(quick.contains(&at), "{} is missed in {text}", patterns[at].id);

@@ -94,14 +94,17 @@ impl Lexicon {
 
     fn of_words(&self, heads: &Heads, text: &str, offset: usize, glued: &Glued, hits: &mut Vec<Hit>) {
         let bytes = text.as_bytes();
-        let mut apart = glued.apart(offset..offset + text.len()).map(|at| at - offset).peekable();
+        let in_text = offset..offset + text.len();
+        let mut apart = glued.apart(in_text.clone()).map(|at| at - offset).peekable();
+        let mut seams = glued.seams(in_text).map(|at| at - offset).peekable();
         let mut begin = 0;
         for end in memchr::memchr_iter(b' ', bytes).chain([text.len()]) {
             let word = bytes.get(begin..end).unwrap_or_default();
             // where a sentence ends
             let word = word.strip_suffix(b".").unwrap_or(word);
             heads.find(Letters::at(bytes, begin, word.len()), word.len(), begin, hits);
-            let is_apart = apart.next_if(|place| *place <= end).is_some();
+            let is_glued = apart.next_if(|place| *place <= end).is_some()
+                | std::iter::from_fn(|| seams.next_if(|place| *place <= end)).last().is_some();
             let is_ascii = word.is_ascii();
             if !is_ascii {
                 // another script at its side does not hide a word
@@ -109,7 +112,7 @@ impl Lexicon {
                     heads.find(Letters::at(bytes, begin + from, length), length, begin + from, hits);
                 }
             }
-            if word.len() >= LONG_WORD || is_apart || glued.is_everywhere() || !is_ascii {
+            if word.len() >= LONG_WORD || is_glued || !is_ascii {
                 self.anywhere(text.get(begin..end).unwrap_or_default(), begin, hits);
             }
             begin = end + 1;

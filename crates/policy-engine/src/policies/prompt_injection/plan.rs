@@ -28,8 +28,9 @@ pub(super) struct Clause {
     /// Of sides, by their place, of each of which every match holds one: those that ordinary text holds least, the first
     /// of them least of all. At least one.
     pub(super) sides: Vec<u16>,
-    /// The same for where words are glued together, and none may have to stand by itself.
-    pub(super) glued_sides: Vec<u16>,
+    /// Literals of which nearly every match holds one where words are glued together, and none has to stand by itself; none
+    /// if there are no others.
+    pub(super) glued_anchors: Vec<u16>,
     /// Of sets, by their place, of each of which a match holds one.
     pub(super) need: Need<u16>,
 }
@@ -72,16 +73,7 @@ impl Plan {
 
     /// The literals that a clause is anchored at.
     pub(super) fn anchors(&self, clause: &Clause) -> &[u16] {
-        self.first(&clause.sides)
-    }
-
-    /// The same, where words are glued together.
-    pub(super) fn glued_anchors(&self, clause: &Clause) -> &[u16] {
-        self.first(&clause.glued_sides)
-    }
-
-    fn first(&self, sides: &[u16]) -> &[u16] {
-        let first = sides.first().and_then(|side| self.sides.get(usize::from(*side)));
+        let first = clause.sides.first().and_then(|side| self.sides.get(usize::from(*side)));
         first.map(Vec::as_slice).unwrap_or_default()
     }
 }
@@ -93,7 +85,7 @@ fn clause(text: &str) -> Option<Clause> {
         reach: columns.next()?.parse().ok()?,
         in_sentence: columns.next()? == "sentence",
         sides: numbers(columns.next()?)?,
-        glued_sides: numbers(columns.next()?)?,
+        glued_anchors: numbers(columns.next()?)?,
         need: need(&mut columns.next()?.split(' '), MAX_DEPTH)?,
     })
 }

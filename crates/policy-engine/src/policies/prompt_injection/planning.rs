@@ -46,14 +46,15 @@ impl Way {
         Some(ways.into_iter().map(|need| Self { need, reach, in_sentence }).collect())
     }
 
-    /// Of each of which a match holds one; `of` says which of them a part of the need has.
-    fn sides<'n>(&'n self, of: impl Fn(&'n Need) -> (u32, Vec<&'n str>)) -> Vec<Vec<&'n str>> {
+    /// Of each of which a match holds one.
+    fn sides(&self) -> Vec<Vec<&str>> {
         let parts = match &self.need {
             Need::All(parts) => parts.as_slice(),
             need => std::slice::from_ref(need),
         };
-        let known = parts.iter().map(of).filter(|(_, literals)| !literals.is_empty());
-        let mut sides: Vec<(u32, Vec<&str>)> = known
+        let mut sides: Vec<(u32, Vec<&str>)> = parts
+            .iter()
+            .filter_map(Need::rarest)
             .map(|(common, mut literals)| {
                 literals.sort_unstable();
                 literals.dedup();
@@ -112,34 +113,6 @@ fn ways(need: Need) -> Vec<Need> {
             ways
         }
         need => vec![need],
-    }
-}
-
-/// The first as nearly every match has it, with the words that stand by themselves elsewhere; the others as every one has.
-fn glued(way: &Way) -> Vec<Vec<&str>> {
-    let (_, mut anchors) = long_words(&way.need);
-    anchors.extend(way.need.rarest().map(|(_, literals)| literals).unwrap_or_default());
-    anchors.sort_unstable();
-    anchors.dedup();
-    let others = way.sides(|need| only_long_words(need).unwrap_or_default());
-    let others = others.into_iter().filter(|side| *side != anchors);
-    std::iter::once(anchors.clone()).chain(others).take(MAX_SIDES).collect()
-}
-
-/// As [`Need::rarest`], but without the words that are known only where they stand by themselves.
-fn only_long_words(need: &Need) -> Option<(u32, Vec<&str>)> {
-    match need {
-        Need::Literal(literal) => {
-            (!literal.starts_with(' ')).then(|| (commonness(literal), vec![literal.as_str()]))
-        }
-        Need::All(needs) => needs.iter().filter_map(only_long_words).min_by_key(|(common, _)| *common),
-        Need::Any(needs) => {
-            needs.iter().map(only_long_words).try_fold((0, Vec::new()), |(sum, mut all), words| {
-                let (common, words) = words?;
-                all.extend(words);
-                Some((sum + common, all))
-            })
-        }
     }
 }
 
@@ -219,24 +192,20 @@ impl Plan {
         let mut sides: BTreeMap<Vec<u16>, u16> = BTreeMap::new();
         let mut clauses = Vec::new();
         for (row, way) in &ways {
-            let ordinary = way.sides(|need| need.rarest().unwrap_or_default());
+            let ordinary = way.sides();
             assert!(!ordinary.is_empty(), "{} needs nothing", patterns[*row].id);
-            let glued = glued(way);
+            let (_, glued) = long_words(&way.need);
             let need = way.need.grouped(&mut |set: &[&String]| {
                 numbered(&mut sets, set.iter().map(|literal| number[literal.as_str()]).collect())
             });
-            let mut of_way = |sides_of_way: Vec<Vec<&str>>| -> Vec<u16> {
-                let literals = sides_of_way
-                    .into_iter()
-                    .map(|side| side.into_iter().map(|literal| number[literal]).collect::<BTreeSet<u16>>());
-                literals.map(|side| numbered(&mut sides, side)).collect()
-            };
+            let literals =
+                |words: Vec<&str>| words.into_iter().map(|word| number[word]).collect::<BTreeSet<u16>>();
             clauses.push(Clause {
                 row: u16::try_from(*row).unwrap(),
                 reach: way.reach,
                 in_sentence: way.in_sentence,
-                sides: of_way(ordinary),
-                glued_sides: of_way(glued),
+                sides: ordinary.into_iter().map(|side| numbered(&mut sides, literals(side))).collect(),
+                glued_anchors: literals(glued).into_iter().collect(),
                 need,
             });
         }
@@ -262,13 +231,13 @@ impl Plan {
             writeln!(text, "side\t{}", numbers(side)).unwrap();
         }
         for clause in &self.clauses {
-            let Clause { row, reach, in_sentence, sides, glued_sides, need } = clause;
+            let Clause { row, reach, in_sentence, sides, glued_anchors, need } = clause;
             let sentence = if *in_sentence { "sentence" } else { "text" };
             writeln!(
                 text,
                 "clause\t{row}\t{reach}\t{sentence}\t{}\t{}\t{}",
                 numbers(sides),
-                numbers(glued_sides),
+                numbers(glued_anchors),
                 prefixed(need)
             )
             .unwrap();

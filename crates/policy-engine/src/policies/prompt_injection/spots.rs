@@ -10,23 +10,16 @@ use super::lexicon::LONG_WORD;
 use super::parts::{self, Scope, Spot};
 use super::plan::{Plan, WORDS_REACH};
 use super::together::{Found, Sides, Together};
-use super::words::{MIN_APART, Words, read_as};
+use super::words::{MIN_APART, Words, read_as, within};
 
 /// The words that are looked for at first.
 #[derive(Debug)]
 pub(super) struct Spots {
-    ordinary: Sought,
-    /// Where words are glued together, so that one may stand in the middle of another.
-    glued: Sought,
-    /// For each literal, whether it is one that a word begins with or none.
-    is_edge: Vec<bool>,
-}
-
-#[derive(Debug)]
-struct Sought {
     /// What those begin with.
     firsts: Firsts,
     sides: Sides,
+    /// For each literal, whether it is one that a word begins with or none.
+    is_edge: Vec<bool>,
 }
 
 /// A set of the first letters of words.
@@ -36,11 +29,11 @@ struct Firsts(Box<[u64; FIRSTS / 64]>);
 /// Goes over one text.
 struct Search<'a> {
     spots: &'a Spots,
-    sought: &'a Sought,
     family: &'a Family,
     heads: &'a Heads,
     text: &'a str,
-    is_glued: bool,
+    /// Where parts of it were put together without a gap.
+    seams: &'a [usize],
     together: Together<'a>,
     /// Letters before the block that is looked at.
     letters: u32,
@@ -71,30 +64,13 @@ const FEW: usize = 8;
 
 impl Spots {
     pub(super) fn of(plan: &Plan) -> Self {
-        let ordinary = Sides::of(plan, |clause| &clause.sides);
-        let glued =
-            Sides::of(
-                plan,
-                |clause| {
-                    if clause.glued_sides.is_empty() { &clause.sides } else { &clause.glued_sides }
-                },
-            );
-        let is_edge: Vec<bool> = plan.literals.iter().map(|literal| literal.starts_with(' ')).collect();
-        let (mut firsts, mut glued_firsts) = (Firsts::default(), Firsts::default());
-        for ((at, literal), is_edge) in plan.literals.iter().enumerate().zip(&is_edge) {
-            let goes_on = !literal.ends_with(' ');
-            if ordinary.has(at) {
-                firsts.add(literal.trim(), goes_on);
-            }
-            if glued.has(at) {
-                glued_firsts.add(literal.trim(), goes_on || !is_edge);
-            }
+        let sides = Sides::of(plan);
+        let mut firsts = Firsts::default();
+        for (_, literal) in plan.literals.iter().enumerate().filter(|(at, _)| sides.has(*at)) {
+            firsts.add(literal.trim(), !literal.ends_with(' '));
         }
-        Self {
-            ordinary: Sought { firsts, sides: ordinary },
-            glued: Sought { firsts: glued_firsts, sides: glued },
-            is_edge,
-        }
+        let is_edge = plan.literals.iter().map(|literal| literal.starts_with(' ')).collect();
+        Self { firsts, sides, is_edge }
     }
 
     /// The parts of a plain text (see `normalize::plain`) the words of which a row of `family` may match in, with so many
@@ -103,26 +79,15 @@ impl Spots {
         &self,
         family: &Family,
         text: &str,
-        is_glued: bool,
+        seams: &[usize],
         before: usize,
     ) -> Vec<Range<usize>> {
         let Some(heads) = family.heads().filter(|_| !is_foreign(text)) else {
             return vec![0..text.len()];
         };
-        let sought = if is_glued { &self.glued } else { &self.ordinary };
-        let together = Together::new(&sought.sides, text.as_bytes());
-        let search = Search {
-            spots: self,
-            sought,
-            family,
-            heads,
-            text,
-            is_glued,
-            together,
-            letters: 0,
-            apart: 0,
-            seen: 0,
-        };
+        let together = Together::new(&self.sides, text.as_bytes());
+        let search =
+            Search { spots: self, family, heads, text, seams, together, letters: 0, apart: 0, seen: 0 };
         parts::around(&search.run(), text, before)
     }
 }
@@ -154,10 +119,9 @@ impl Search<'_> {
     fn words(&mut self, block: &Block) {
         let Block { base, before, here, .. } = *block;
         let starts = here.letters & !(here.letters << 1 | before.letters >> 63);
-        let ask = if self.is_glued { here.letters } else { starts };
-        let words = self.sought.firsts.which(ask, block, self.text.as_bytes());
-        let pieces = block.pieces();
-        let long = if self.is_glued { 0 } else { block.long_words() & starts };
+        let words = self.spots.firsts.which(starts, block, self.text.as_bytes());
+        let pieces = block.pieces() | self.seams_in(block);
+        let long = block.long_words() & starts;
         for at in ones(words | pieces | long) {
             if pieces >> at & 1 == 1 {
                 self.piece(block, at);
@@ -165,7 +129,7 @@ impl Search<'_> {
             if words >> at & 1 == 1 {
                 let rest = self.text.as_bytes().get(base + at..).unwrap_or_default();
                 let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-                self.word(block, at, 0, length, starts >> at & 1 == 1);
+                self.word(block, at, 0, length);
             }
             if long >> at & 1 == 1 {
                 self.inside(block, at);
@@ -173,26 +137,30 @@ impl Search<'_> {
         }
     }
 
+    fn seams_in(&self, block: &Block) -> u64 {
+        within(self.seams, block.base..block.base + BLOCK - 1)
+            .fold(0, |seams, seam| seams | 1 << (seam - block.base))
+    }
+
     fn inside(&mut self, block: &Block, at: usize) {
         let begin = block.base + at;
         let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
         for inner in 1..length.saturating_sub(FIRST - 1) {
-            if self.sought.firsts.may_have(first(self.text.as_bytes(), begin + inner, 4)) {
-                self.word(block, at, inner, length - inner, false);
+            if self.spots.firsts.may_have(first(self.text.as_bytes(), begin + inner, 4)) {
+                self.word(block, at, inner, length - inner);
             }
         }
     }
 
-    /// Looks for literals in a word from one of its letters on, which has so many. `is_start`: of the word.
-    fn word(&mut self, block: &Block, at: usize, inner: usize, length: usize, is_start: bool) {
+    /// Looks for literals in a word from one of its letters on, which has so many.
+    fn word(&mut self, block: &Block, at: usize, inner: usize, length: usize) {
         let begin = block.base + at + inner;
         let word = Letters::at(self.text.as_bytes(), begin, length);
         let before = self.letters + block.letters_before(at) + small(inner);
         for entry in self.heads.alike(word) {
-            let is_inside = !is_start || self.is_glued;
             let is_edge = self.spots.is_edge.get(usize::from(entry.literal)).is_none_or(|is_edge| *is_edge);
-            if is_start && entry.is_in(length) || is_inside && !is_edge {
+            if if inner == 0 { entry.is_in(length) } else { !is_edge } {
                 let letters = (before, before);
                 self.together.add(Found { literal: entry.literal, begin, end: begin, letters });
             }
@@ -235,16 +203,27 @@ impl Search<'_> {
         let piece = self.text.get(begin..end).unwrap_or_default();
         let letters = self.letters + block.letters_before(at);
         let letters = (letters.saturating_sub(small(place - begin)), letters + small(end - place));
-        let is_short = piece.is_ascii() && piece.len() < LONG_WORD && !self.is_glued;
-        let literals = if is_short { self.literals_of_short(piece) } else { self.literals(piece) };
+        let is_put_together = within(self.seams, begin + 1..end.saturating_sub(1)).next().is_some();
+        let literals = if is_put_together {
+            self.literals_anywhere(piece)
+        } else if piece.is_ascii() && piece.len() < LONG_WORD {
+            self.literals_of_short(piece)
+        } else {
+            self.family.literals(&Words::of(piece, &[]))
+        };
         for literal in literals {
             self.together.add(Found { literal, begin, end, letters });
         }
     }
 
-    fn literals(&self, piece: &str) -> Vec<u16> {
-        let words = Words::of(piece, self.is_glued);
-        self.family.literals(&words)
+    /// Of a word that may have been several: whatever stands anywhere in it.
+    fn literals_anywhere(&self, piece: &str) -> Vec<u16> {
+        let words = Words::of(piece, &[]);
+        let bytes = words.text().as_bytes();
+        let from = |at| self.heads.alike(Letters::at(bytes, at, bytes.len() - at));
+        let mut literals: Vec<u16> = (0..bytes.len()).flat_map(from).map(|entry| entry.literal).collect();
+        literals.extend(self.family.literals(&words));
+        literals
     }
 
     fn literals_of_short(&self, piece: &str) -> Vec<u16> {
@@ -254,7 +233,7 @@ impl Search<'_> {
             *to = from;
             length += 1;
         }
-        if !self.sought.firsts.may_have(first(&word, 0, small(length.clamp(1, FIRST)))) {
+        if !self.spots.firsts.may_have(first(&word, 0, small(length.clamp(1, FIRST)))) {
             return Vec::new();
         }
         let found = self.heads.alike(Letters::at(&word, 0, length));

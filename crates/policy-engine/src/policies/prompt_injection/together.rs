@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use super::parts::{Scope, Spot, ends_sentence};
-use super::plan::{Clause, MAX_SIDES, Plan};
+use super::plan::{MAX_SIDES, Plan};
 
-/// Which clauses the literals are of, in one reading of a text.
+/// Which clauses the literals are of.
 #[derive(Debug)]
 pub(super) struct Sides {
     /// For each literal, where its sides begin in `of_literals`.
@@ -70,11 +70,10 @@ const SLACK: usize = 4;
 // === impl Sides ===
 
 impl Sides {
-    /// `of_clause`: those of `plan` that are looked for in a clause.
-    pub(super) fn of<'p>(plan: &'p Plan, of_clause: impl Fn(&'p Clause) -> &'p [u16]) -> Self {
+    pub(super) fn of(plan: &Plan) -> Self {
         let mut of_literals: Vec<(u16, Side)> = Vec::new();
         for (clause, number) in plan.clauses.iter().zip(0..) {
-            let sides = of_clause(clause);
+            let sides = &clause.sides;
             for (side, at) in sides.iter().take(MAX_SIDES).zip(0..) {
                 let side_of_clause = Side {
                     clause: number,

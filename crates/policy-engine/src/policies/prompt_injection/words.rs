@@ -15,9 +15,10 @@ pub(super) struct Words {
 /// Where words may stand together without a gap.
 #[derive(Debug, Default)]
 pub(super) struct Glued {
-    /// Where letters that were set apart are one word.
+    /// Behind letters that were set apart and are one word.
     apart: Vec<usize>,
-    everywhere: bool,
+    /// Behind words that parts of a text were put together in.
+    seams: Vec<usize>,
 }
 
 /// What a byte is in the middle of a text.
@@ -38,15 +39,29 @@ pub(super) const MIN_APART: u32 = 4;
 // === impl Words ===
 
 impl Words {
-    /// Of a plain text (see `normalize::plain`). `is_cut`: its parts were put together, and their seams may be anywhere.
-    pub(super) fn of(plain: &str, is_cut: bool) -> Self {
-        let mut writer = Writer::new(plain.len(), is_cut);
+    /// Of a plain text (see `normalize::plain`) the parts of which were put together at `seams`, in their order.
+    pub(super) fn of(plain: &str, seams: &[usize]) -> Self {
+        let mut writer = Writer::new(plain.len());
+        let mut seams = seams.iter().copied().peekable();
         let mut rest = plain;
         while !rest.is_empty() {
+            let begin = plain.len() - rest.len();
             rest = writer.word(rest);
+            let end = plain.len() - rest.len();
+            while let Some(seam) = seams.next_if(|seam| *seam < end) {
+                if seam > begin {
+                    writer.words.glued.seams.push(writer.words.text.len());
+                }
+            }
             rest = writer.gap(rest);
         }
         writer.end()
+    }
+
+    /// Of a part of one.
+    pub(super) fn of_part(plain: &str, part: Range<usize>, seams: &[usize]) -> Self {
+        let seams: Vec<usize> = within(seams, part.clone()).map(|seam| seam - part.start).collect();
+        Self::of(plain.get(part).unwrap_or_default(), &seams)
     }
 
     /// As a pattern reads it.
@@ -64,25 +79,32 @@ impl Words {
 
 impl Glued {
     pub(super) fn is_near(&self, at: usize) -> bool {
-        let from = self.apart.partition_point(|place| place.saturating_add(WORDS_REACH) < at);
-        self.everywhere || self.apart.get(from).is_some_and(|place| *place <= at.saturating_add(WORDS_REACH))
+        [&self.apart, &self.seams].into_iter().any(|places| {
+            let from = places.partition_point(|place| place.saturating_add(WORDS_REACH) < at);
+            places.get(from).is_some_and(|place| *place <= at.saturating_add(WORDS_REACH))
+        })
     }
 
     pub(super) fn is_nowhere(&self) -> bool {
-        !self.everywhere && self.apart.is_empty()
-    }
-
-    /// Words may be glued wherever they are.
-    pub(super) fn is_everywhere(&self) -> bool {
-        self.everywhere
+        self.apart.is_empty() && self.seams.is_empty()
     }
 
     /// The places in a range behind letters that were set apart.
     pub(super) fn apart(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
-        let from = self.apart.partition_point(|place| *place < range.start);
-        let places = self.apart.get(from..).unwrap_or_default().iter().copied();
-        places.take_while(move |place| *place <= range.end)
+        within(&self.apart, range)
     }
+
+    /// The same behind words that parts were put together in.
+    pub(super) fn seams(&self, range: Range<usize>) -> impl Iterator<Item = usize> {
+        within(&self.seams, range)
+    }
+}
+
+/// Those in a range, its end included; in order.
+pub(super) fn within(places: &[usize], range: Range<usize>) -> impl Iterator<Item = usize> {
+    let from = places.partition_point(|place| *place < range.start);
+    let places = places.get(from..).unwrap_or_default().iter().copied();
+    places.take_while(move |place| *place <= range.end)
 }
 
 struct Writer {
@@ -94,11 +116,10 @@ struct Writer {
 // === impl Writer ===
 
 impl Writer {
-    fn new(size: usize, is_cut: bool) -> Self {
+    fn new(size: usize) -> Self {
         let mut text = String::with_capacity(size + size / 8 + 2);
         text.push(' ');
-        let glued = Glued { everywhere: is_cut, ..Glued::default() };
-        Self { words: Words { text, glued }, apart: String::new() }
+        Self { words: Words { text, glued: Glued::default() }, apart: String::new() }
     }
 
     /// Takes the word that a text begins with, if it does.
