@@ -47,11 +47,16 @@ enum Next {
 impl JsonPrefix {
     /// Reads on. False: no text that begins like this is an object or array.
     pub(super) fn read(&mut self, text: &str) -> bool {
-        for byte in text.bytes() {
+        let mut rest = text.as_bytes();
+        while let [byte, behind @ ..] = rest {
             if self.next == Next::Nothing {
                 return false;
             }
-            self.next = self.after(byte);
+            self.next = self.after(*byte);
+            rest = match self.next {
+                Next::Text { escaped: false, .. } => behind.get(plain_in(behind)..).unwrap_or_default(),
+                _ => behind,
+            };
         }
         self.next != Next::Nothing
     }
@@ -122,6 +127,14 @@ impl JsonPrefix {
             _ => Next::Nothing,
         }
     }
+}
+
+/// How many bytes of a string say nothing about where it ends. Most of nearly every text is that.
+fn plain_in(text: &[u8]) -> usize {
+    let end = memchr::memchr2(b'"', b'\\', text).unwrap_or(text.len());
+    let plain = text.get(..end).unwrap_or_default();
+    let has_control = plain.iter().fold(false, |any, byte| any | (*byte < 0x20));
+    if has_control { plain.iter().position(|byte| *byte < 0x20).unwrap_or(end) } else { end }
 }
 
 #[cfg(test)]
