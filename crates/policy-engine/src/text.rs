@@ -66,42 +66,6 @@ pub(crate) struct Edit {
     pub(crate) replacement: String,
 }
 
-/// Values under these keys name things, or hold media: what is one plain word there is no text. Only
-/// strings: an object under such a key is a schema whose property has that name, and is read.
-const NAMES_AND_MEDIA: &[&str] = &[
-    "role",
-    "type",
-    "id",
-    "object",
-    "model",
-    "name",
-    "index",
-    "finish_reason",
-    "tool_call_id",
-    "tool_use_id",
-    "call_id",
-    "item_id",
-    "response_id",
-    "previous_response_id",
-    "file_id",
-    "status",
-    "stop_reason",
-    "image_url",
-    "data",
-    "file_data",
-    "b64_json",
-    "partial_image_b64",
-    "embedding",
-    "media_type",
-    "signature",
-    "obfuscation",
-    "format",
-    "detail",
-    "encrypted_content",
-    "system_fingerprint",
-    "service_tier",
-];
-
 /// What is no string under these keys has keys of somebody else's choice, which say nothing about their values: all of
 /// it is read, numbers and keys as well.
 const FOREIGN: &[&str] = &["input", "arguments", "variables", "metadata"];
@@ -327,9 +291,44 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Whether a value under this key holds words, however it is written.
+/// Whether a value under this key holds words, however it is written. Others name things, or hold media: what is one plain
+/// word there is no text. Only strings: an object under such a key is a schema whose property has that name, and is read.
 pub(crate) fn is_text(key: &str) -> bool {
-    !NAMES_AND_MEDIA.contains(&key)
+    let names_or_media = matches!(
+        key,
+        "role"
+            | "type"
+            | "id"
+            | "object"
+            | "model"
+            | "name"
+            | "index"
+            | "finish_reason"
+            | "tool_call_id"
+            | "tool_use_id"
+            | "call_id"
+            | "item_id"
+            | "response_id"
+            | "previous_response_id"
+            | "file_id"
+            | "status"
+            | "stop_reason"
+            | "image_url"
+            | "data"
+            | "file_data"
+            | "b64_json"
+            | "partial_image_b64"
+            | "embedding"
+            | "media_type"
+            | "signature"
+            | "obfuscation"
+            | "format"
+            | "detail"
+            | "encrypted_content"
+            | "system_fingerprint"
+            | "service_tier"
+    );
+    !names_or_media
 }
 
 /// A file of text as base64: `{"type": "base64", "media_type": "text/…", "data": …}`.
