@@ -13,6 +13,7 @@ use crate::policies::{CannotJudge, Decision, Policy, Subject};
 use crate::surroundings::{Nowhere, Surroundings};
 use crate::target::Target;
 use crate::text::{Phase, Texts};
+use crate::usage::UsageReader;
 use crate::verdict::{BlockClass, BlockReason, Inspection, PolicyRecord, Verdict};
 
 /// The compiled policies in chain order.
@@ -93,7 +94,10 @@ impl Chain {
         around: &dyn Surroundings,
     ) -> Inspection {
         match Document::parse(body) {
-            Ok(document) => self.inspect(endpoint, Phase::Output, "", document, around),
+            Ok(document) => Inspection {
+                usage: UsageReader::of_document(&document),
+                ..self.inspect(endpoint, Phase::Output, "", document, around)
+            },
             Err(error) => self
                 .unreadable(&format!("the provider's answer could not be inspected: {}", error.unquoted())),
         }
@@ -301,7 +305,7 @@ impl Inspection {
             policy: policy.kind(),
             class: decision.class,
             message: decision.message,
-            code: block_code(decision.class, phase),
+            code: decision.class.code(phase),
             reason_code: decision.reason_codes.first().copied().unwrap_or("policy.blocked"),
         });
         true
@@ -325,18 +329,9 @@ impl Inspection {
             policy,
             class: BlockClass::Fault,
             message: format!("the redacted body could not be read back: {error}"),
-            code: block_code(BlockClass::Fault, phase),
+            code: BlockClass::Fault.code(phase),
             reason_code: "redaction.failed",
         });
-    }
-}
-
-const fn block_code(class: BlockClass, phase: Phase) -> &'static str {
-    match (class, phase) {
-        (BlockClass::RateLimit { .. }, _) => "rate_limited",
-        (BlockClass::Fault, _) => "policy_failed",
-        (BlockClass::Violation, Phase::Input) => "input_blocked",
-        (BlockClass::Violation, Phase::Output) => "output_blocked",
     }
 }
 

@@ -173,7 +173,8 @@ impl Engine {
             Endpoint::Embeddings => self.inspect_vectors(body, around),
             _ => self.chain.inspect_output(endpoint, body, around),
         };
-        Inspection { usage: UsageReader::of_whole(body), ..inspection }
+        let usage = inspection.usage.or_else(|| UsageReader::of_whole(body));
+        Inspection { usage, ..inspection }
     }
 
     /// Numbers are no words; what stands beside them is read.

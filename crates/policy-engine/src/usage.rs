@@ -7,7 +7,7 @@ mod finder;
 use memchr::memmem;
 
 use self::finder::Finder;
-use crate::json::Document;
+use crate::json::{Document, Value};
 use crate::verdict::Usage;
 
 /// Looks for `usage` in an answer or stream as it passes.
@@ -48,6 +48,19 @@ impl UsageReader {
         memmem::find(body, KEY)?;
         let mut found = Found::default();
         Finder::default().read(body, &mut |usage| found.read(usage));
+        found.usage()
+    }
+
+    /// Of one that has been read.
+    pub(crate) fn of_document(document: &Document<'_>) -> Option<Usage> {
+        let root = document.root();
+        let outer = ["response", "message"].map(|outer| document.member(root, outer));
+        let mut found = Found::default();
+        for teller in [Some(root)].into_iter().chain(outer).flatten() {
+            if let Some(usage) = document.member(teller, "usage") {
+                found.read_in(document, usage);
+            }
+        }
         found.usage()
     }
 
@@ -115,9 +128,14 @@ impl Default for Line {
 
 impl Found {
     fn read(&mut self, object: &[u8]) {
-        let Ok(document) = Document::parse(object) else { return };
+        if let Ok(document) = Document::parse(object) {
+            self.read_in(&document, document.root());
+        }
+    }
+
+    fn read_in(&mut self, document: &Document<'_>, usage: &Value) {
         let number = |key| {
-            let value = document.member(document.root(), key)?;
+            let value = document.member(usage, key)?;
             document.raw(value.span).parse::<u64>().ok()
         };
         self.input = self.input.max(number("prompt_tokens").or(number("input_tokens")));
@@ -189,6 +207,8 @@ mod tests {
             (r#"{"usage":{"prompt_tokens":1"#, None),
         ] {
             assert_eq!(UsageReader::of_whole(body.as_bytes()), expected, "{body}");
+            let document = Document::parse(body.as_bytes());
+            assert!(document.is_err() || UsageReader::of_document(&document.unwrap()) == expected, "{body}");
         }
     }
 

@@ -8,6 +8,7 @@ use policy_config::schema::{PolicyKind, PolicyMode};
 
 use crate::meters::Metered;
 use crate::policies::model_access::TargetFilter;
+use crate::text::Phase;
 
 /// What a policy decided, weakest first; the verdict of a chain is its strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -72,6 +73,18 @@ pub enum BlockClass {
     RateLimit { retry_after: Duration },
     /// The policy itself failed.
     Fault,
+}
+
+impl BlockClass {
+    /// What a client is told.
+    pub(crate) const fn code(self, phase: Phase) -> &'static str {
+        match (self, phase) {
+            (Self::RateLimit { .. }, _) => "rate_limited",
+            (Self::Fault, _) => "policy_failed",
+            (Self::Violation, Phase::Input) => "input_blocked",
+            (Self::Violation, Phase::Output) => "output_blocked",
+        }
+    }
 }
 
 /// What one policy found. Of a shadowed policy: what it would have decided.
