@@ -11,6 +11,8 @@ mod lexicon;
 mod near;
 mod needs;
 mod normalize;
+#[cfg(test)]
+mod order;
 mod own;
 mod parts;
 mod pattern_set;

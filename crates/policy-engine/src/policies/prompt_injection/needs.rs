@@ -37,7 +37,12 @@ const MAX_CLASS: usize = 4;
 
 /// Of a text that a pattern matches.
 pub(super) fn needs(hir: &Hir, form: Form) -> Need {
-    Known::of(hir, form, false).need(form)
+    needs_of(hir, form, false)
+}
+
+/// `begins`: what the pattern is for begins where a word does.
+pub(super) fn needs_of(hir: &Hir, form: Form, begins: bool) -> Need {
+    Known::of(hir, form, begins).need(form)
 }
 
 /// What is known of one part of a pattern: all that it matches, when that is little, and else what it needs.
@@ -300,7 +305,7 @@ impl Known {
 }
 
 /// Whether whatever this matches is nothing or ends with a blank.
-fn ends_word(hir: &Hir) -> bool {
+pub(super) fn ends_word(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Literal(literal) => literal.0.ends_with(b" "),
         HirKind::Repetition(repetition) => ends_word(&repetition.sub),

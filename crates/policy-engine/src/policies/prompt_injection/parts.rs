@@ -19,6 +19,9 @@ pub(super) struct Spot {
     pub(super) reach: usize,
 }
 
+/// Bytes; two parts that are nearer to each other are sooner looked at as one.
+const WORTH_LEAVING_OUT: usize = 128;
+
 /// Grows the parts, place by place.
 struct Parts<'t> {
     text: &'t [u8],
@@ -113,7 +116,10 @@ impl Parts<'_> {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            self.done.push(open.begin..open.end);
+            match self.done.last_mut().filter(|last| open.begin - last.end < WORTH_LEAVING_OUT) {
+                Some(last) => last.end = open.end,
+                None => self.done.push(open.begin..open.end),
+            }
         }
     }
 }
@@ -160,7 +166,9 @@ mod tests {
         let text = "one here. two there; three! four where five";
         assert_eq!(parts(text, &[("two", Scope::Sentence)]), [" two there;"]);
         let two = [("here", Scope::Sentence), ("there", Scope::Sentence)];
-        assert_eq!(parts(text, &two), ["one here.", " two there;"]);
+        assert_eq!(parts(text, &two), ["one here. two there;"]);
+        let far = text.replace("two", &"x ".repeat(WORTH_LEAVING_OUT)).replace("there", "end. there");
+        assert_eq!(parts(&far, &two), ["one here.", " there;"]);
         let two = [("four", Scope::Sentence), ("where", Scope::Sentence)];
         assert_eq!(parts(text, &two), [" four where five"]);
         assert_eq!(parts("a. b. c", &[("b", Scope::Sentence)]), ["a. b. c"]);

@@ -28,6 +28,8 @@ pub(super) struct Clause {
     /// Of sides, by their place, of each of which every match holds one: those that ordinary text holds least, the first
     /// of them least of all. At least one.
     pub(super) sides: Vec<u16>,
+    /// Places in `sides` of those that may come last.
+    pub(super) last: Vec<u16>,
     /// Literals of which nearly every match holds one where words are glued together, and none has to stand by itself; none
     /// if there are no others.
     pub(super) glued_anchors: Vec<u16>,
@@ -85,6 +87,7 @@ fn clause(text: &str) -> Option<Clause> {
         reach: columns.next()?.parse().ok()?,
         in_sentence: columns.next()? == "sentence",
         sides: numbers(columns.next()?)?,
+        last: numbers(columns.next()?)?,
         glued_anchors: numbers(columns.next()?)?,
         need: need(&mut columns.next()?.split(' '), MAX_DEPTH)?,
     })

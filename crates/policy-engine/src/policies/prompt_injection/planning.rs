@@ -9,6 +9,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::commonness::commonness;
 use super::needs::{Form, Need, needs};
+use super::order::comes_before;
 use super::patterns::{DELIMITERS, Pattern, WORDS};
 use super::plan::{Clause, MAX_SIDES, PLAIN_REACH, Plan, WORDS_REACH};
 
@@ -16,6 +17,7 @@ use super::plan::{Clause, MAX_SIDES, PLAIN_REACH, Plan, WORDS_REACH};
 #[derive(Debug)]
 struct Way {
     need: Need,
+    hir: Hir,
     /// Bytes before and behind an anchor in which the rest of a match lies.
     reach: usize,
     /// A match ends where a sentence does.
@@ -43,7 +45,16 @@ impl Way {
         };
         let in_sentence = form == Form::Words && !has_inner_dot(&hir, true);
         let ways = ways(telling(&needs(&hir, form)));
-        Some(ways.into_iter().map(|need| Self { need, reach, in_sentence }).collect())
+        Some(ways.into_iter().map(|need| Self { need, hir: hir.clone(), reach, in_sentence }).collect())
+    }
+
+    /// Of sides, those that no other one has to come after.
+    fn last<'s>(&self, sides: &[Vec<&'s str>], form: Form) -> Vec<u16> {
+        let is_last = |side: &Vec<&str>| {
+            let mut others = sides.iter().filter(|other| *other != side);
+            !others.any(|other| comes_before(&self.hir, form, false, side, other))
+        };
+        sides.iter().zip(0..).filter(|(side, _)| is_last(side)).map(|(_, at)| at).collect()
     }
 
     /// Of each of which a match holds one.
@@ -194,6 +205,7 @@ impl Plan {
         for (row, way) in &ways {
             let ordinary = way.sides();
             assert!(!ordinary.is_empty(), "{} needs nothing", patterns[*row].id);
+            let last = way.last(&ordinary, form);
             let (_, glued) = long_words(&way.need);
             let need = way.need.grouped(&mut |set: &[&String]| {
                 numbered(&mut sets, set.iter().map(|literal| number[literal.as_str()]).collect())
@@ -205,6 +217,7 @@ impl Plan {
                 reach: way.reach,
                 in_sentence: way.in_sentence,
                 sides: ordinary.into_iter().map(|side| numbered(&mut sides, literals(side))).collect(),
+                last,
                 glued_anchors: literals(glued).into_iter().collect(),
                 need,
             });
@@ -231,12 +244,13 @@ impl Plan {
             writeln!(text, "side\t{}", numbers(side)).unwrap();
         }
         for clause in &self.clauses {
-            let Clause { row, reach, in_sentence, sides, glued_anchors, need } = clause;
+            let Clause { row, reach, in_sentence, sides, last, glued_anchors, need } = clause;
             let sentence = if *in_sentence { "sentence" } else { "text" };
             writeln!(
                 text,
-                "clause\t{row}\t{reach}\t{sentence}\t{}\t{}\t{}",
+                "clause\t{row}\t{reach}\t{sentence}\t{}\t{}\t{}\t{}",
                 numbers(sides),
+                numbers(last),
                 numbers(glued_anchors),
                 prefixed(need)
             )

@@ -21,6 +21,8 @@ struct Side {
     /// Place among those of the clause.
     at: u8,
     count: u8,
+    /// Another one has to come behind it.
+    is_followed: bool,
     /// Letters between two literals of a match, at most.
     reach: u16,
     scope: Scope,
@@ -78,6 +80,7 @@ impl Sides {
                 let side_of_clause = Side {
                     clause: number,
                     at,
+                    is_followed: !clause.last.contains(&u16::from(at)),
                     count: u8::try_from(sides.len().min(MAX_SIDES)).unwrap_or_default(),
                     reach: u16::try_from(clause.reach + clause.reach / SLACK).unwrap_or(u16::MAX),
                     scope: if clause.in_sentence { Scope::Sentence } else { Scope::Text },
@@ -129,7 +132,7 @@ impl<'a> Together<'a> {
         for side in self.sides.of_literal(usize::from(found.literal)) {
             let Some(sides) = self.spare.last.get_mut(usize::from(side.clause)) else { continue };
             let mut from = found.begin;
-            let mut are_near = true;
+            let mut are_near = !side.is_followed;
             for (last, at) in sides.iter().zip(0..side.count) {
                 are_near &= at == side.at || last.letters.abs_diff(begin) <= u32::from(side.reach);
                 from = from.min(if at == side.at { from } else { last.end as usize });
