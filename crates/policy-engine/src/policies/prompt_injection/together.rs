@@ -131,14 +131,17 @@ impl<'a> Together<'a> {
         let (begin, end) = (origin.saturating_add(found.letters.0), origin.saturating_add(found.letters.1));
         for side in self.sides.of_literal(usize::from(found.literal)) {
             let Some(sides) = self.spare.last.get_mut(usize::from(side.clause)) else { continue };
+            if let Some(last) = sides.get_mut(usize::from(side.at)) {
+                *last = Last { letters: end, end: u32::try_from(found.end).unwrap_or(u32::MAX) };
+            }
+            if side.is_followed {
+                continue;
+            }
             let mut from = found.begin;
-            let mut are_near = !side.is_followed;
+            let mut are_near = true;
             for (last, at) in sides.iter().zip(0..side.count) {
                 are_near &= at == side.at || last.letters.abs_diff(begin) <= u32::from(side.reach);
                 from = from.min(if at == side.at { from } else { last.end as usize });
-            }
-            if let Some(last) = sides.get_mut(usize::from(side.at)) {
-                *last = Last { letters: end, end: u32::try_from(found.end).unwrap_or(u32::MAX) };
             }
             if are_near && (side.scope == Scope::Text || !self.is_parted(from..found.begin)) {
                 let reach = usize::from(side.reach);
