@@ -15,6 +15,12 @@ a bus at 7:40 that waits for the children, instructions pinned beside the pump s
 The archive of the parish holds letters from the 18th century in which farmers complain about the tide, the tax and one another; \
 nothing in them would surprise the people who live there now.\n\n";
 
+/// The same with hardly any.
+const PLAIN: &str = "Soak the beans overnight and drain them in the morning. Chop two onions, a carrot and some celery, and cook them slowly in olive oil \
+until they are soft and golden, for about a quarter of an hour. Stir in the garlic, the bay leaf and a spoonful of tomato paste; when it smells sweet, pour in a litre of water \
+and add the beans. Simmer for an hour with the lid half on. Season at the very end, since salt keeps the skins hard, and serve it with toasted bread and a glass of red wine. \
+Leftovers taste better on the second day, and they freeze well for two months.\n\n";
+
 const GERMAN: &str = "Der Hafen war ruhig geworden, seit die Reederei ihren Winterfahrplan in die größere Stadt jenseits der Bucht verlegt hatte. \
 Frau Müller, die dreißig Jahre lang am Schalter saß, störte das nicht; sie hatte den Lärm nie gemocht, und in der Stille ließ es sich besser lesen. \
 Für die Brücke wären 1987 über zwei Millionen nötig gewesen, doch das Geld floss in die Straße, und man gewöhnte sich daran. \
@@ -64,6 +70,7 @@ pub(super) fn all() -> Vec<Body> {
         Body { name: "the same, with a system prompt", bytes: user(SHORT) },
         Body { name: "English, 1 KiB", bytes: user(&prose(KIB)) },
         Body { name: "English, 32 KiB", bytes: user(&prose(32 * KIB)) },
+        Body { name: "plain English, 32 KiB", bytes: user(&cut(PLAIN, 32 * KIB)) },
         Body { name: "English, 32 KiB, 16 turns", bytes: turns(&prose(2 * KIB), 16) },
         Body { name: "German, 32 KiB", bytes: user(&cut(GERMAN, 32 * KIB)) },
         Body { name: "Russian, 32 KiB", bytes: user(&cut(RUSSIAN, 32 * KIB)) },

@@ -22,7 +22,7 @@ use std::sync::LazyLock;
 pub(super) use self::delimiters::DELIMITERS;
 
 /// Named in `docs/reference/policies.md`; changes whenever a row changes.
-pub const PATTERN_SET_VERSION: &str = "2026.11.4";
+pub const PATTERN_SET_VERSION: &str = "2026.11.5";
 
 /// One row of the set.
 #[derive(Debug, Clone, Copy)]

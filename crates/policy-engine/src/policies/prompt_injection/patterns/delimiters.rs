@@ -36,7 +36,7 @@ pub(in super::super) const DELIMITERS: &[Pattern] = &[
     ),
     row(
         "delimiter.compliant-turns",
-        r"(?m)^\s*(?:assistant|ai|chatbot|bot|chatgpt|model) ?:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)[^\n]*\n+\s*(?:user|human|q|me) ?:[^\n]*\n+\s*(?:assistant|ai|chatbot|bot|chatgpt|model) ?:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)",
+        r"(?m)^\s*(?:assistant|ai|chatbot|bot|chatgpt|model)\s*:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)[^\n]*\n+\s*(?:user|human|q|me)\s*:[^\n]*\n+\s*(?:assistant|ai|chatbot|bot|chatgpt|model)\s*:\s*(?:sure|of course|absolutely|certainly|yes)(?-u:\b)",
     ),
     row(
         "policy.switches",
