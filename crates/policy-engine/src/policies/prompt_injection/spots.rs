@@ -53,7 +53,7 @@ struct Block {
 }
 
 /// Letters.
-const FIRST: usize = 4;
+const FIRST: u32 = 4;
 /// Places for the hashes of those.
 const FIRSTS: usize = 1 << 16;
 /// A text is of interest as a whole if more than one byte of so many is not ASCII: every other word would be looked at
@@ -146,8 +146,8 @@ impl Search<'_> {
         let begin = block.base + at;
         let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-        for inner in 1..length.saturating_sub(FIRST - 1) {
-            if self.spots.firsts.may_have(first(self.text.as_bytes(), begin + inner, 4)) {
+        for inner in 1..length.saturating_sub(FIRST as usize - 1) {
+            if self.spots.firsts.may_have(first(self.text.as_bytes(), begin + inner, small(length - inner))) {
                 self.word(block, at, inner, length - inner);
             }
         }
@@ -233,7 +233,7 @@ impl Search<'_> {
             *to = from;
             length += 1;
         }
-        if !self.spots.firsts.may_have(first(&word, 0, small(length.clamp(1, FIRST)))) {
+        if !self.spots.firsts.may_have(first(&word, 0, small(length))) {
             return Vec::new();
         }
         let found = self.heads.alike(Letters::at(&word, 0, length));
@@ -289,14 +289,15 @@ fn small(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// The first letters of a word of so many, one to four, as one number.
+/// The first letters of a word of so many, and whether it has more, as one number.
 fn first(text: &[u8], begin: usize, length: u32) -> u32 {
     let behind = text.get(begin..).unwrap_or_default();
     let letters = match behind.first_chunk() {
         Some(letters) => u32::from_le_bytes(*letters),
         None => behind.iter().rev().fold(0, |letters, byte| letters << 8 | u32::from(*byte)),
     };
-    letters & u32::MAX >> ((u32::BITS - 8 * length) & 31)
+    let has_more = u32::from(length > FIRST) << 7;
+    (letters & u32::MAX >> ((u32::BITS - 8 * length.clamp(1, FIRST)) & 31)) ^ has_more
 }
 
 // === impl Firsts ===
@@ -304,13 +305,18 @@ fn first(text: &[u8], begin: usize, length: u32) -> u32 {
 impl Firsts {
     /// `goes_on`: longer words are meant as well.
     fn add(&mut self, word: &str, goes_on: bool) {
-        let bytes = word.as_bytes();
-        let bytes = bytes.get(..FIRST).unwrap_or(bytes);
-        let (at, bit) = Self::place(first(bytes, 0, small(bytes.len())));
-        if let Some(word) = self.0.get_mut(at) {
-            *word |= bit;
+        let length = small(word.len());
+        let mut set = |length| {
+            let (at, bit) = Self::place(first(word.as_bytes(), 0, length));
+            if let Some(word) = self.0.get_mut(at) {
+                *word |= bit;
+            }
+        };
+        set(length);
+        if goes_on && length == FIRST {
+            set(FIRST + 1);
         }
-        if goes_on && bytes.len() < FIRST && word.is_ascii() {
+        if goes_on && length < FIRST && word.is_ascii() {
             ('a'..='z').for_each(|letter| self.add(&format!("{word}{letter}"), goes_on));
         }
     }
@@ -330,7 +336,7 @@ impl Firsts {
             let at = ask.trailing_zeros();
             ask &= ask - 1;
             let rest = here.letters >> at | behind.letters << 1 << (63 - at);
-            let length = (!rest | 1 << FIRST).trailing_zeros();
+            let length = (!rest | 2 << FIRST).trailing_zeros();
             let first = first(text, base + at as usize, length);
             which |= u64::from(self.may_have(first)) << at;
         }
