@@ -49,7 +49,7 @@ impl Way {
     }
 
     /// Of sides, those that no other one has to come after.
-    fn last<'s>(&self, sides: &[Vec<&'s str>], form: Form) -> Vec<u16> {
+    fn last(&self, sides: &[Vec<&str>], form: Form) -> Vec<u16> {
         let is_last = |side: &Vec<&str>| {
             let mut others = sides.iter().filter(|other| *other != side);
             !others.any(|other| comes_before(&self.hir, form, false, side, other))

@@ -83,7 +83,7 @@ impl Spots {
         before: usize,
     ) -> Vec<Range<usize>> {
         let Some(heads) = family.heads().filter(|_| !is_foreign(text)) else {
-            return vec![0..text.len()];
+            return std::iter::once(0..text.len()).collect();
         };
         let together = Together::new(&self.sides, text.as_bytes());
         let search =
