@@ -1,4 +1,5 @@
-//! Whether what a pattern needs comes in some order in every match.
+//! Whether what a pattern needs comes in some order in every match, as far as words stand apart: of those that are glued
+//! together, one may be hidden and another that stands elsewhere be taken for it.
 
 use regex_syntax::hir::{Hir, HirKind, Look};
 

@@ -38,13 +38,13 @@ struct Open {
     /// Letters that are still to come, in the sentence and in any case.
     in_sentence: usize,
     in_text: usize,
-    /// Reached back so far.
-    scope: Scope,
-    reach: usize,
+    /// So far it reached back, within the sentence and in any case.
+    back_in_sentence: usize,
+    back_in_text: usize,
 }
 
 /// `spots` in the order of the text; each part with so many letters more in front. It begins and ends between two words,
-/// and no letters that are set apart are cut: they are a spot of their own.
+/// and letters that are set apart are a spot of their own.
 pub(super) fn around(spots: &[Spot], text: &str, before: usize) -> Vec<Range<usize>> {
     let mut parts = Parts { text: text.as_bytes(), before, done: Vec::new(), open: None };
     for spot in spots {
@@ -79,14 +79,25 @@ impl Parts<'_> {
 
     fn add(&mut self, spot: Spot) {
         let Spot { at, scope, reach } = spot;
-        let goes_back = self.open.as_ref().is_none_or(|open| open.scope < scope || open.reach < reach);
+        let goes_back = self.open.as_ref().is_none_or(|open| match scope {
+            Scope::Sentence => open.back_in_sentence < reach,
+            Scope::Text => open.back_in_text < reach,
+        });
         let reached = goes_back.then(|| self.back(spot));
-        let open =
-            self.open.get_or_insert(Open { begin: at, end: at, in_sentence: 0, in_text: 0, scope, reach });
+        let open = self.open.get_or_insert(Open {
+            begin: at,
+            end: at,
+            in_sentence: 0,
+            in_text: 0,
+            back_in_sentence: 0,
+            back_in_text: 0,
+        });
         if let Some((begin, joins)) = reached {
             open.begin = open.begin.min(begin);
-            open.scope = open.scope.max(scope);
-            open.reach = open.reach.max(reach);
+            open.back_in_sentence = open.back_in_sentence.max(reach);
+            if scope == Scope::Text {
+                open.back_in_text = reach;
+            }
             if joins && let Some(before) = self.done.pop() {
                 open.begin = before.start;
             }
@@ -128,9 +139,9 @@ fn byte_at(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or(b' ')
 }
 
-/// No more bytes than are left of them when words are bare.
+/// As [`super::kinds::Kinds::in_words`]: signs and emoji are no distance.
 fn counts(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0xc0
+    byte.is_ascii_alphanumeric()
 }
 
 fn is_gap(byte: u8) -> bool {
@@ -197,8 +208,20 @@ mod tests {
     }
 
     #[test]
-    fn blanks_are_no_distance() {
-        let text = format!("ignore{}all rules", " ".repeat(20_000));
-        assert_eq!(parts(&text, &[("rules", Scope::Sentence)]), [text.as_str()]);
+    fn each_spot_has_its_own_reach() {
+        let text = "so it is. ".repeat(1000);
+        let middle = text.len() / 2;
+        let spot = |at, scope, reach| Spot { at: middle + at, scope, reach };
+        let spots = [spot(0, Scope::Text, 100), spot(1, Scope::Sentence, 300), spot(3, Scope::Text, 200)];
+        let [part] = around(&spots, &text, 0).try_into().unwrap();
+        assert!(text[part.start..middle].bytes().filter(u8::is_ascii_lowercase).count() >= 197);
+    }
+
+    #[test]
+    fn blanks_and_signs_are_no_distance() {
+        for sign in [" ", ",", "—", "🌷"] {
+            let text = format!("ignore {} all rules", sign.repeat(20_000));
+            assert_eq!(parts(&text, &[("rules", Scope::Sentence)]), [text.as_str()]);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs of a text that are all of one kind: a look at eight bytes at a time, for nearly no text has a long one.
+//! Runs of a text that are all of one kind: a look at sixty-four bytes at a time, for nearly no text has a long one.
 
 use std::ops::Range;
 

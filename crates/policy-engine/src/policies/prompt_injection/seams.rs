@@ -6,7 +6,7 @@ use super::plan::WORDS_REACH;
 
 /// Bytes of a message on each side of a seam.
 const NEAR: usize = WORDS_REACH;
-/// Stands for a seam; no character. Whoever writes one makes a seam.
+/// Stands for a seam; no character.
 const SEAM: char = '\u{fdd0}';
 
 /// The messages one behind the other, long ones without their middle.
@@ -24,15 +24,17 @@ impl Closed {
             if !marked.is_empty() {
                 marked.push(SEAM);
             }
-            let end = head_end(message);
-            let start = tail_start(message);
+            // whoever writes one writes a gap
+            let message = message.replace(SEAM, " ");
+            let end = head_end(&message);
+            let start = tail_start(&message);
             if end < start {
                 marked.push_str(message.get(..end).unwrap_or_default());
                 // nothing goes on from one to the other, and no line ends or begins
                 marked.push_str(" ; ");
                 marked.push_str(message.get(start..).unwrap_or_default());
             } else {
-                marked.push_str(message);
+                marked.push_str(&message);
             }
         }
         Self { marked }
@@ -52,7 +54,16 @@ impl Closed {
             plain.push_str(part);
         }
         // the first part begins at none
-        (plain, seams.split_off(1))
+        seams.remove(0);
+        let whole = normalize::plain(&self.text());
+        if whole == plain {
+            return (plain, seams);
+        }
+        // an escape was cut, and what is behind it stands elsewhere
+        let shift = |seam: usize| (seam + whole.len()).saturating_sub(plain.len());
+        let mut shifted: Vec<usize> = seams.iter().flat_map(|seam| [*seam, shift(*seam)]).collect();
+        shifted.sort_unstable();
+        (whole, shifted)
     }
 }
 
@@ -76,6 +87,7 @@ mod tests {
         let closed = Closed::of(messages);
         let (plain, seams) = closed.plain();
         assert_eq!(normalize::plain(&closed.text()), plain);
+        assert!(seams.is_sorted());
         (plain, seams)
     }
 

@@ -52,6 +52,8 @@ struct Block {
     behind: Kinds,
 }
 
+/// Bytes; no literal is longer, whatever its letters are written as.
+const AROUND_SEAM: usize = 32;
 /// Letters.
 const FIRST: u32 = 4;
 /// Places for the hashes of those.
@@ -146,7 +148,7 @@ impl Search<'_> {
         let begin = block.base + at;
         let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-        for inner in 1..length.saturating_sub(FIRST as usize - 1) {
+        for inner in 0..length.saturating_sub(FIRST as usize - 1) {
             if self.spots.firsts.may_have(first(self.text.as_bytes(), begin + inner, small(length - inner))) {
                 self.word(block, at, inner, length - inner);
             }
@@ -160,14 +162,16 @@ impl Search<'_> {
         let before = self.letters + block.letters_before(at) + small(inner);
         for entry in self.heads.alike(word) {
             let is_edge = self.spots.is_edge.get(usize::from(entry.literal)).is_none_or(|is_edge| *is_edge);
-            if if inner == 0 { entry.is_in(length) } else { !is_edge } {
+            // in a long word, whatever does not have to stand by itself is found anywhere
+            let is_inside = !is_edge && inner + length >= LONG_WORD;
+            if inner == 0 && entry.is_in(length) || is_inside {
                 let letters = (before, before);
                 self.together.add(Found { literal: entry.literal, begin, end: begin, letters });
             }
         }
     }
 
-    /// Single letters in a row, whatever stands between them, and maybe more than that.
+    /// Single letters in a row, whatever stands between them; what is not ASCII counts for one, for it may be.
     fn letters_apart(&mut self, block: &Block) {
         let Block { base, before, here, behind } = *block;
         let starts = here.in_words() & !(here.in_words() << 1 | before.in_words() >> 63);
@@ -200,30 +204,41 @@ impl Search<'_> {
         let begin = place - front.iter().rev().take_while(|byte| is_in_piece(**byte)).count();
         let end = place + rest.iter().take_while(|byte| is_in_piece(**byte)).count();
         self.seen = end;
-        let piece = self.text.get(begin..end).unwrap_or_default();
         let letters = self.letters + block.letters_before(at);
         let letters = (letters.saturating_sub(small(place - begin)), letters + small(end - place));
         let is_put_together = within(self.seams, begin + 1..end.saturating_sub(1)).next().is_some();
-        let literals = if is_put_together {
-            self.literals_anywhere(piece)
-        } else if piece.is_ascii() && piece.len() < LONG_WORD {
-            self.literals_of_short(piece)
-        } else {
-            self.family.literals(&Words::of(piece, &[]))
+        let literals = match self.text.get(begin..end).unwrap_or_default() {
+            _ if is_put_together => self.literals_anywhere(begin..end),
+            piece if piece.is_ascii() && piece.len() < LONG_WORD => self.literals_of_short(piece),
+            piece => self.literals(piece),
         };
-        for literal in literals {
-            self.together.add(Found { literal, begin, end, letters });
+        // in one piece, any of them may be the one that comes last
+        let times = if literals.len() > 1 { 2 } else { 1 };
+        for literal in literals.iter().cycle().take(times * literals.len()) {
+            self.together.add(Found { literal: *literal, begin, end, letters });
         }
     }
 
-    /// Of a word that may have been several: whatever stands anywhere in it.
-    fn literals_anywhere(&self, piece: &str) -> Vec<u16> {
-        let words = Words::of(piece, &[]);
-        let bytes = words.text().as_bytes();
-        let from = |at| self.heads.alike(Letters::at(bytes, at, bytes.len() - at));
-        let mut literals: Vec<u16> = (0..bytes.len()).flat_map(from).map(|entry| entry.literal).collect();
-        literals.extend(self.family.literals(&words));
+    /// Of a word that may have been several: whatever stands anywhere in it, near where it was put together.
+    fn literals_anywhere(&self, piece: Range<usize>) -> Vec<u16> {
+        let mut literals = Vec::new();
+        let mut end = piece.start;
+        for seam in within(self.seams, piece.clone()) {
+            let from = self.text.floor_char_boundary(seam.saturating_sub(AROUND_SEAM).max(end));
+            end = self.text.ceil_char_boundary((seam + AROUND_SEAM).min(piece.end)).max(from);
+            let words = Words::of(self.text.get(from..end).unwrap_or_default(), &[]);
+            let bytes = words.text().as_bytes();
+            let alike = |at| self.heads.alike(Letters::at(bytes, at, bytes.len() - at));
+            literals.extend((0..bytes.len()).flat_map(alike).map(|entry| entry.literal));
+        }
+        literals.extend(self.literals(self.text.get(piece).unwrap_or_default()));
+        literals.sort_unstable();
+        literals.dedup();
         literals
+    }
+
+    fn literals(&self, piece: &str) -> Vec<u16> {
+        self.family.literals(&Words::of(piece, &[]))
     }
 
     fn literals_of_short(&self, piece: &str) -> Vec<u16> {

@@ -1,6 +1,7 @@
 //! Whether what a row needs stands together at some place, as far as two or three words of it tell.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use super::parts::{Scope, Spot, ends_sentence};
 use super::plan::{MAX_SIDES, Plan};
@@ -34,7 +35,7 @@ pub(super) struct Found {
     pub(super) literal: u16,
     pub(super) begin: usize,
     pub(super) end: usize,
-    /// Letters before its begin and before its end.
+    /// Letters before its begin, or less, and before its end, or more: signs in it may be letters.
     pub(super) letters: (u32, u32),
 }
 
@@ -44,6 +45,9 @@ pub(super) struct Together<'a> {
     text: &'a [u8],
     spare: Spare,
     pub(super) spots: Vec<Spot>,
+    /// Up to here sentence ends were looked for; the last of them.
+    looked: usize,
+    ended: Option<usize>,
 }
 
 /// Letters are counted on from text to text, so that what was found in the last one is far away in the next.
@@ -122,14 +126,15 @@ impl<'a> Together<'a> {
             spare.last.resize(sides.clauses, [Last::default(); MAX_SIDES]);
         }
         spare.letters += FAR;
-        Self { sides, text, spare, spots: Vec::new() }
+        Self { sides, text, spare, spots: Vec::new(), looked: 0, ended: None }
     }
 
-    /// The next one, but for those that are found in one piece.
+    /// Notes where each side of a clause was seen, and makes a spot where the others are near.
     pub(super) fn add(&mut self, found: Found) {
         let origin = self.spare.letters;
         let (begin, end) = (origin.saturating_add(found.letters.0), origin.saturating_add(found.letters.1));
-        for side in self.sides.of_literal(usize::from(found.literal)) {
+        let sides_of: &'a [Side] = self.sides.of_literal(usize::from(found.literal));
+        for side in sides_of {
             let Some(sides) = self.spare.last.get_mut(usize::from(side.clause)) else { continue };
             if let Some(last) = sides.get_mut(usize::from(side.at)) {
                 *last = Last { letters: end, end: u32::try_from(found.end).unwrap_or(u32::MAX) };
@@ -140,9 +145,10 @@ impl<'a> Together<'a> {
             let mut from = found.begin;
             let mut are_near = true;
             for (last, at) in sides.iter().zip(0..side.count) {
-                are_near &= at == side.at || last.letters.abs_diff(begin) <= u32::from(side.reach);
+                are_near &= at == side.at || begin.saturating_sub(last.letters) <= u32::from(side.reach);
                 from = from.min(if at == side.at { from } else { last.end as usize });
             }
+            let side = *side;
             if are_near && (side.scope == Scope::Text || !self.is_parted(from..found.begin)) {
                 let reach = usize::from(side.reach);
                 self.spots.push(Spot { at: found.begin, scope: side.scope, reach });
@@ -150,8 +156,16 @@ impl<'a> Together<'a> {
         }
     }
 
-    fn is_parted(&self, mut between: std::ops::Range<usize>) -> bool {
-        between.any(|at| ends_sentence(self.text, at))
+    /// Whether a sentence ends between them. No byte is looked at twice, however often that is asked.
+    fn is_parted(&mut self, between: Range<usize>) -> bool {
+        if let Some(new) = self.text.get(self.looked..between.end) {
+            let dots = memchr::memrchr_iter(b'.', new).map(|at| self.looked + at);
+            let dot = dots.into_iter().find(|at| ends_sentence(self.text, *at));
+            let sign = memchr::memrchr3(b'!', b'?', b';', new).map(|at| self.looked + at);
+            self.ended = dot.max(sign).or(self.ended);
+            self.looked = between.end;
+        }
+        self.ended.is_some_and(|end| end >= between.start)
     }
 
     /// `letters`: how many the text had.
