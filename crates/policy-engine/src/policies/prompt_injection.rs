@@ -97,7 +97,7 @@ impl PromptInjectionPolicy {
             }
             if words.len() > 1 {
                 let closed = Closed::of(&words);
-                if self.matches_as(&closed.text(), &closed.plain(), Reading::Foreign, budget)? {
+                if self.matches_as(closed.text(), &closed.plain(), Reading::Foreign, budget)? {
                     return Ok(true);
                 }
             }

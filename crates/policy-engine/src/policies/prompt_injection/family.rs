@@ -12,7 +12,7 @@ use super::lexicon::{Hit, Lexicon};
 use super::near::{Near, Sets};
 use super::needs::Form;
 use super::patterns::Pattern;
-use super::plan::{Clause, PLAIN_REACH, Plan};
+use super::plan::{Clause, PLAIN_REACH, Plan, SLACK};
 use super::words::{Glued, Words};
 
 #[derive(Debug)]
@@ -51,8 +51,6 @@ const NO_LITERAL: u16 = u16::MAX;
 /// Bytes of a text that are looked at at a time, and those of the next ones that are looked at as well.
 const BLOCK: usize = 64 << 10;
 const OVERLAP: usize = 2 * PLAIN_REACH;
-/// A row is asked again when the text went on by this part of its reach, and reaches so much further.
-const SLACK: usize = 4;
 /// Memory that the search cache of one row may take.
 const CACHE: usize = 256 << 10;
 
@@ -139,7 +137,7 @@ impl Family {
             for at in anchored {
                 let Some(clause) = self.clauses.get(usize::from(at)) else { continue };
                 let mut asked = near.asked(at);
-                // what is a little further on sees the same
+                // what is a little further on, within the slack, sees the same
                 if hit.at < asked.again {
                     continue;
                 }

@@ -40,6 +40,8 @@ pub(super) struct Clause {
 /// Bytes; no row reaches further.
 pub(super) const WORDS_REACH: usize = 400;
 pub(super) const PLAIN_REACH: usize = 2048;
+/// A match may reach further by this part of what its pattern says: words may be longer than it counts on.
+pub(super) const SLACK: usize = 4;
 /// Of one clause.
 pub(super) const MAX_SIDES: usize = 3;
 /// Deeper ones are no formulas of ours.

@@ -13,6 +13,7 @@ const SEAM: char = '\u{fdd0}';
 #[derive(Debug)]
 pub(super) struct Closed {
     marked: String,
+    text: String,
 }
 
 // === impl Closed ===
@@ -37,25 +38,25 @@ impl Closed {
                 marked.push_str(&message);
             }
         }
-        Self { marked }
+        let text = marked.replace(SEAM, "");
+        Self { marked, text }
     }
 
-    pub(super) fn text(&self) -> String {
-        self.marked.replace(SEAM, "")
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The plain text (see [`normalize::plain`]), and where its seams are.
     pub(super) fn plain(&self) -> (String, Vec<usize>) {
         let marked = normalize::plain(&self.marked);
-        let mut plain = String::with_capacity(marked.len());
+        let mut parts = marked.split(SEAM);
+        let mut plain = parts.next().unwrap_or_default().to_owned();
         let mut seams = Vec::new();
-        for part in marked.split(SEAM) {
+        for part in parts {
             seams.push(plain.len());
             plain.push_str(part);
         }
-        // the first part begins at none
-        seams.remove(0);
-        let whole = normalize::plain(&self.text());
+        let whole = normalize::plain(&self.text);
         if whole == plain {
             return (plain, seams);
         }
@@ -86,7 +87,7 @@ mod tests {
     fn closed(messages: &[&str]) -> (String, Vec<usize>) {
         let closed = Closed::of(messages);
         let (plain, seams) = closed.plain();
-        assert_eq!(normalize::plain(&closed.text()), plain);
+        assert_eq!(normalize::plain(closed.text()), plain);
         assert!(seams.is_sorted());
         (plain, seams)
     }
@@ -97,6 +98,14 @@ mod tests {
             closed(&["Ignore ", "Älles", "", " now"]),
             ("ignore alles now".to_owned(), vec![7, 12, 12])
         );
+        assert_eq!(closed(&["ig\u{fdd0}", "nore"]), ("ig nore".to_owned(), vec![3]));
+    }
+
+    #[test]
+    fn an_escape_that_was_cut_is_undone() {
+        let (text, seams) = closed(&["go\\", "non; \\u00", "69gno", "re"]);
+        assert_eq!(text, "go\non; ignore");
+        assert!(seams.contains(&text.find("re").unwrap()), "{seams:?}");
     }
 
     #[test]

@@ -128,13 +128,10 @@ impl Search<'_> {
             if pieces >> at & 1 == 1 {
                 self.piece(block, at);
             }
-            if words >> at & 1 == 1 {
-                let rest = self.text.as_bytes().get(base + at..).unwrap_or_default();
-                let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-                self.word(block, at, 0, length);
-            }
             if long >> at & 1 == 1 {
                 self.inside(block, at);
+            } else if words >> at & 1 == 1 {
+                self.word(block, at, 0, self.letters_from(base + at));
             }
         }
     }
@@ -144,10 +141,15 @@ impl Search<'_> {
             .fold(0, |seams, seam| seams | 1 << (seam - block.base))
     }
 
+    fn letters_from(&self, begin: usize) -> usize {
+        let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
+        rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count()
+    }
+
+    /// A long word, which may hold others.
     fn inside(&mut self, block: &Block, at: usize) {
         let begin = block.base + at;
-        let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
-        let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        let length = self.letters_from(begin);
         for inner in 0..length.saturating_sub(FIRST as usize - 1) {
             if self.spots.firsts.may_have(first(self.text.as_bytes(), begin + inner, small(length - inner))) {
                 self.word(block, at, inner, length - inner);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::parts::{Scope, Spot, ends_sentence};
-use super::plan::{MAX_SIDES, Plan};
+use super::plan::{MAX_SIDES, Plan, SLACK};
 
 /// Which clauses the literals are of.
 #[derive(Debug)]
@@ -70,8 +70,6 @@ thread_local! {
 
 /// Letters; no row reaches so far.
 const FAR: u32 = 1 << 17;
-/// As [`super::family`] has it: words may be longer than a pattern counts on.
-const SLACK: usize = 4;
 
 // === impl Sides ===
 
@@ -133,10 +131,10 @@ impl<'a> Together<'a> {
     pub(super) fn add(&mut self, found: Found) {
         let origin = self.spare.letters;
         let (begin, end) = (origin.saturating_add(found.letters.0), origin.saturating_add(found.letters.1));
-        let sides_of: &'a [Side] = self.sides.of_literal(usize::from(found.literal));
-        for side in sides_of {
-            let Some(sides) = self.spare.last.get_mut(usize::from(side.clause)) else { continue };
-            if let Some(last) = sides.get_mut(usize::from(side.at)) {
+        let sides = self.sides;
+        for side in sides.of_literal(usize::from(found.literal)) {
+            let Some(seen) = self.spare.last.get_mut(usize::from(side.clause)) else { continue };
+            if let Some(last) = seen.get_mut(usize::from(side.at)) {
                 *last = Last { letters: end, end: u32::try_from(found.end).unwrap_or(u32::MAX) };
             }
             if side.is_followed {
@@ -144,11 +142,10 @@ impl<'a> Together<'a> {
             }
             let mut from = found.begin;
             let mut are_near = true;
-            for (last, at) in sides.iter().zip(0..side.count) {
+            for (last, at) in seen.iter().zip(0..side.count) {
                 are_near &= at == side.at || begin.saturating_sub(last.letters) <= u32::from(side.reach);
                 from = from.min(if at == side.at { from } else { last.end as usize });
             }
-            let side = *side;
             if are_near && (side.scope == Scope::Text || !self.is_parted(from..found.begin)) {
                 let reach = usize::from(side.reach);
                 self.spots.push(Spot { at: found.begin, scope: side.scope, reach });
@@ -159,8 +156,8 @@ impl<'a> Together<'a> {
     /// Whether a sentence ends between them. No byte is looked at twice, however often that is asked.
     fn is_parted(&mut self, between: Range<usize>) -> bool {
         if let Some(new) = self.text.get(self.looked..between.end) {
-            let dots = memchr::memrchr_iter(b'.', new).map(|at| self.looked + at);
-            let dot = dots.into_iter().find(|at| ends_sentence(self.text, *at));
+            let mut dots = memchr::memrchr_iter(b'.', new).map(|at| self.looked + at);
+            let dot = dots.find(|at| ends_sentence(self.text, *at));
             let sign = memchr::memrchr3(b'!', b'?', b';', new).map(|at| self.looked + at);
             self.ended = dot.max(sign).or(self.ended);
             self.looked = between.end;
