@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use policy_config::ConfigDigest;
 
@@ -126,7 +126,26 @@ impl Ledger {
     /// Makes a pack durable. Until the record names it, it is nothing.
     pub fn keep_pack(&self, digest: ConfigDigest, source: &[u8]) -> Result<(), LedgerError> {
         let path = self.pack_path(digest);
-        durable::write(&path, source).map_err(|error| LedgerError::Unwritten { path, error })
+        if let Err(error) = durable::write(&path, source) {
+            return Err(LedgerError::Unwritten { path, error });
+        }
+        if let Err(error) = self.make_newest(&path, digest) {
+            // it counts only where a standing is lost one day
+            tracing::warn!(path = %path.display(), %error, "a pack cannot be marked as the newest");
+        }
+        Ok(())
+    }
+
+    /// Two may be written within one tick of the file system's clock, and that may be set back.
+    fn make_newest(&self, path: &Path, digest: ConfigDigest) -> io::Result<()> {
+        let others = self.pack_files().into_iter().filter(|(_, other)| *other != digest);
+        let Some(newest) = others.filter_map(|(written, _)| written).max() else { return Ok(()) };
+        let file = durable::open_no_link(path)?;
+        if file.metadata()?.modified()? <= newest {
+            file.set_modified(newest + Duration::from_nanos(1))?;
+            file.sync_all()?;
+        }
+        Ok(())
     }
 
     /// Makes the record durable. After an error the disk says what it said before.

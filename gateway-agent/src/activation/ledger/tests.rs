@@ -176,6 +176,21 @@ fn without_a_standing_the_newest_whole_pack_is_left() {
 }
 
 #[test]
+fn the_pack_that_is_written_last_is_the_newest_whatever_the_clock_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, _, _) = on_disk(dir.path());
+    for standing in ["standing.json", "standing.previous.json"] {
+        fs::remove_file(dir.path().join(standing)).unwrap();
+    }
+    let [(first, source), (second, _)] = [pack(1, true), pack(2, false)];
+    let ahead = fs::File::options().write(true).open(ledger.pack_path(second.digest)).unwrap();
+    ahead.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1 << 33)).unwrap();
+    assert_eq!(ledger.load().bootable, [second.digest, first.digest]);
+    ledger.keep_pack(first.digest, &source).unwrap();
+    assert_eq!(ledger.load().bootable, [first.digest, second.digest]);
+}
+
+#[test]
 fn an_older_copy_in_the_place_of_the_standing_is_refused_by_its_write_counter() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, older, newer) = on_disk(dir.path());
